@@ -1,0 +1,3 @@
+//! The HTTP load balancer.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Sends, verifies, measures and reports.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Tests of the set together, as processes and as containers.

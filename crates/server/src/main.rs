@@ -1,0 +1,3 @@
+//! The configurable HTTP server behind the balancer.
+
+fn main() {}

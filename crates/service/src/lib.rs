@@ -1,0 +1,1 @@
+//! What every binary shares: settings from the environment, logs, shutdown, the healthcheck subcommand.

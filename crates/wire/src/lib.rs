@@ -1,0 +1,1 @@
+//! The thin tokio shell that drives http1 connections over sockets.
