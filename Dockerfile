@@ -1,0 +1,53 @@
+# Evenkeel's images: one file, one target for each component.
+#
+#   docker build --target balancer -t evenkeel-balancer .
+#
+# All binaries come out of one compilation that the images share. They are static, so that an image is
+# the binary, the directory its journal may go to, and nothing else: no shell, no libc, no package.
+
+FROM rust:1.95-slim-bookworm AS builder
+WORKDIR /evenkeel
+COPY Cargo.toml Cargo.lock ./
+COPY crates crates
+ENV RUSTFLAGS="-C target-feature=+crt-static"
+# The target is named although it is the builder's own: without a name the flag would reach build
+# scripts and procedural macros as well, and those cannot be static.
+# Both mounts only save time. The target directory is locked because two platforms may build at once.
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/evenkeel/target,sharing=locked \
+    set -eu; \
+    target=$(rustc -vV | sed -n 's/^host: //p'); \
+    cargo build --locked --release --target "$target" \
+      -p evenkeel-server -p evenkeel-balancer -p evenkeel-client; \
+    mkdir -p /out /empty/journals; \
+    cp "target/$target/release/server" "target/$target/release/balancer" "target/$target/release/client" /out/
+
+# What every image has in common. A named volume takes its owner from the image's directory the first
+# time it is mounted, whichever container comes first; hence the directory is in all of them.
+FROM scratch AS base
+LABEL org.opencontainers.image.source="https://github.com/evenkeel/evenkeel" \
+      org.opencontainers.image.licenses="MIT OR Apache-2.0"
+COPY --from=builder --chown=65532:65532 /empty/journals /journals
+USER 65532:65532
+
+FROM base AS server
+LABEL org.opencontainers.image.title="evenkeel-server" \
+      org.opencontainers.image.description="The configurable HTTP server behind the balancer"
+COPY --from=builder /out/server /server
+EXPOSE 8080 9090
+HEALTHCHECK --interval=3s --timeout=2s --start-period=5s --retries=2 CMD ["/server", "healthcheck"]
+ENTRYPOINT ["/server"]
+
+FROM base AS balancer
+LABEL org.opencontainers.image.title="evenkeel-balancer" \
+      org.opencontainers.image.description="The HTTP load balancer"
+COPY --from=builder /out/balancer /balancer
+EXPOSE 8080 9090
+HEALTHCHECK --interval=3s --timeout=2s --start-period=5s --retries=2 CMD ["/balancer", "healthcheck"]
+ENTRYPOINT ["/balancer"]
+
+FROM base AS client
+LABEL org.opencontainers.image.title="evenkeel-client" \
+      org.opencontainers.image.description="Sends, verifies, measures and reports"
+COPY --from=builder /out/client /client
+ENTRYPOINT ["/client"]
