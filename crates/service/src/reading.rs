@@ -1,0 +1,186 @@
+//! From text to settings, once, at the edge: every getter records what is wrong and goes on, so that all problems of a
+//! component are reported at once.
+//!
+//! A getter returns `Result<T, Reported>`. A component reads all its variables first and uses `?` only while it puts them
+//! together; a [`Reported`] cannot be made elsewhere, so nothing is lost on the way.
+
+use std::{collections::BTreeSet, ffi::OsString, path::PathBuf};
+
+use crate::{
+    Component, Problem, Problems, Reported, Secret, Setting, Variable,
+    component::{Default, Kind},
+    environment::{Environment, Unknown},
+    file,
+};
+
+/// A component's settings while they are being read.
+#[derive(Debug)]
+pub struct Reading<'a> {
+    component: &'a Component,
+    environment: Environment,
+    problems: Vec<Problem>,
+    asked: BTreeSet<&'static str>,
+}
+
+impl<'a> Reading<'a> {
+    /// Reads a component's settings from these variables and reports everything that is wrong with them.
+    ///
+    /// [`start`](crate::start) does this with the environment of the process; tests call it with their own.
+    pub fn of<S>(
+        component: &'a Component,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+        read: impl FnOnce(&mut Reading<'_>) -> Result<S, Reported>,
+    ) -> Result<S, Problems> {
+        Self::with(component, variables, Unknown::Refused, read)
+    }
+
+    pub(crate) fn with<S>(
+        component: &'a Component,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+        unknown: Unknown,
+        read: impl FnOnce(&mut Reading<'_>) -> Result<S, Reported>,
+    ) -> Result<S, Problems> {
+        let environment = Environment::of(component, variables, unknown);
+        let mut reading = Reading { component, environment, problems: Vec::new(), asked: BTreeSet::new() };
+        let settings = read(&mut reading);
+        let Reading { mut problems, environment, asked, .. } = reading;
+        problems.extend(environment.problems);
+        match settings {
+            Ok(settings) if problems.is_empty() => {
+                debug_assert!(
+                    component.variables.iter().all(|variable| asked.contains(variable.name)),
+                    "{} declares a variable that it never reads",
+                    component.name
+                );
+                Ok(settings)
+            }
+            _ => Err(Problems(problems)),
+        }
+    }
+
+    /// The value, or the declared default where it is not set. A required variable that is not set is a problem.
+    pub fn value<T: Setting>(&mut self, name: &'static str) -> Result<T, Reported> {
+        self.value_with(name, T::parse)
+    }
+
+    /// The value if it is set, or if there is a default.
+    pub fn optional<T: Setting>(&mut self, name: &'static str) -> Result<Option<T>, Reported> {
+        self.optional_with(name, T::parse)
+    }
+
+    /// Like [`Reading::value`] for one of a few words.
+    pub fn choice<T: Copy>(&mut self, name: &'static str, choices: &[(&str, T)]) -> Result<T, Reported> {
+        self.value_with(name, |text| {
+            choices.iter().find(|(word, _)| *word == text).map(|(_, choice)| *choice).ok_or_else(|| {
+                let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+                format!("`{text}` is none of {}", words.join(", "))
+            })
+        })
+    }
+
+    /// Like [`Reading::value`] with a parser of the caller's own; see [`Setting::parse`] for what its error says.
+    pub fn value_with<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<T, Reported> {
+        match self.optional_with(name, parse)? {
+            Some(value) => Ok(value),
+            None => Err(self.problem(name, format!("is required: {}", self.declared(name).help))),
+        }
+    }
+
+    /// Like [`Reading::optional`] with a parser of the caller's own.
+    pub fn optional_with<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, Reported> {
+        let variable = self.declared(name);
+        self.asked.insert(variable.name);
+        let text = match (self.text(name)?, variable.default) {
+            (Some(text), _) => text,
+            (None, Default::Text(default)) => default.to_owned(),
+            (None, Default::Unset(_) | Default::Required) => return Ok(None),
+        };
+        parse(&text).map(Some).map_err(|reason| self.problem(name, reason))
+    }
+
+    /// The bytes of `<NAME>` or of the file that `<NAME>_FILE` names. Both at once are a problem.
+    pub fn content(&mut self, name: &'static str) -> Result<Option<Vec<u8>>, Reported> {
+        let variable = self.declared(name);
+        assert!(variable.kind == Kind::OrFile, "{name} is not declared `or_file`");
+        self.asked.insert(variable.name);
+        let file_name = format!("{name}_FILE");
+        let (inline, path) = (self.text(name), self.text(&file_name));
+        match (inline?, path?) {
+            (Some(_), Some(_)) => {
+                let other = format!("{}{file_name}", self.component.prefix);
+                Err(self.problem(name, format!("is set, and so is {other}; keep one of them")))
+            }
+            (Some(text), None) => Ok(Some(text.into_bytes())),
+            (None, Some(path)) => {
+                file::read(&PathBuf::from(path)).map(Some).map_err(|reason| self.problem(&file_name, reason))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The secret in `<NAME>` or in the file that `<NAME>_FILE` names, without the line break an editor leaves at its end.
+    pub fn secret(&mut self, name: &'static str) -> Result<Option<Secret>, Reported> {
+        let Some(bytes) = self.content(name)? else { return Ok(None) };
+        let Ok(text) = String::from_utf8(bytes) else {
+            return Err(self.problem(&format!("{name}_FILE"), "does not hold UTF-8 text".to_owned()));
+        };
+        let line = text.strip_suffix('\n').unwrap_or(&text);
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        if line.is_empty() {
+            return Err(self.problem(&format!("{name}_FILE"), "holds an empty line only".to_owned()));
+        }
+        Ok(Some(Secret::new(line)))
+    }
+
+    /// All variables of a family: what follows the family's name, and the value.
+    pub fn family(&mut self, name: &'static str) -> Vec<(String, String)> {
+        let variable = self.declared(name);
+        assert!(variable.kind == Kind::Family, "{name} is not declared as a family");
+        self.asked.insert(variable.name);
+        let declared = |full: &str| {
+            let others = self.component.variables.iter().filter(|other| other.kind != Kind::Family);
+            others.into_iter().any(|other| other.takes(full))
+        };
+        self.environment
+            .values
+            .iter()
+            .filter(|(full, _)| variable.takes(full) && !declared(full))
+            .map(|(full, value)| (full[name.len()..].to_owned(), value.clone()))
+            .collect()
+    }
+
+    /// Whether the environment sets this variable, default or not.
+    pub fn is_set(&self, name: &str) -> bool {
+        self.environment.values.contains_key(name) || self.environment.refused.contains(name)
+    }
+
+    /// Records a problem that only the component can see, such as two settings that exclude each other.
+    pub fn problem(&mut self, name: &str, reason: impl Into<String>) -> Reported {
+        let variable = format!("{}{name}", self.component.prefix);
+        self.problems.push(Problem { variable, reason: reason.into() });
+        Reported(())
+    }
+
+    fn text(&self, name: &str) -> Result<Option<String>, Reported> {
+        if self.environment.refused.contains(name) {
+            return Err(Reported(()));
+        }
+        Ok(self.environment.values.get(name).cloned())
+    }
+
+    fn declared(&self, name: &str) -> &'static Variable {
+        let found = self.component.variables.iter().find(|variable| variable.name == name);
+        found.unwrap_or_else(|| panic!("{} reads {name} without declaring it", self.component.name))
+    }
+}
+
+#[cfg(test)]
+mod tests;
