@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     Component, Problems, Reading, Reported, Variable, environment::Unknown, exit, healthcheck, logs,
-    logs::Logs,
+    logs::Logs, parent,
 };
 
 /// Does what the command line asks for: reads the settings with `read` and hands them to `run`, or one of the
@@ -25,10 +25,13 @@ pub fn start<S>(
     let arguments: Vec<_> = env::args_os().skip(1).collect();
     match Command::of(&arguments) {
         Some(Command::Run) => match settings(component, read) {
-            Ok((settings, logs)) => {
-                logs.install();
-                run(settings)
-            }
+            Ok((settings, logs)) => match parent::bind() {
+                Ok(()) => {
+                    logs.install();
+                    run(settings)
+                }
+                Err(reason) => refuse(&reason),
+            },
             Err(problems) => refuse(&problems.to_string()),
         },
         Some(Command::Check) => match settings(component, read) {

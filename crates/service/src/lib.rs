@@ -43,6 +43,7 @@ pub mod exit;
 mod file;
 mod healthcheck;
 mod logs;
+pub mod parent;
 mod problem;
 mod reading;
 mod secret;
