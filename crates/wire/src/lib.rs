@@ -1,1 +1,15 @@
-//! The thin tokio shell that drives http1 connections over sockets.
+//! The thin tokio shell that drives [`evenkeel_http1`] connections over sockets, for the balancer, the client and
+//! tests alike: buffers, streams, an alarm, name look-ups and a whole client connection. It takes no decisions:
+//! what bytes mean is `http1`'s, which endpoint and when to give up is the caller's.
+
+mod alarm;
+mod buffer;
+mod client;
+mod resolve;
+mod stream;
+
+pub use alarm::Alarm;
+pub use buffer::{Buffer, BufferPool};
+pub use client::{ClientConnection, ResponseFailure};
+pub use resolve::{ResolveError, Resolver};
+pub use stream::{ConnectError, Idleness, Stream, connect};

@@ -1,0 +1,181 @@
+//! Read buffers: contiguous, growable, and given back while a connection is idle.
+//!
+//! ```text
+//! | consumed | filled (unread by the parser) | free |
+//! 0        start                            end   len
+//! ```
+//! The bytes behind `end` are kept initialised, so that a read needs neither `unsafe` nor a `memset` each time.
+
+use std::cell::RefCell;
+
+/// A contiguous buffer that is filled from a socket at its end and consumed by a parser at its start.
+#[derive(Debug, Default)]
+pub struct Buffer {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Buffer {
+    /// What an ordinary read asks for, in bytes: a head and a small body come in one call.
+    pub const ORDINARY: usize = 16 * 1024;
+
+    /// A buffer of `capacity` bytes; zero allocates nothing until [`Buffer::reserve`].
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { bytes: vec![0; capacity], start: 0, end: 0 }
+    }
+
+    /// The bytes received and not yet consumed.
+    pub fn filled(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+
+    /// How many bytes are received and not yet consumed.
+    pub fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Whether nothing is left to consume.
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// How many bytes it can hold without growing.
+    pub fn capacity(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Takes `count` bytes off the front.
+    ///
+    /// # Panics
+    /// When fewer are there.
+    pub fn consume(&mut self, count: usize) {
+        assert!(count <= self.len(), "consumed more than was received");
+        self.start += count;
+        if self.start == self.end {
+            self.start = 0;
+            self.end = 0;
+        }
+    }
+
+    /// Takes the last `count` bytes off again.
+    pub fn truncate(&mut self, len: usize) {
+        self.end = self.end.min(self.start + len);
+    }
+
+    /// Forgets everything received.
+    pub fn clear(&mut self) {
+        self.start = 0;
+        self.end = 0;
+    }
+
+    /// Makes sure that the filled part can become `total` bytes long, by moving it to the front or by growing.
+    pub fn reserve(&mut self, total: usize) {
+        if self.bytes.len() - self.start >= total {
+            return;
+        }
+        self.bytes.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.start = 0;
+        if self.bytes.len() < total {
+            self.bytes.resize(total, 0);
+        }
+    }
+
+    /// The free part behind the filled one; say how much was written with [`Buffer::advance`].
+    pub fn free_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.end..]
+    }
+
+    /// How many bytes fit behind the filled part without moving it.
+    pub fn free(&self) -> usize {
+        self.bytes.len() - self.end
+    }
+
+    /// Counts `count` bytes written to [`Buffer::free_mut`] as filled.
+    ///
+    /// # Panics
+    /// When more than the free part is claimed.
+    pub fn advance(&mut self, count: usize) {
+        assert!(count <= self.free(), "advanced past the end");
+        self.end += count;
+    }
+
+    /// Appends `bytes`, growing as needed.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        self.reserve(self.len() + bytes.len());
+        self.free_mut()[..bytes.len()].copy_from_slice(bytes);
+        self.advance(bytes.len());
+    }
+}
+
+/// Buffers that wait for their next use, of one worker.
+///
+/// Holds at most [`BufferPool::KEPT`] buffers of at most [`BufferPool::LARGEST`] bytes; what comes back beyond that is freed.
+#[derive(Debug, Default)]
+pub struct BufferPool {
+    free: RefCell<Vec<Buffer>>,
+}
+
+impl BufferPool {
+    /// The most buffers kept.
+    pub const KEPT: usize = 128;
+    /// The largest buffer kept, in bytes: one that grew to hold a large response is freed instead.
+    pub const LARGEST: usize = 32 * 1024;
+
+    /// An empty pool.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A buffer of at least [`Buffer::ORDINARY`] bytes, empty.
+    pub fn take(&self) -> Buffer {
+        self.free.borrow_mut().pop().unwrap_or_else(|| Buffer::with_capacity(Buffer::ORDINARY))
+    }
+
+    /// Gives a buffer back, with whatever it holds forgotten.
+    pub fn give_back(&self, mut buffer: Buffer) {
+        let mut free = self.free.borrow_mut();
+        if free.len() < Self::KEPT && (Buffer::ORDINARY..=Self::LARGEST).contains(&buffer.capacity()) {
+            buffer.clear();
+            free.push(buffer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filled_bytes_survive_growing_and_moving() {
+        let mut buffer = Buffer::with_capacity(8);
+        buffer.extend(b"abcdefgh");
+        buffer.consume(6);
+        buffer.reserve(8);
+        assert_eq!(buffer.filled(), b"gh");
+        buffer.extend(b"0123456789");
+        assert_eq!(buffer.filled(), b"gh0123456789");
+    }
+
+    #[test]
+    fn an_emptied_buffer_starts_at_the_front_again() {
+        let mut buffer = Buffer::with_capacity(4);
+        buffer.extend(b"abcd");
+        buffer.consume(4);
+        assert_eq!(buffer.free(), 4);
+    }
+
+    #[test]
+    fn the_pool_keeps_ordinary_buffers_and_frees_grown_ones() {
+        let pool = BufferPool::new();
+        let mut grown = pool.take();
+        grown.reserve(BufferPool::LARGEST + 1);
+        pool.give_back(grown);
+        assert_eq!(pool.free.borrow().len(), 0);
+        let mut ordinary = pool.take();
+        ordinary.extend(b"left over");
+        pool.give_back(ordinary);
+        assert!(pool.take().is_empty());
+    }
+}

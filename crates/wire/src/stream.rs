@@ -1,0 +1,172 @@
+//! A TCP connection with the few operations that an HTTP/1.1 connection needs, in `poll` form so that one task can
+//! wait for several of them at once.
+
+use std::io;
+use std::io::IoSlice;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::Buffer;
+
+/// A connected TCP stream with Nagle's algorithm off.
+#[derive(Debug)]
+pub struct Stream {
+    tcp: TcpStream,
+}
+
+/// What an idle connection has to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Idleness {
+    /// Nothing: it may be used.
+    Quiet,
+    /// The other side has closed or reset it.
+    Closed,
+    /// Bytes came that nobody asked for: whatever they are, they answer no request of ours (RFC 9112 §9.2).
+    Unasked,
+}
+
+/// Why a connection could not be opened.
+#[derive(Debug)]
+pub enum ConnectError {
+    /// The address answered with a reset: nobody listens there.
+    Refused,
+    /// No route, or the network said so.
+    Unreachable(io::Error),
+    /// Nothing answered within the timeout.
+    TimedOut,
+    /// This process is out of descriptors, ports or memory: the address is not to blame.
+    Local(io::Error),
+}
+
+impl std::fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused => f.write_str("connection refused"),
+            Self::Unreachable(error) => write!(f, "unreachable: {error}"),
+            Self::TimedOut => f.write_str("connection timed out"),
+            Self::Local(error) => write!(f, "no connection could be made from here: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+impl From<io::Error> for ConnectError {
+    fn from(error: io::Error) -> Self {
+        /// `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`, `EADDRNOTAVAIL` on Linux: ours to suffer, not the endpoint's fault.
+        const LOCAL: [i32; 5] = [24, 23, 105, 12, 99];
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Self::Refused,
+            io::ErrorKind::TimedOut => Self::TimedOut,
+            _ if error.raw_os_error().is_some_and(|code| LOCAL.contains(&code)) => Self::Local(error),
+            _ => Self::Unreachable(error),
+        }
+    }
+}
+
+/// Opens a connection to `address` within `timeout`.
+pub async fn connect(address: SocketAddr, timeout: Duration) -> Result<Stream, ConnectError> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    match tokio::time::timeout(timeout, socket.connect(address)).await {
+        Ok(connected) => Ok(Stream::new(connected?)),
+        Err(_) => Err(ConnectError::TimedOut),
+    }
+}
+
+impl Stream {
+    /// Takes over a connected stream.
+    pub fn new(tcp: TcpStream) -> Self {
+        // Fails only on a socket that is already dead, which the next read will tell better.
+        let _ = tcp.set_nodelay(true);
+        Self { tcp }
+    }
+
+    /// The address of the other side, if it is still known.
+    pub fn peer(&self) -> io::Result<SocketAddr> {
+        self.tcp.peer_addr()
+    }
+
+    /// This side's address.
+    pub fn local(&self) -> io::Result<SocketAddr> {
+        self.tcp.local_addr()
+    }
+
+    /// Reads what is there, once, into the free part of `buffer`; 0 is the end of input.
+    ///
+    /// A read that fills less than the free part costs one system call: the readiness is known to be used up.
+    ///
+    /// # Panics
+    /// When `buffer` has no free part: reserve first, or every read would look like the end.
+    pub fn poll_fill(&mut self, cx: &mut Context<'_>, buffer: &mut Buffer) -> Poll<io::Result<usize>> {
+        assert!(buffer.free() > 0, "no room to read into");
+        let mut read = ReadBuf::new(buffer.free_mut());
+        ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut read))?;
+        let count = read.filled().len();
+        buffer.advance(count);
+        Poll::Ready(Ok(count))
+    }
+
+    /// Writes `head` and then `body`, of which the first `sent` bytes together are already out, in one vectored call where it can.
+    /// Ready when everything is out; `sent` tells how far it came otherwise.
+    pub fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        head: &[u8],
+        body: &[u8],
+        sent: &mut usize,
+    ) -> Poll<io::Result<()>> {
+        let total = head.len() + body.len();
+        while *sent < total {
+            let written = if *sent >= head.len() {
+                ready!(Pin::new(&mut self.tcp).poll_write(cx, &body[*sent - head.len()..]))?
+            } else if body.is_empty() {
+                ready!(Pin::new(&mut self.tcp).poll_write(cx, &head[*sent..]))?
+            } else {
+                let slices = [IoSlice::new(&head[*sent..]), IoSlice::new(body)];
+                ready!(Pin::new(&mut self.tcp).poll_write_vectored(cx, &slices))?
+            };
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            *sent += written;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ready when an idle connection is no longer idle: closed, reset, or bytes that nobody asked for.
+    pub fn poll_disturbed(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.tcp.poll_read_ready(cx).map(|_| ())
+    }
+
+    /// What has become of an idle connection, as far as the runtime knows: that costs no system call where nothing has
+    /// happened, and what happened since it last looked shows itself in the next exchange.
+    pub fn idleness(&self) -> Idleness {
+        let mut byte = [0_u8; 1];
+        match self.tcp.try_read(&mut byte) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Idleness::Quiet,
+            Ok(0) | Err(_) => Idleness::Closed,
+            Ok(_) => Idleness::Unasked,
+        }
+    }
+
+    /// Says that nothing more will be sent (FIN), while the other side may go on.
+    pub fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
+
+    /// Makes the end of this connection a reset (RST), which no reader can take for a regular end.
+    pub fn reset_on_drop(&self) {
+        let _ = SockRef::from(&self.tcp).set_linger(Some(Duration::ZERO));
+    }
+
+    /// Whether the connection has been reset, as the kernel knows it: also after this side has read its end of input.
+    pub fn is_reset(&self) -> bool {
+        !matches!(self.tcp.take_error(), Ok(None))
+    }
+}
