@@ -1,0 +1,71 @@
+//! Bodies as they arrive, whatever their framing.
+
+use std::ops::Range;
+
+use crate::chunked::Chunked;
+use crate::error::BodyError;
+use crate::{Framing, Limits};
+
+/// What some input held of a body.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Piece {
+    /// So many bytes of the input are done with.
+    pub consumed: usize,
+    /// Where in the input there is content. Always within the consumed bytes; empty when there is none.
+    pub data: Range<usize>,
+    /// The message is complete. What follows the consumed bytes belongs to something else.
+    pub end: bool,
+}
+
+/// The body being read.
+#[derive(Debug)]
+pub(crate) enum BodyReader {
+    /// So many bytes are still to come; none when the body is complete.
+    Length(u64),
+    Chunked(Chunked),
+    UntilClose,
+}
+
+impl Default for BodyReader {
+    fn default() -> Self {
+        Self::Length(0)
+    }
+}
+
+impl BodyReader {
+    pub(crate) fn new(framing: Framing) -> Self {
+        match framing {
+            Framing::Empty => Self::Length(0),
+            Framing::Length(length) => Self::Length(length),
+            Framing::Chunked => Self::Chunked(Chunked::default()),
+            Framing::UntilClose => Self::UntilClose,
+        }
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        match self {
+            Self::Length(left) => *left == 0,
+            Self::Chunked(chunked) => chunked.is_done(),
+            Self::UntilClose => false,
+        }
+    }
+
+    pub(crate) fn read(&mut self, input: &[u8], limits: &Limits) -> Result<Piece, BodyError> {
+        match self {
+            Self::Length(left) => {
+                let take = input.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                *left -= take as u64;
+                Ok(Piece { consumed: take, data: 0..take, end: *left == 0 })
+            }
+            Self::Chunked(chunked) => chunked.read(input, limits),
+            Self::UntilClose => Ok(Piece { consumed: input.len(), data: 0..input.len(), end: false }),
+        }
+    }
+
+    pub(crate) fn trailers(&self) -> &[u8] {
+        match self {
+            Self::Chunked(chunked) => chunked.trailers(),
+            Self::Length(_) | Self::UntilClose => b"",
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Bodies on their way out.
+
+use crate::Framing;
+use crate::text::hexadecimal;
+
+/// Puts the framing around the data of one body. The data itself is the caller's to send:
+///
+/// ```
+/// use evenkeel_http1::{BodyWriter, Framing};
+///
+/// let mut body = BodyWriter::new(Framing::Chunked);
+/// let mut out = Vec::new();
+/// body.before_data(5, &mut out);
+/// out.extend_from_slice(b"hello");
+/// body.after_data(&mut out);
+/// body.end(b"", &mut out);
+/// assert_eq!(out, b"5\r\nhello\r\n0\r\n\r\n");
+/// assert!(body.is_complete());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyWriter {
+    framing: Framing,
+    /// Whether a chunk has been announced whose line end is still to come.
+    in_chunk: bool,
+    ended: bool,
+}
+
+impl Default for BodyWriter {
+    fn default() -> Self {
+        Self::new(Framing::Empty)
+    }
+}
+
+impl BodyWriter {
+    /// For a body with this framing.
+    pub fn new(framing: Framing) -> Self {
+        Self { framing, in_chunk: false, ended: framing == Framing::Empty }
+    }
+
+    /// What goes before `len` bytes of data. For no data nothing is written: a chunk of 0 bytes is the end.
+    pub fn before_data(&mut self, len: usize, out: &mut Vec<u8>) {
+        match &mut self.framing {
+            Framing::Chunked if len > 0 => {
+                hexadecimal(len as u64, out);
+                out.extend_from_slice(b"\r\n");
+                self.in_chunk = true;
+            }
+            Framing::Length(left) => *left = left.saturating_sub(len as u64),
+            _ => {}
+        }
+    }
+
+    /// What goes after the data announced last.
+    pub fn after_data(&mut self, out: &mut Vec<u8>) {
+        if std::mem::take(&mut self.in_chunk) {
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+
+    /// Ends the body. `trailers` are lines, each with its CR LF; they are sent only in the chunked coding.
+    pub fn end(&mut self, trailers: &[u8], out: &mut Vec<u8>) {
+        if self.framing == Framing::Chunked && !self.ended {
+            out.extend_from_slice(b"0\r\n");
+            out.extend_from_slice(trailers);
+            out.extend_from_slice(b"\r\n");
+        }
+        self.ended = true;
+    }
+
+    /// Whether the body has been written whole, so that another message may follow.
+    pub fn is_complete(&self) -> bool {
+        match self.framing {
+            Framing::Length(left) => left == 0,
+            Framing::UntilClose => false,
+            Framing::Empty | Framing::Chunked => self.ended,
+        }
+    }
+}

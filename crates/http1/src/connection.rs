@@ -1,0 +1,55 @@
+//! The options of a message's Connection fields (RFC 9110 §7.6.1).
+
+use crate::fields::Fields;
+use crate::limits::MAX_CONNECTION_OPTIONS;
+use crate::name::Name;
+use crate::text::list;
+
+/// What the Connection fields of a head say, taken together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Connection {
+    pub(crate) close: bool,
+    pub(crate) keep_alive: bool,
+    pub(crate) upgrade: bool,
+    options: u8,
+    /// How many options name a field.
+    nominations: u8,
+}
+
+impl Connection {
+    /// This and one more Connection field; `None` when there are more than [`MAX_CONNECTION_OPTIONS`].
+    pub(crate) fn and(mut self, value: &[u8]) -> Option<Self> {
+        for option in list(value) {
+            self.options += 1;
+            if usize::from(self.options) > MAX_CONNECTION_OPTIONS {
+                return None;
+            }
+            if option.eq_ignore_ascii_case(b"close") {
+                self.close = true;
+            } else if option.eq_ignore_ascii_case(b"keep-alive") {
+                self.keep_alive = true;
+            } else if option.eq_ignore_ascii_case(b"upgrade") {
+                self.upgrade = true;
+            } else {
+                self.nominations += 1;
+            }
+        }
+        Some(self)
+    }
+
+    /// Whether a field named `name` is for this connection only, because an option says so.
+    pub(crate) fn names(self, name: &[u8], fields: &Fields, input: &[u8]) -> bool {
+        self.nominations > 0
+            && !is_content(name)
+            && fields
+                .known(Name::Connection, input)
+                .any(|value| list(value).any(|option| option.eq_ignore_ascii_case(name)))
+    }
+}
+
+/// Whether the field describes the content or proves it whole. Naming it in Connection does not remove it:
+/// the content goes on, and with it what is said about it.
+fn is_content(name: &[u8]) -> bool {
+    name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"content-"))
+        || name.eq_ignore_ascii_case(b"repr-digest")
+}

@@ -1,0 +1,119 @@
+//! What is wrong with a message: a [`Refusal`] for a request, a [`ResponseError`] for a response.
+
+use std::fmt;
+
+/// Why a request is refused. Answer with `status`, then close: after a refusal nobody can say where the
+/// next request begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status to answer with.
+    pub status: u16,
+    /// A plain sentence for the body of the answer. Never contains input.
+    pub reason: &'static str,
+    /// The error type for `Proxy-Status` (RFC 9209 §2.3).
+    pub error: &'static str,
+}
+
+impl Refusal {
+    /// A refusal with any status, of error type `http_request_error`.
+    pub const fn new(status: u16, reason: &'static str) -> Self {
+        Self { status, reason, error: "http_request_error" }
+    }
+
+    pub(crate) const fn bad(reason: &'static str) -> Self {
+        Self::new(400, reason)
+    }
+
+    pub(crate) const HEAD_TOO_LARGE: Self =
+        Self::new(431, "The request's head is larger than this server accepts.");
+    pub(crate) const TOO_MANY_FIELDS: Self =
+        Self::new(431, "The request has more header fields than this server accepts.");
+    pub(crate) const LINE_TOO_LONG: Self =
+        Self::new(414, "The request line is longer than this server accepts; shorten the target.");
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.status, self.reason)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// What is wrong with a server's response. To the client it is a 502, and the connection to the server is
+/// not used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResponseError {
+    /// The head is no HTTP/1 response head; says what is wrong with it.
+    Head(&'static str),
+    /// The head or the trailer section is larger than [`Limits::head`](crate::Limits::head), or has more
+    /// lines than [`Limits::fields`](crate::Limits::fields).
+    TooLarge,
+    /// Content-Length and Transfer-Encoding leave the body's length in doubt (RFC 9112 §6.3).
+    Framing(&'static str),
+    /// The chunked coding is broken (RFC 9112 §7.1), or has more extensions than
+    /// [`Limits::chunk_extensions`](crate::Limits::chunk_extensions).
+    Chunk(&'static str),
+    /// 101 though no upgrade was asked for, or to another protocol than the one asked for.
+    Upgrade,
+    /// More than [`MAX_INTERIM_RESPONSES`](crate::MAX_INTERIM_RESPONSES) interim responses and no final one.
+    TooManyInterim,
+    /// The connection ended before a byte of the response.
+    ClosedBeforeHead,
+    /// The connection ended inside the head.
+    ClosedInHead,
+    /// The connection ended before the body was complete.
+    Truncated,
+}
+
+impl ResponseError {
+    /// The error type for `Proxy-Status` (RFC 9209 §2.3).
+    pub fn proxy_error(&self) -> &'static str {
+        match self {
+            Self::ClosedBeforeHead => "connection_terminated",
+            Self::ClosedInHead | Self::Truncated => "http_response_incomplete",
+            _ => "http_protocol_error",
+        }
+    }
+}
+
+impl fmt::Display for ResponseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Head(what) | Self::Framing(what) | Self::Chunk(what) => f.write_str(what),
+            Self::TooLarge => f.write_str("the response's head or trailer section is over the limit"),
+            Self::Upgrade => f.write_str("the server switched to a protocol that was not asked for"),
+            Self::TooManyInterim => f.write_str("the server sends interim responses and no final one"),
+            Self::ClosedBeforeHead => f.write_str("the server closed the connection without a response"),
+            Self::ClosedInHead => f.write_str("the server closed the connection inside the response's head"),
+            Self::Truncated => f.write_str("the server closed the connection before the body was complete"),
+        }
+    }
+}
+
+impl std::error::Error for ResponseError {}
+
+/// What is wrong inside a body or its trailer section, before it is known whose body it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodyError {
+    Chunk(&'static str),
+    TrailersTooLarge,
+}
+
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::Chunk(_) => Self::bad("The request's chunked body is malformed."),
+            BodyError::TrailersTooLarge => Self::new(431, "The request's trailer section is over the limit."),
+        }
+    }
+}
+
+impl From<BodyError> for ResponseError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::Chunk(what) => Self::Chunk(what),
+            BodyError::TrailersTooLarge => Self::TooLarge,
+        }
+    }
+}

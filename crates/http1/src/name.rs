@@ -1,0 +1,129 @@
+//! The field names that the protocol acts on, recognised once, when a head is parsed.
+
+/// A field name that this crate acts on, or [`Name::Other`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Name {
+    Other,
+    Authorization,
+    CacheControl,
+    Connection,
+    ContentLength,
+    Expect,
+    Forwarded,
+    Host,
+    KeepAlive,
+    MaxForwards,
+    ProxyAuthenticate,
+    ProxyAuthorization,
+    ProxyConnection,
+    Te,
+    TransferEncoding,
+    Upgrade,
+    Via,
+    XAttempt,
+    XForwardedFor,
+    XForwardedHost,
+    XForwardedProto,
+    /// Another name that begins with `X-Forwarded-`.
+    XForwardedOther,
+    XRealIp,
+    XRequestId,
+}
+
+impl Name {
+    /// Recognises a name: by length and first letter, then letter by letter without regard to case.
+    pub(crate) fn of(name: &[u8]) -> Self {
+        let first = name.first().map_or(0, u8::to_ascii_lowercase);
+        let (lowercase, found) = match (name.len(), first) {
+            (2, b't') => ("te", Self::Te),
+            (3, b'v') => ("via", Self::Via),
+            (4, b'h') => ("host", Self::Host),
+            (6, b'e') => ("expect", Self::Expect),
+            (7, b'u') => ("upgrade", Self::Upgrade),
+            (9, b'f') => ("forwarded", Self::Forwarded),
+            (9, b'x') if name[2].eq_ignore_ascii_case(&b'r') => ("x-real-ip", Self::XRealIp),
+            (9, b'x') => ("x-attempt", Self::XAttempt),
+            (10, b'c') => ("connection", Self::Connection),
+            (10, b'k') => ("keep-alive", Self::KeepAlive),
+            (12, b'm') => ("max-forwards", Self::MaxForwards),
+            (12, b'x') => ("x-request-id", Self::XRequestId),
+            (13, b'a') => ("authorization", Self::Authorization),
+            (13, b'c') => ("cache-control", Self::CacheControl),
+            (14, b'c') => ("content-length", Self::ContentLength),
+            (16, b'p') => ("proxy-connection", Self::ProxyConnection),
+            (17, b't') => ("transfer-encoding", Self::TransferEncoding),
+            (18, b'p') => ("proxy-authenticate", Self::ProxyAuthenticate),
+            (19, b'p') => ("proxy-authorization", Self::ProxyAuthorization),
+            (12.., b'x') => return Self::of_forwarded(name),
+            _ => return Self::Other,
+        };
+        if name.eq_ignore_ascii_case(lowercase.as_bytes()) { found } else { Self::Other }
+    }
+
+    fn of_forwarded(name: &[u8]) -> Self {
+        const PREFIX: &[u8] = b"x-forwarded-";
+        let (start, what) = name.split_at(PREFIX.len());
+        if !start.eq_ignore_ascii_case(PREFIX) {
+            return Self::Other;
+        }
+        if what.eq_ignore_ascii_case(b"for") {
+            Self::XForwardedFor
+        } else if what.eq_ignore_ascii_case(b"host") {
+            Self::XForwardedHost
+        } else if what.eq_ignore_ascii_case(b"proto") {
+            Self::XForwardedProto
+        } else {
+            Self::XForwardedOther
+        }
+    }
+
+    /// Whether the field concerns one connection only and never goes further (RFC 9110 §7.6.1).
+    ///
+    /// `Proxy-Authorization` and `Proxy-Authenticate` are for this hop; a proxy that takes none drops them.
+    pub(crate) fn is_hop_by_hop(self) -> bool {
+        matches!(
+            self,
+            Self::Connection
+                | Self::KeepAlive
+                | Self::ProxyAuthenticate
+                | Self::ProxyAuthorization
+                | Self::ProxyConnection
+                | Self::Te
+                | Self::TransferEncoding
+                | Self::Upgrade
+        )
+    }
+
+    /// Whether the field is for every recipient, so that naming it in `Connection` does not remove it
+    /// (RFC 9110 §7.6.1): otherwise a client could take away what this proxy or the server relies on.
+    pub(crate) fn is_end_to_end(self) -> bool {
+        !matches!(self, Self::Other) && !self.is_hop_by_hop()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_recognised_in_any_case() {
+        assert_eq!(Name::of(b"HOST"), Name::Host);
+        assert_eq!(Name::of(b"transfer-ENCODING"), Name::TransferEncoding);
+        assert_eq!(Name::of(b"X-Real-Ip"), Name::XRealIp);
+        assert_eq!(Name::of(b"x-attempt"), Name::XAttempt);
+        assert_eq!(Name::of(b"x-request-id"), Name::XRequestId);
+        assert_eq!(Name::of(b"X-Forwarded-For"), Name::XForwardedFor);
+        assert_eq!(Name::of(b"X-FORWARDED-PROTO"), Name::XForwardedProto);
+        assert_eq!(Name::of(b"x-forwarded-host"), Name::XForwardedHost);
+        assert_eq!(Name::of(b"X-Forwarded-Port"), Name::XForwardedOther);
+    }
+
+    #[test]
+    fn other_names_are_other() {
+        for name in
+            ["", "x", "Hosts", "Hose", "X-Forwarded", "x-something-else", "transfer_encoding", "x-request-ix"]
+        {
+            assert_eq!(Name::of(name.as_bytes()), Name::Other, "{name}");
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Request heads (RFC 9112 §3 and §5), as spans into the caller's buffer.
+
+use std::borrow::Cow;
+use std::mem::MaybeUninit;
+
+use crate::connection::Connection;
+use crate::fields::{Fields, Span, Strictness};
+use crate::framing::{ContentLength, TransferEncoding};
+use crate::limits::MAX_FIELDS;
+use crate::name::Name;
+use crate::target::{Target, is_authority};
+use crate::text::{list, trim};
+use crate::{Framing, Limits, Method, Refusal, Version};
+
+/// A request head: where its parts lie in the bytes it was parsed from, and what they mean.
+///
+/// Make one and use it for many requests; its storage is reused. Every method that takes `input` wants the
+/// bytes that [`Inbound::head`](crate::Inbound::head) was given when it filled the head.
+#[derive(Debug, Clone, Default)]
+pub struct RequestHead {
+    pub(crate) method: Method,
+    pub(crate) method_token: Span,
+    pub(crate) target_span: Span,
+    pub(crate) target: Target,
+    pub(crate) version: Version,
+    pub(crate) framing: Framing,
+    pub(crate) connection: Connection,
+    pub(crate) fields: Fields,
+    host: Option<Span>,
+    upgrade: Option<Span>,
+    max_forwards: Option<u32>,
+    expects_continue: bool,
+    accepts_trailers: bool,
+    len: u32,
+}
+
+impl RequestHead {
+    /// An empty head, to be filled by [`Inbound::head`](crate::Inbound::head).
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The method.
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// The version.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The body that follows.
+    pub fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// The bytes of the head: empty lines before it and the empty line after it included.
+    #[expect(clippy::len_without_is_empty, reason = "a head is never empty")]
+    pub fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// The method's token as received.
+    pub fn method_bytes<'a>(&self, input: &'a [u8]) -> &'a [u8] {
+        self.method_token.in_bytes(input)
+    }
+
+    /// The request target as received (RFC 9112 §3.2).
+    pub fn target<'a>(&self, input: &'a [u8]) -> &'a [u8] {
+        self.target_span.in_bytes(input)
+    }
+
+    /// The target to send to a server: path and query byte for byte, or `*` (RFC 9112 §3.2.1, §3.2.4).
+    ///
+    /// Owned only where an absolute target has a query and no path.
+    pub fn path_and_query<'a>(&self, input: &'a [u8]) -> Cow<'a, [u8]> {
+        let Target::Absolute { path, .. } = self.target else { return Cow::Borrowed(self.target(input)) };
+        match (path.in_bytes(input), self.method) {
+            (b"", Method::Options) => Cow::Borrowed(b"*"),
+            (b"", _) => Cow::Borrowed(b"/"),
+            (query @ [b'?', ..], _) => Cow::Owned([b"/", query].concat()),
+            (path, _) => Cow::Borrowed(path),
+        }
+    }
+
+    /// The host the request is for: the authority of an absolute target, else Host (RFC 9112 §3.3). Empty
+    /// when there is neither.
+    pub fn authority<'a>(&self, input: &'a [u8]) -> &'a [u8] {
+        match (self.target, self.host) {
+            (Target::Absolute { authority, .. }, _) => authority.in_bytes(input),
+            (_, Some(host)) => host.in_bytes(input),
+            (_, None) => b"",
+        }
+    }
+
+    /// Names and values of the fields, in the order received, the white space around values trimmed.
+    pub fn fields<'a>(&self, input: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        self.fields.iter(input)
+    }
+
+    /// The value of the first field named `name`, in any case.
+    pub fn field<'a>(&self, input: &'a [u8], name: &str) -> Option<&'a [u8]> {
+        self.fields.first(name, input)
+    }
+
+    /// Whether the client wishes to send another request on this connection (RFC 9112 §9.3).
+    pub fn keep_alive(&self) -> bool {
+        !self.connection.close && (self.version == Version::Http11 || self.connection.keep_alive)
+    }
+
+    /// Whether the client waits for a 100 before it sends the body (RFC 9110 §10.1.1). Never for HTTP/1.0,
+    /// and never without a body.
+    pub fn expects_continue(&self) -> bool {
+        self.expects_continue
+    }
+
+    /// The protocols the client wants to change to (RFC 9110 §7.8), if Connection says so as well.
+    pub fn upgrade<'a>(&self, input: &'a [u8]) -> Option<&'a [u8]> {
+        let asked = self.connection.upgrade && self.version == Version::Http11;
+        self.upgrade.filter(|_| asked).map(|span| span.in_bytes(input))
+    }
+
+    /// How often an OPTIONS request may still be forwarded (RFC 9110 §7.6.2). At 0 it is answered here.
+    pub fn max_forwards(&self) -> Option<u32> {
+        self.max_forwards
+    }
+
+    /// Whether the client takes trailers after a response (`TE: trailers`, RFC 9110 §10.1.4).
+    pub fn accepts_trailers(&self) -> bool {
+        self.accepts_trailers
+    }
+
+    /// Forgets the last request, so that nothing of it is taken for this one's when this one is refused.
+    pub(crate) fn clear(&mut self) {
+        self.method = Method::default();
+        self.version = Version::default();
+        self.connection = Connection::default();
+        self.accepts_trailers = false;
+    }
+
+    /// Parses a head that begins at `start`. `Ok(false)` when it goes on after the end of `input`; what is
+    /// known by then has been checked.
+    pub(crate) fn parse(&mut self, input: &[u8], start: usize, limits: &Limits) -> Result<bool, Refusal> {
+        let mut storage = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+        let room = &mut storage[..limits.fields.min(MAX_FIELDS)];
+        let mut parsed = httparse::Request::new(&mut []);
+        let status = httparse::ParserConfig::default()
+            .parse_request_with_uninit_headers(&mut parsed, &input[start..], room)
+            .map_err(|error| refusal(error, parsed.version))?;
+        if let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version) {
+            self.request_line(input, method, target, version)?;
+        }
+        let httparse::Status::Complete(len) = status else { return Ok(false) };
+        let end = start + len;
+        let strictness = Strictness::Request { underscores: limits.forward_underscores };
+        self.fields
+            .fill(input, parsed.headers, end, strictness)
+            .map_err(|_| Refusal::bad("A line of the request's head is not ended by CR LF, or not ASCII."))?;
+        self.len = end as u32;
+        self.interpret(input)?;
+        Ok(true)
+    }
+
+    fn request_line(&mut self, input: &[u8], method: &str, target: &str, version: u8) -> Result<(), Refusal> {
+        self.method_token = Span::of(method.as_bytes(), input);
+        self.target_span = Span::of(target.as_bytes(), input);
+        self.method = Method::from_bytes(method.as_bytes());
+        self.version = if version == 0 { Version::Http10 } else { Version::Http11 };
+        match self.method {
+            Method::Connect => Err(Refusal::new(501, "This server is no tunnel: CONNECT is not served.")),
+            Method::Trace => Err(Refusal::new(501, "TRACE is not served.")),
+            method => {
+                self.target = Target::parse(method, self.target_span, input)?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Goes over the fields once and settles everything the protocol needs to know of them.
+    fn interpret(&mut self, input: &[u8]) -> Result<(), Refusal> {
+        let mut length = ContentLength::default();
+        let mut coding = TransferEncoding::default();
+        let mut expects = false;
+        self.host = None;
+        self.upgrade = None;
+        self.max_forwards = None;
+        self.accepts_trailers = false;
+        self.connection = Connection::default();
+        for field in self.fields.lines() {
+            let value = field.value.in_bytes(input);
+            match field.known {
+                Name::ContentLength => length = length.and(value),
+                Name::TransferEncoding => coding = coding.and(value),
+                Name::Host if self.host.is_some() => {
+                    return Err(Refusal::bad("The request has more than one Host."));
+                }
+                Name::Host => self.host = Some(field.value),
+                Name::Connection => {
+                    self.connection = self
+                        .connection
+                        .and(value)
+                        .ok_or(Refusal::bad("The request has too many Connection options."))?;
+                }
+                Name::Expect if self.version == Version::Http11 => {
+                    if !value.eq_ignore_ascii_case(b"100-continue") {
+                        return Err(Refusal::new(
+                            417,
+                            "The only expectation this server knows is 100-continue.",
+                        ));
+                    }
+                    expects = true;
+                }
+                Name::Upgrade if self.upgrade.is_none() => self.upgrade = Some(field.value),
+                Name::Te => self.accepts_trailers |= accepts_trailers(value),
+                Name::MaxForwards if self.method == Method::Options => self.max_forwards = number(value),
+                _ => {}
+            }
+        }
+        self.framing = Framing::of_request(self.version, coding, length)?;
+        self.expects_continue = expects && !matches!(self.framing, Framing::Empty | Framing::Length(0));
+        self.check_host(input)
+    }
+
+    fn check_host(&self, input: &[u8]) -> Result<(), Refusal> {
+        let absolute = matches!(self.target, Target::Absolute { .. });
+        match self.host {
+            None if self.version == Version::Http11 => Err(Refusal::bad("The request has no Host.")),
+            None => Ok(()),
+            Some(host) if host.is_empty() && !absolute => Ok(()),
+            Some(host) if is_authority(host.in_bytes(input)) => Ok(()),
+            Some(_) => Err(Refusal::bad("The request's Host is not a host and an optional port.")),
+        }
+    }
+}
+
+fn accepts_trailers(te: &[u8]) -> bool {
+    list(te).any(|coding| {
+        let name = coding.split(|&byte| byte == b';').next().unwrap_or_default();
+        trim(name).eq_ignore_ascii_case(b"trailers")
+    })
+}
+
+fn number(text: &[u8]) -> Option<u32> {
+    std::str::from_utf8(text).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()
+}
+
+fn refusal(error: httparse::Error, version: Option<u8>) -> Refusal {
+    match error {
+        httparse::Error::TooManyHeaders => Refusal::TOO_MANY_FIELDS,
+        httparse::Error::HeaderName => Refusal::bad("A line of the request's head has no valid field name."),
+        httparse::Error::HeaderValue => Refusal::bad("A field value of the request has a control character."),
+        httparse::Error::NewLine if version.is_some() => {
+            Refusal::bad("A line of the request's head is not ended by CR LF.")
+        }
+        httparse::Error::Version => Refusal::new(505, "This server speaks HTTP/1.0 and HTTP/1.1 only."),
+        _ => Refusal::bad("The request line is not `method target version`."),
+    }
+}

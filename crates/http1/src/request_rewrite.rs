@@ -1,0 +1,228 @@
+//! A request head on its way to a server.
+//!
+//! One pass over the fields as received: what stays is copied, what concerns the client's connection only is
+//! left out (RFC 9110 §7.6.1), and what this proxy has to say is added at the end.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::fields::Field;
+use crate::forwarded;
+use crate::name::Name;
+use crate::target::Target;
+use crate::text::{address, decimal, value_of_line};
+use crate::{Framing, Refusal, RequestHead, Version};
+
+/// What a request gains on its way through.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestRewrite<'a> {
+    /// The client's address.
+    pub client: IpAddr,
+    /// The address the client connected to. It is the Host of an HTTP/1.0 request that names none.
+    pub local: SocketAddr,
+    /// The scheme the client used: `http`.
+    pub scheme: &'a str,
+    /// Whether the client is a proxy whose `X-Forwarded-*`, `X-Real-IP` and `Forwarded` are believed. Then
+    /// they are added to; otherwise they are replaced.
+    pub trusted: bool,
+    /// This proxy's pseudonym for `Via` (RFC 9110 §7.6.3).
+    pub via: &'a str,
+    /// The `X-Request-Id` to send, made by the caller or received. Any received one is replaced by it.
+    pub request_id: &'a [u8],
+    /// The one protocol whose `Upgrade` is passed on (RFC 9110 §7.8), if any.
+    pub upgrade: Option<&'a str>,
+}
+
+/// What there is to know about a request head that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rewritten {
+    /// Where in `out` the one digit of `X-Attempt: 1` stands, for the caller to change for a later attempt.
+    pub attempt_at: usize,
+    /// The framing of the body towards the server.
+    pub framing: Framing,
+}
+
+/// Appends to `out` the head to send to a server for the one parsed from `input`. Nothing is appended when the
+/// request has come through this proxy before (502, `proxy_loop_detected`).
+pub fn rewrite(
+    head: &RequestHead,
+    input: &[u8],
+    how: &RequestRewrite<'_>,
+    out: &mut Vec<u8>,
+) -> Result<Rewritten, Refusal> {
+    if is_loop(head, input, how.via) {
+        return Err(Refusal {
+            status: 502,
+            reason: "The request came back to a proxy that it had already passed.",
+            error: "proxy_loop_detected",
+        });
+    }
+    out.reserve(head.len() + 512);
+    request_line(head, input, out);
+    let mut host_written = false;
+    for line in head.fields.lines() {
+        match line.known {
+            Name::Host => {
+                host_written = true;
+                host(head, input, how, out);
+            }
+            Name::ContentLength => content_length(head.framing, out),
+            Name::MaxForwards if head.max_forwards().is_some() => max_forwards(head, out),
+            _ if is_kept(line, head, input, how.trusted) => copy(line, input, out),
+            _ => {}
+        }
+    }
+    if !host_written {
+        host(head, input, how, out);
+    }
+    if head.framing == Framing::Chunked {
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    }
+    connection(head, how, out);
+    via(head, how, out);
+    forwarding(head, input, how, out);
+    out.extend_from_slice(b"X-Request-Id: ");
+    value_of_line(how.request_id, out);
+    out.extend_from_slice(b"\r\nX-Attempt: 1\r\n\r\n");
+    Ok(Rewritten { attempt_at: out.len() - 5, framing: head.framing })
+}
+
+fn is_loop(head: &RequestHead, input: &[u8], pseudonym: &str) -> bool {
+    head.fields.known(Name::Via, input).any(|value| {
+        value.split(|&byte| byte == b',').any(|hop| {
+            let mut words = hop.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty());
+            words.nth(1).is_some_and(|by| by.eq_ignore_ascii_case(pseudonym.as_bytes()))
+        })
+    })
+}
+
+/// Whether the field goes to the server as it is.
+fn is_kept(line: &Field, head: &RequestHead, input: &[u8], trusted: bool) -> bool {
+    match line.known {
+        Name::Other => !head.connection.names(line.name.in_bytes(input), &head.fields, input),
+        // Written again at the end, with what this proxy adds.
+        Name::Forwarded
+        | Name::XAttempt
+        | Name::XForwardedFor
+        | Name::XForwardedHost
+        | Name::XForwardedProto
+        | Name::XRealIp
+        | Name::XRequestId => false,
+        Name::XForwardedOther => trusted,
+        Name::Expect => head.expects_continue(),
+        known => !known.is_hop_by_hop(),
+    }
+}
+
+fn request_line(head: &RequestHead, input: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(head.method_bytes(input));
+    out.push(b' ');
+    out.extend_from_slice(&head.path_and_query(input));
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+}
+
+/// Host from the absolute target, or as received; made up from the address connected to where an HTTP/1.0
+/// request has none, as HTTP/1.1 requires one (RFC 9112 §3.2).
+fn host(head: &RequestHead, input: &[u8], how: &RequestRewrite<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"Host: ");
+    let named = head.authority(input);
+    if named.is_empty() && head.version() == Version::Http10 && head.target != Target::Asterisk {
+        authority_of(how.local, out);
+    } else {
+        out.extend_from_slice(named);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn authority_of(local: SocketAddr, out: &mut Vec<u8>) {
+    let is_v6 = local.ip().to_canonical().is_ipv6();
+    if is_v6 {
+        out.push(b'[');
+    }
+    address(local.ip(), out);
+    if is_v6 {
+        out.push(b']');
+    }
+    if local.port() != 80 {
+        out.push(b':');
+        decimal(local.port().into(), out);
+    }
+}
+
+/// The number alone: `005` is sent as 5.
+fn content_length(framing: Framing, out: &mut Vec<u8>) {
+    if let Framing::Length(length) = framing {
+        out.extend_from_slice(b"Content-Length: ");
+        decimal(length, out);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+fn max_forwards(head: &RequestHead, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"Max-Forwards: ");
+    decimal(head.max_forwards().unwrap_or_default().saturating_sub(1).into(), out);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// `Upgrade` and `TE: trailers` concern this connection only, so Connection names them (RFC 9110 §7.8, §10.1.4).
+fn connection(head: &RequestHead, how: &RequestRewrite<'_>, out: &mut Vec<u8>) {
+    if let Some(protocol) = how.upgrade {
+        out.extend_from_slice(b"Upgrade: ");
+        value_of_line(protocol.as_bytes(), out);
+        out.extend_from_slice(b"\r\n");
+    }
+    if head.accepts_trailers() {
+        out.extend_from_slice(b"TE: trailers\r\n");
+    }
+    out.extend_from_slice(match (how.upgrade.is_some(), head.accepts_trailers()) {
+        (true, true) => b"Connection: upgrade, TE\r\n",
+        (true, false) => b"Connection: upgrade\r\n",
+        (false, true) => b"Connection: TE\r\n",
+        (false, false) => b"",
+    });
+}
+
+fn via(head: &RequestHead, how: &RequestRewrite<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"Via: ");
+    out.extend_from_slice(head.version().digits().as_bytes());
+    out.push(b' ');
+    value_of_line(how.via.as_bytes(), out);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Who asked for what, over which scheme: `X-Forwarded-*`, `X-Real-IP` and `Forwarded`. From a trusted client
+/// the lists go on and the rest stays; from any other they begin here.
+fn forwarding(head: &RequestHead, input: &[u8], how: &RequestRewrite<'_>, out: &mut Vec<u8>) {
+    let received = |known| head.fields.known(known, input).filter(|_| how.trusted);
+    out.extend_from_slice(b"X-Forwarded-For: ");
+    for value in received(Name::XForwardedFor).filter(|value| !value.is_empty()) {
+        out.extend_from_slice(value);
+        out.extend_from_slice(b", ");
+    }
+    let client = out.len();
+    address(how.client, out);
+    let client = client..out.len();
+    out.extend_from_slice(b"\r\nX-Forwarded-Proto: ");
+    out.extend_from_slice(received(Name::XForwardedProto).next().unwrap_or(how.scheme.as_bytes()));
+    out.extend_from_slice(b"\r\nX-Forwarded-Host: ");
+    out.extend_from_slice(received(Name::XForwardedHost).next().unwrap_or(head.authority(input)));
+    out.extend_from_slice(b"\r\nX-Real-IP: ");
+    match received(Name::XRealIp).next() {
+        Some(address) => out.extend_from_slice(address),
+        None => out.extend_from_within(client.clone()),
+    }
+    out.extend_from_slice(b"\r\nForwarded: ");
+    let before = out.len();
+    for value in received(Name::Forwarded) {
+        out.extend_from_slice(value);
+        out.extend_from_slice(b", ");
+    }
+    if !forwarded::is_valid(out[before..].strip_suffix(b", ").unwrap_or_default()) {
+        out.truncate(before);
+    }
+    forwarded::element(client, how.scheme, head.authority(input), out);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn copy(line: &Field, input: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&input[line.name.start as usize..line.line_end as usize]);
+}

@@ -1,0 +1,99 @@
+//! A server's response head on its way to a client.
+
+use crate::fields::Field;
+use crate::name::Name;
+use crate::text::{decimal, field};
+use crate::{Framing, ResponseHead};
+
+/// What a response gains on its way through.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ResponseRewrite<'a> {
+    /// This proxy's pseudonym for `Via` (RFC 9110 §7.6.3); empty for no Via.
+    pub via: &'a str,
+    /// Whole lines to add, each with its CR LF. They are written as they are.
+    pub extra: &'a [u8],
+}
+
+/// How the response is delivered to this client.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Delivery {
+    pub(crate) framing: Framing,
+    pub(crate) connection: Option<&'static str>,
+    /// Whether Content-Length is kept though no body follows: on HEAD and 304.
+    pub(crate) keep_length: bool,
+}
+
+/// Appends the head as `delivery` has it.
+pub(crate) fn write(
+    head: &ResponseHead,
+    input: &[u8],
+    how: &ResponseRewrite<'_>,
+    delivery: &Delivery,
+    out: &mut Vec<u8>,
+) {
+    out.reserve(head.len() + how.extra.len() + 128);
+    status_line(head.status(), head.reason(input), out);
+    let length = match delivery.framing {
+        Framing::Length(length) => Some(length),
+        Framing::Empty if delivery.keep_length => head.content_length(),
+        _ => None,
+    };
+    let is_upgrade = delivery.connection == Some("upgrade");
+    for line in head.fields.lines() {
+        let drop = match line.known {
+            Name::Upgrade => !is_upgrade,
+            Name::ContentLength => true,
+            known => {
+                known.is_hop_by_hop()
+                    || !known.is_end_to_end()
+                        && head.connection.names(line.name.in_bytes(input), &head.fields, input)
+            }
+        };
+        if !drop {
+            copy(line, input, out);
+        }
+    }
+    if let Some(length) = length {
+        out.extend_from_slice(b"Content-Length: ");
+        decimal(length, out);
+        out.extend_from_slice(b"\r\n");
+    }
+    if delivery.framing == Framing::Chunked {
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    }
+    if let Some(option) = delivery.connection {
+        field("Connection", option.as_bytes(), out);
+    }
+    if !how.via.is_empty() {
+        out.extend_from_slice(b"Via: ");
+        out.extend_from_slice(head.version().digits().as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(how.via.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(how.extra);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends `HTTP/1.1 status reason`: the version is this proxy's own, whatever the client's (RFC 9110 §6.2).
+pub(crate) fn status_line(status: u16, reason: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    decimal(status.into(), out);
+    out.push(b' ');
+    out.extend_from_slice(reason);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends a line as received; a folded one becomes a single line (RFC 9112 §5.2).
+fn copy(line: &Field, input: &[u8], out: &mut Vec<u8>) {
+    let at = out.len();
+    out.extend_from_slice(&input[line.name.start as usize..line.line_end as usize]);
+    if line.is_folded(input) {
+        let end = out.len() - 2;
+        for byte in &mut out[at..end] {
+            if matches!(byte, b'\r' | b'\n') {
+                *byte = b' ';
+            }
+        }
+    }
+}

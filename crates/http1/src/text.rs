@@ -1,0 +1,135 @@
+//! Numbers, addresses and field lines as text, appended without allocation; and lists taken apart again.
+
+use std::io::Write as _;
+use std::net::IpAddr;
+
+/// Appends `number` in decimal.
+pub(crate) fn decimal(number: u64, out: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    let mut rest = number;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// Appends `number` in hexadecimal.
+pub(crate) fn hexadecimal(number: u64, out: &mut Vec<u8>) {
+    let mut digits = [0; 16];
+    let mut at = digits.len();
+    let mut rest = number;
+    loop {
+        at -= 1;
+        digits[at] = b"0123456789abcdef"[(rest & 15) as usize];
+        rest >>= 4;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// Appends an address. IPv4, which is nearly all of them, without the formatting machinery.
+pub(crate) fn address(address: IpAddr, out: &mut Vec<u8>) {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let [first, rest @ ..] = address.octets();
+            decimal(first.into(), out);
+            for octet in rest {
+                out.push(b'.');
+                decimal(octet.into(), out);
+            }
+        }
+        IpAddr::V6(address) => {
+            // Writing to a vector cannot fail.
+            let _ = write!(out, "{address}");
+        }
+    }
+}
+
+/// Appends a field line. What would end the line early (CR, LF) and every other control character becomes a
+/// space, so that no value, wherever it comes from, can split a message.
+pub(crate) fn field(name: &str, value: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    value_of_line(value, out);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends a field value, control characters replaced as in [`field`].
+pub(crate) fn value_of_line(value: &[u8], out: &mut Vec<u8>) {
+    let at = out.len();
+    out.extend_from_slice(value);
+    for byte in &mut out[at..] {
+        if byte.is_ascii_control() && *byte != b'\t' {
+            *byte = b' ';
+        }
+    }
+}
+
+/// The elements of a comma-separated list of tokens (RFC 9110 §5.6.1), trimmed, the empty ones left out.
+pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&byte| byte == b',').map(trim).filter(|element| !element.is_empty())
+}
+
+/// Without the spaces and tabs around it (OWS, RFC 9110 §5.6.3).
+pub(crate) fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+/// Whether this is a token (RFC 9110 §5.6.2).
+pub(crate) fn is_token(value: &[u8]) -> bool {
+    !value.is_empty() && value.iter().copied().all(is_token_byte)
+}
+
+/// Whether a token may contain this byte (RFC 9110 §5.6.2).
+pub(crate) fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn numbers_read_as_the_standard_library_writes_them(number: u64) {
+            let mut out = Vec::new();
+            decimal(number, &mut out);
+            out.push(b' ');
+            hexadecimal(number, &mut out);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), format!("{number} {number:x}"));
+        }
+
+        #[test]
+        fn addresses_read_as_the_standard_library_writes_them(given: IpAddr) {
+            let mut out = Vec::new();
+            address(given, &mut out);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), given.to_canonical().to_string());
+        }
+
+        #[test]
+        fn p70_no_value_can_end_its_line(value: Vec<u8>) {
+            let mut out = Vec::new();
+            field("x", &value, &mut out);
+            prop_assert!(out.ends_with(b"\r\n"));
+            prop_assert!(!out[..out.len() - 2].iter().any(|&byte| byte == b'\r' || byte == b'\n' || byte == 0));
+        }
+    }
+
+    #[test]
+    fn a_list_has_no_empty_elements() {
+        assert!(list(b" a ,, b\t,").eq([b"a".as_slice(), b"b"]));
+        assert!(list(b" , ").next().is_none());
+    }
+}
