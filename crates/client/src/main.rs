@@ -1,3 +1,125 @@
 //! Sends, verifies, measures and reports.
+//!
+//! ```text
+//! settings ──▶ ready? ──▶ run (pace, senders, exchanges, measurements) ──▶ report ──▶ exit status
+//! ```
+//! Exit status: 0 every request was answered rightly; 1 not; 64 the settings are wrong; 69 the target never became
+//! ready.
 
-fn main() {}
+mod addresses;
+mod clock;
+mod exchange;
+mod measure;
+mod outcome;
+mod pace;
+mod progress;
+mod ready;
+mod report;
+mod request;
+mod run;
+mod settings;
+mod show;
+mod target;
+mod verify;
+mod words;
+mod workload;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use evenkeel_service::{Shutdown, descriptors, exit};
+use evenkeel_wire::Resolver;
+
+use crate::addresses::Addresses;
+use crate::exchange::{Idle, Sender};
+use crate::progress::Progress;
+use crate::ready::Ended;
+use crate::report::Report;
+use crate::request::Origin;
+use crate::settings::{COMPONENT, Settings};
+use crate::target::Target;
+
+fn main() -> ExitCode {
+    evenkeel_service::start(&COMPONENT, Settings::read, |settings| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        match runtime {
+            Ok(runtime) => runtime.block_on(measure_all(Rc::new(settings))),
+            Err(error) => unavailable(&format!("no runtime: {error}")),
+        }
+    })
+}
+
+/// Measures one target after the other.
+async fn measure_all(settings: Rc<Settings>) -> ExitCode {
+    descriptors::raise();
+    let shutdown = match Shutdown::on_signal() {
+        Ok(shutdown) => shutdown,
+        Err(error) => return unavailable(&format!("signals cannot be caught: {error}")),
+    };
+    let resolver = match Resolver::from_system() {
+        Ok(resolver) => resolver,
+        Err(error) => return unavailable(&format!("names cannot be looked up: {error}")),
+    };
+    let base = settings.run.clone().unwrap_or_else(|| format!("{:08x}", fastrand::u32(..)));
+    let mut all_right = true;
+    for (number, target) in settings.targets.iter().enumerate() {
+        match ready::wait(target, &resolver, &settings, &shutdown).await {
+            Ended::Ready => {}
+            Ended::NotInTime(reason) => {
+                return unavailable(&format!(
+                    "the target was not ready within {:?}: {reason}",
+                    settings.wait
+                ));
+            }
+            Ended::Stopped => return ExitCode::FAILURE,
+        }
+        let name = run_name(&base, settings.targets.len(), number);
+        let report = measure(name, target, &resolver, &settings, &shutdown).await;
+        // A reader that went away changes nothing about what was measured: the exit status still tells.
+        let _ = writeln!(io::stdout(), "{report}");
+        all_right &= report.all_right();
+        if shutdown.is_requested() {
+            all_right &= number + 1 == settings.targets.len();
+            break;
+        }
+    }
+    if all_right { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+async fn measure(
+    name: String,
+    target: &Target,
+    resolver: &Resolver,
+    settings: &Rc<Settings>,
+    shutdown: &Shutdown,
+) -> Report {
+    let origin = Origin {
+        run: &name,
+        target,
+        credentials: settings.credentials.as_ref(),
+        connections: settings.connections,
+    };
+    let templates = origin.templates(&settings.mix, settings.seed);
+    let sender = Sender {
+        addresses: Addresses::new(resolver.clone(), target),
+        idle: Idle::default(),
+        connections: settings.connections,
+        timeout: settings.timeout,
+        connect_timeout: settings.connect_timeout,
+        verify: settings.verify,
+    };
+    let progress = Progress::new(settings.requests, &settings.phases);
+    let finished = run::run(name.clone(), settings.clone(), sender, templates, progress, shutdown).await;
+    Report::new(&name, target, settings, &finished)
+}
+
+/// The name of the run against one of so many targets: each needs its own.
+fn run_name(base: &str, targets: usize, number: usize) -> String {
+    if targets == 1 { base.to_owned() } else { format!("{base}.{number}") }
+}
+
+fn unavailable(reason: &str) -> ExitCode {
+    tracing::error!("{reason}");
+    ExitCode::from(exit::UNAVAILABLE)
+}

@@ -1,0 +1,160 @@
+//! The report for people: what happened first, the answer last, where a terminal leaves the eye.
+
+use std::fmt;
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use super::{FailedRequest, Quantiles, Report};
+use crate::words::{self, Tame};
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "Run {} against {}, begun {}", self.run, self.target, self.began)?;
+        counts(self, f)?;
+        by_server(self, f)?;
+        if self.mix.len() > 1 {
+            by_request(self, f)?;
+        }
+        latencies(self, f)?;
+        if self.requests.failed > 0 {
+            failures(self, f)?;
+        }
+        conclusion(self, f)
+    }
+}
+
+fn counts(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let requests = &report.requests;
+    writeln!(
+        f,
+        "\n{} in {}, {:.0} a second, up to {} at a time, {} received{}",
+        words::counted(requests.sent, "request"),
+        words::duration(report.lasted_ms.0),
+        requests.per_second,
+        report.concurrency,
+        words::bytes(requests.received_bytes),
+        if report.stopped { "; ended before its time" } else { "" },
+    )?;
+    let mut row = |count: u64, what: &str| writeln!(f, "{:>11} {what}", words::count(count));
+    row(requests.right, "answered rightly")?;
+    row(requests.failed, "failed")?;
+    let more = [
+        (requests.wrong, "of them with a whole response that was wrong"),
+        (requests.late, "begun more than 10 ms after their moment"),
+        (requests.dropped, "never sent: all senders were busy for too long"),
+        (requests.unmeasured, "warmed up: not in the latencies"),
+    ];
+    more.into_iter().filter(|(count, _)| *count > 0).try_for_each(|(count, what)| row(count, what))
+}
+
+fn by_server(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut table = table(["By server", "right", "failed", "share of right"]);
+    for server in &report.servers {
+        let name = server.name.as_deref().map_or("(none named)".to_owned(), |name| Tame(name).to_string());
+        let share = words::share(server.tally.right, report.requests.right);
+        table.add_row([name, words::count(server.tally.right), words::count(server.tally.failed), share]);
+    }
+    writeln!(f, "\n{}", aligned(table, 1))
+}
+
+fn by_request(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut table = table(["By request", "right", "failed"]);
+    for entry in &report.mix {
+        table.add_row([
+            entry.request.clone(),
+            words::count(entry.tally.right),
+            words::count(entry.tally.failed),
+        ]);
+    }
+    writeln!(f, "\n{}", aligned(table, 1))
+}
+
+fn latencies(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut table = table(["Latency", "p50", "p90", "p99", "p99.9", "slowest", "mean"]);
+    let latency = &report.latency;
+    let lines = [
+        ("right answers", &latency.right),
+        ("  from sending", &latency.service),
+        ("  to the head", &latency.head),
+        ("failed requests", &latency.failed),
+        ("new connections", &latency.connect),
+    ];
+    for (name, quantiles) in lines.into_iter().filter(|(_, quantiles)| quantiles.count > 0) {
+        let Quantiles { p50_ms, p90_ms, p99_ms, p999_ms, max_ms, mean_ms, .. } = quantiles;
+        let cells = [p50_ms, p90_ms, p99_ms, p999_ms, max_ms, mean_ms].map(|ms| words::duration(ms.0));
+        table.add_row(std::iter::once(name.to_owned()).chain(cells));
+    }
+    let gap = report.longest_gap;
+    writeln!(f, "\n{}", aligned(table, 1))?;
+    writeln!(
+        f,
+        "Longest time without a right answer: {}, from {}",
+        words::duration(gap.lasted_ms.0),
+        words::moment(gap.begin_ms.0)
+    )
+}
+
+fn failures(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut table = table(["Failures", "while", "count", "first", "last"]);
+    for failure in &report.failures {
+        table.add_row([
+            failure.kind.to_string(),
+            failure.phase.to_string(),
+            words::count(failure.count),
+            words::moment(failure.first_ms.0),
+            words::moment(failure.last_ms.0),
+        ]);
+    }
+    writeln!(f, "\n{}", aligned(table, 2))?;
+    if !report.first_failures.is_empty() {
+        writeln!(f, "\nFirst failures")?;
+    }
+    report.first_failures.iter().try_for_each(|failure| failed(failure, f))
+}
+
+fn failed(failure: &FailedRequest, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(
+        f,
+        "{:>11}  {}  {}  {} after {}",
+        words::moment(failure.at_ms.0),
+        failure.id,
+        failure.request,
+        failure.kind,
+        words::duration(failure.after_ms.0),
+    )?;
+    if let Some(server) = &failure.server {
+        write!(f, " from {}", Tame(server))?;
+    }
+    if failure.detail.is_empty() { writeln!(f) } else { writeln!(f, ": {}", Tame(&failure.detail)) }
+}
+
+fn conclusion(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let requests = &report.requests;
+    let due = requests.sent + requests.dropped;
+    match due - requests.right {
+        _ if due == 0 => writeln!(f, "\nNothing was sent."),
+        0 => writeln!(f, "\nEvery request was answered rightly."),
+        lost => writeln!(
+            f,
+            "\n{} of {} not answered rightly.",
+            words::count(lost),
+            words::counted(due, "request")
+        ),
+    }
+}
+
+/// A table without lines.
+fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(header);
+    table
+}
+
+/// The table with its first `words` columns aligned to the left and its numbers to the right.
+fn aligned(mut table: Table, words: usize) -> String {
+    for column in table.column_iter_mut().skip(words) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.trim_fmt()
+}

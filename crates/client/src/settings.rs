@@ -1,0 +1,345 @@
+//! The client's settings: every `CLIENT_…` variable, parsed once.
+
+use std::time::Duration;
+
+use evenkeel_service::{Component, Reading, Reported, Secret, Setting as _, Size, Variable};
+
+use crate::pace::{Load, Phase, Phases, Rate};
+use crate::target::Target;
+use crate::workload::{Entry, Expect, Mix, body_size};
+
+/// The client as its command line knows it.
+pub(crate) const COMPONENT: Component = Component {
+    name: "client",
+    about: "Sends requests, verifies every response, measures and reports.",
+    prefix: "CLIENT_",
+    variables: &[
+        Variable::required(
+            "TARGET",
+            "where to send, such as http://balancer:8080; a comma list is measured one after the other and compared",
+        ),
+        Variable::new("WAIT", "60s", "how long to wait until the target is ready; then it ends with 69"),
+        Variable::new("READY", "/", "the path asked while waiting: any answer below 500 is ready"),
+        Variable::optional(
+            "ADMIN",
+            "not asked",
+            "the balancer's admin interface, such as http://balancer:9090: its /readyz must answer 200 as well",
+        ),
+        Variable::new(
+            "REQUESTS",
+            "1000",
+            "how many requests; without a limit where CLIENT_DURATION or CLIENT_PHASES is set alone",
+        ),
+        Variable::optional(
+            "DURATION",
+            "until the requests are sent",
+            "how long to send; the first limit reached ends the run",
+        ),
+        Variable::optional("CONCURRENCY", "16, or 1024 with a rate", "how many requests at a time, at most"),
+        Variable::optional(
+            "RATE",
+            "as soon as the last one is answered",
+            "requests a second, whatever the target does (open loop); latency counts from the moment a request was due",
+        ),
+        Variable::optional(
+            "PHASES",
+            "one, of the whole run",
+            "such as warm-up:5s,ramp:10s@50..500,steady:60s@500: name, length and, if wanted, rate; latencies of warm-up do not count",
+        ),
+        Variable::new("METHOD", "GET", "the method of every request"),
+        Variable::new("PATH", "/", "path and query of every request"),
+        Variable::optional(
+            "BODY",
+            "no body",
+            "the size of every request's body, such as 1KiB; it is sent with its Content-Digest",
+        ),
+        Variable::new("EXPECT", "2xx", "the status that is right: 2xx, or one such as 404"),
+        Variable::optional(
+            "MIX",
+            "one kind of request",
+            "several kinds, such as GET /;weight=8,POST /echo;body=1KiB;echo;keyed;weight=2,GET /status/404;expect=404, in place of METHOD, PATH, BODY and EXPECT",
+        ),
+        Variable::new("SEED", "1", "what the mix is drawn from: the same seed gives the same requests"),
+        Variable::optional("USERNAME", "no credentials", "the user of Basic authentication"),
+        Variable::optional("PASSWORD", "no credentials", "the password of Basic authentication").or_file(),
+        Variable::new(
+            "CONNECTIONS",
+            "keep-alive",
+            "keep-alive, or fresh: a new connection for every request",
+        ),
+        Variable::new(
+            "TIMEOUT",
+            "75s",
+            "how long a request may take; longer than the balancer's own deadline, so that its answer is seen",
+        ),
+        Variable::new("CONNECT_TIMEOUT", "5s", "how long opening a connection may take"),
+        Variable::new(
+            "VERIFY",
+            "present",
+            "digests: present verifies those that come, required fails a response without one, off looks at none",
+        ),
+        Variable::new("SHOW", "5", "how many of the first responses to print"),
+        Variable::new("SHOW_BODY", "1KiB", "how much of each body to print"),
+        Variable::new(
+            "FAILURES",
+            "20",
+            "how many of the first failures to report whole, up to 10000; all are counted",
+        ),
+        Variable::optional(
+            "RUN",
+            "made up",
+            "the run's name, sent as X-Evenkeel-Run and as the beginning of every X-Request-Id",
+        ),
+    ],
+    health: None,
+};
+
+/// The user and password of Basic authentication (RFC 7617).
+#[derive(Debug, Clone)]
+pub(crate) struct Credentials {
+    /// Without a colon: the scheme could not tell where it ends.
+    pub(crate) username: String,
+    /// May hold anything.
+    pub(crate) password: Secret,
+}
+
+/// What happens to a connection after its response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Connections {
+    /// It is kept for the next request.
+    KeepAlive,
+    /// It is closed; the next request opens its own.
+    Fresh,
+}
+
+/// Which digests (RFC 9530) are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DigestCheck {
+    /// Those that come.
+    Present,
+    /// Those that come, and one must.
+    Required,
+    /// None.
+    Off,
+}
+
+/// Everything the client was told.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// Where to send; measured one after the other.
+    pub(crate) targets: Vec<Target>,
+    /// How long to wait for each until it is ready.
+    pub(crate) wait: Duration,
+    /// The path asked while waiting.
+    pub(crate) ready: String,
+    /// The admin interface whose `/readyz` must answer as well.
+    pub(crate) admin: Option<Target>,
+    /// When requests are sent.
+    pub(crate) phases: Vec<Phase>,
+    /// The most requests.
+    pub(crate) requests: Option<u64>,
+    /// The most requests at a time.
+    pub(crate) concurrency: usize,
+    /// What is sent.
+    pub(crate) mix: Mix,
+    /// What the mix is drawn from.
+    pub(crate) seed: u64,
+    /// Sent with every request.
+    pub(crate) credentials: Option<Credentials>,
+    /// Kept or fresh connections.
+    pub(crate) connections: Connections,
+    /// How long a request may take.
+    pub(crate) timeout: Duration,
+    /// How long opening a connection may take.
+    pub(crate) connect_timeout: Duration,
+    /// Which digests are verified.
+    pub(crate) verify: DigestCheck,
+    /// How many responses are printed.
+    pub(crate) show: u64,
+    /// How many bytes of each body are printed.
+    pub(crate) show_body: usize,
+    /// How many failures are reported whole.
+    pub(crate) failures: usize,
+    /// The run's name, where one is given.
+    pub(crate) run: Option<String>,
+}
+
+/// The most bytes of a body that are printed.
+const MAX_SHOWN: usize = 1 << 20;
+
+impl Settings {
+    /// Reads all variables and reports everything that is wrong with them.
+    pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Self, Reported> {
+        let targets = reading.value_with("TARGET", targets);
+        let wait = reading.value("WAIT");
+        let ready = reading.value_with("READY", |text| Entry::new("GET", text).map(|entry| entry.path));
+        let admin = reading.optional("ADMIN");
+        let run_length = run_length(reading);
+        let concurrency = reading.optional_with("CONCURRENCY", |text| in_range(text, 1, 65_536));
+        let mix = mix(reading);
+        let seed = reading.value("SEED");
+        let credentials = credentials(reading);
+        let connections = reading
+            .choice("CONNECTIONS", &[("keep-alive", Connections::KeepAlive), ("fresh", Connections::Fresh)]);
+        let timeout = reading.value_with("TIMEOUT", some_time);
+        let connect_timeout = reading.value_with("CONNECT_TIMEOUT", some_time);
+        let verify = reading.choice(
+            "VERIFY",
+            &[
+                ("present", DigestCheck::Present),
+                ("required", DigestCheck::Required),
+                ("off", DigestCheck::Off),
+            ],
+        );
+        let show = reading.value("SHOW");
+        let show_body = reading.value_with("SHOW_BODY", |text| {
+            Ok(Size::parse(text)?.bytes()).and_then(|size| {
+                if size > MAX_SHOWN {
+                    Err(format!("`{text}` is too much to print; at most 1MiB"))
+                } else {
+                    Ok(size)
+                }
+            })
+        });
+        let failures = reading.value_with("FAILURES", |text| in_range(text, 0, 10_000));
+        let run = reading.optional_with("RUN", run_name);
+
+        let RunLength { phases, requests } = run_length?;
+        let open = phases.iter().any(|phase| phase.load != Load::Closed);
+        Ok(Self {
+            targets: targets?,
+            wait: wait?,
+            ready: ready?,
+            admin: admin?,
+            requests,
+            concurrency: concurrency?.unwrap_or(if open { 1024 } else { 16 }),
+            phases,
+            mix: mix?,
+            seed: seed?,
+            credentials: credentials?,
+            connections: connections?,
+            timeout: timeout?,
+            connect_timeout: connect_timeout?,
+            verify: verify?,
+            show: show?,
+            show_body: show_body?,
+            failures: failures?,
+            run: run?,
+        })
+    }
+}
+
+struct RunLength {
+    phases: Vec<Phase>,
+    requests: Option<u64>,
+}
+
+/// When requests are sent and what ends the run, from four variables that belong together.
+fn run_length(reading: &mut Reading<'_>) -> Result<RunLength, Reported> {
+    let load = reading
+        .optional::<Rate>("RATE")
+        .map(|rate| rate.map_or(Load::Closed, |Rate(rate)| Load::Open { from: rate, to: rate }));
+    let duration = reading.optional_with("DURATION", some_time);
+    let requests = reading.value_with("REQUESTS", |text| in_range(text, 1, u64::MAX));
+    // The phases are read even when the rate they would fall back to is wrong, to report both.
+    let phases = reading.optional_with("PHASES", |text| Phases::parse(text, load.unwrap_or(Load::Closed)));
+    let only_time = !reading.is_set("REQUESTS") && (reading.is_set("DURATION") || reading.is_set("PHASES"));
+
+    let (load, duration, requests, phases) = (load?, duration?, requests?, phases?);
+    let phases = match (phases, duration) {
+        (Some(_), Some(_)) => {
+            return Err(reading.problem(
+                "DURATION",
+                "is set, and so is CLIENT_PHASES, which has durations of its own; keep one of them",
+            ));
+        }
+        (Some(Phases(phases)), None) => phases,
+        (None, lasts) => vec![Phase { name: "run".into(), lasts, load }],
+    };
+    Ok(RunLength { phases, requests: (!only_time).then_some(requests) })
+}
+
+/// What is sent: either a mix, or one kind of request from four variables.
+fn mix(reading: &mut Reading<'_>) -> Result<Mix, Reported> {
+    let mix = reading.optional::<Mix>("MIX");
+    let method = reading.value::<String>("METHOD");
+    let path = reading.value::<String>("PATH");
+    let body = reading.optional_with("BODY", body_size);
+    let expect = reading.value::<Expect>("EXPECT");
+    let (mix, method, path, body, expect) = (mix?, method?, path?, body?, expect?);
+    if let Some(mix) = mix {
+        let alone = ["METHOD", "PATH", "BODY", "EXPECT"];
+        let also: Vec<Reported> = alone
+            .into_iter()
+            .filter(|name| reading.is_set(name))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .map(|name| {
+                reading.problem(
+                    name,
+                    "is set, and so is CLIENT_MIX, which says it for each kind of request; keep one of them",
+                )
+            })
+            .collect();
+        return also.first().map_or(Ok(mix), |&reported| Err(reported));
+    }
+    let entry = Entry::new(&method, &path).map_err(|reason| {
+        let name = if path.starts_with('/') && !reason.contains("path") { "METHOD" } else { "PATH" };
+        reading.problem(name, reason)
+    })?;
+    Mix::new(vec![Entry { body, expect, ..entry }]).map_err(|reason| reading.problem("MIX", reason))
+}
+
+fn credentials(reading: &mut Reading<'_>) -> Result<Option<Credentials>, Reported> {
+    let username = reading.optional_with("USERNAME", |text| {
+        if text.contains(':') {
+            Err(format!("`{text}` has a colon, which Basic authentication cannot send in a user name"))
+        } else {
+            Ok(text.to_owned())
+        }
+    });
+    let password = reading.secret("PASSWORD");
+    match (username?, password?) {
+        (Some(username), Some(password)) => Ok(Some(Credentials { username, password })),
+        (None, None) => Ok(None),
+        (Some(_), None) => {
+            Err(reading.problem("PASSWORD", "is not set, but CLIENT_USERNAME is; set both or none"))
+        }
+        (None, Some(_)) => {
+            Err(reading.problem("USERNAME", "is not set, but CLIENT_PASSWORD is; set both or none"))
+        }
+    }
+}
+
+fn targets(text: &str) -> Result<Vec<Target>, String> {
+    text.split(',').map(|target| Target::parse(target.trim())).collect()
+}
+
+fn in_range<T>(text: &str, least: T, most: T) -> Result<T, String>
+where
+    T: std::str::FromStr + PartialOrd + std::fmt::Display,
+{
+    let number = text.parse().ok().filter(|number| (&least..=&most).contains(&number));
+    number.ok_or_else(|| format!("`{text}` is not a whole number from {least} to {most}"))
+}
+
+fn some_time(text: &str) -> Result<Duration, String> {
+    let duration = Duration::parse(text)?;
+    if duration.is_zero() {
+        Err(format!("`{text}` is no time at all; write it as 250ms or 5s"))
+    } else {
+        Ok(duration)
+    }
+}
+
+fn run_name(text: &str) -> Result<String, String> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    if plain && text.len() <= 64 {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("`{text}` is no run name; write up to 64 letters, digits, dots and dashes"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! Where requests go: `http://host:port`, and nothing that another setting says better.
+
+use std::fmt;
+
+use evenkeel_service::Setting;
+
+/// The origin under test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// A name or a literal address; an IPv6 address without its brackets.
+    pub(crate) host: String,
+    /// The TCP port.
+    pub(crate) port: u16,
+}
+
+impl Target {
+    /// The value of `Host` (RFC 9110 §7.2): the port only where it is not the scheme's own.
+    pub(crate) fn authority(&self) -> String {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        if self.port == 80 { host } else { format!("{host}:{}", self.port) }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}", self.authority())
+    }
+}
+
+impl Setting for Target {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.starts_with("https://") {
+            return Err(format!("`{text}` asks for TLS, which is not supported yet; write http://…"));
+        }
+        let Some(rest) = text.strip_prefix("http://") else {
+            return Err(format!("`{text}` is no address to send to; write it as http://balancer:8080"));
+        };
+        let authority = rest.strip_suffix('/').unwrap_or(rest);
+        if authority.contains(['/', '?', '#']) {
+            return Err(format!("`{text}` has a path; give the path in CLIENT_PATH or CLIENT_MIX"));
+        }
+        if authority.contains('@') {
+            // The text is not repeated: it holds a password.
+            return Err("it has credentials in it; give them in CLIENT_USERNAME and CLIENT_PASSWORD".into());
+        }
+        let (host, port) = split_port(authority).ok_or_else(|| format!("`{text}` has a bad port"))?;
+        if host.is_empty() || host.bytes().any(|byte| !byte.is_ascii_graphic()) {
+            return Err(format!("`{text}` has no host name; write it as http://balancer:8080"));
+        }
+        Ok(Self { host: host.to_owned(), port })
+    }
+}
+
+/// Host and port of an authority; `None` when there is a port that is none.
+fn split_port(authority: &str) -> Option<(&str, u16)> {
+    if let Some(bracketed) = authority.strip_prefix('[') {
+        let (host, after) = bracketed.split_once(']')?;
+        return match after.strip_prefix(':') {
+            Some(port) => Some((host, nonzero(port)?)),
+            None => after.is_empty().then_some((host, 80)),
+        };
+    }
+    match authority.split_once(':') {
+        Some((host, port)) => Some((host, nonzero(port)?)),
+        None => Some((authority, 80)),
+    }
+}
+
+fn nonzero(port: &str) -> Option<u16> {
+    port.parse().ok().filter(|&port| port != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(text: &str) -> Result<Target, String> {
+        Target::parse(text)
+    }
+
+    #[test]
+    fn a_name_and_a_port_are_taken_with_or_without_a_final_slash() {
+        let expected = Target { host: "balancer".into(), port: 8080 };
+        assert_eq!(target("http://balancer:8080"), Ok(expected.clone()));
+        assert_eq!(target("http://balancer:8080/"), Ok(expected));
+    }
+
+    #[test]
+    fn the_port_is_80_and_unwritten_when_none_is_given() {
+        let target = target("http://balancer").unwrap();
+        assert_eq!(target.port, 80);
+        assert_eq!(target.authority(), "balancer");
+    }
+
+    #[test]
+    fn an_ipv6_address_loses_its_brackets_and_gets_them_back() {
+        let target = target("http://[::1]:8080").unwrap();
+        assert_eq!(target.host, "::1");
+        assert_eq!(target.to_string(), "http://[::1]:8080");
+    }
+
+    #[test]
+    fn what_belongs_elsewhere_is_sent_there() {
+        assert!(target("https://balancer").unwrap_err().contains("TLS"));
+        assert!(target("balancer:8080").unwrap_err().contains("http://balancer:8080"));
+        assert!(target("http://balancer/data").unwrap_err().contains("CLIENT_PATH"));
+        assert!(target("http://balancer:0").unwrap_err().contains("bad port"));
+        assert!(target("http://:8080").unwrap_err().contains("no host name"));
+        assert!(target("http://[::1").unwrap_err().contains("bad port"));
+    }
+
+    #[test]
+    fn credentials_in_the_address_are_refused_without_being_repeated() {
+        let error = target("http://student:evenkeel@balancer").unwrap_err();
+        assert!(error.contains("CLIENT_PASSWORD") && !error.contains("evenkeel@"));
+    }
+}
