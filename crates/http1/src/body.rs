@@ -1,8 +1,12 @@
 //! Bodies as they arrive, whatever their framing.
 
+mod chunked;
+mod trailers;
+pub(crate) mod writer;
+
 use std::ops::Range;
 
-use crate::chunked::Chunked;
+use self::chunked::Chunked;
 use crate::error::BodyError;
 use crate::{Framing, Limits};
 

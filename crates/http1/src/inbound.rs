@@ -9,10 +9,10 @@
 //! connection closes after it, because the client may never send the rest. After a [`Refusal`] nothing more is
 //! read; one answer can be written, and the connection closes after a linger.
 
+use crate::body::writer::BodyWriter;
 use crate::body::{BodyReader, Piece};
-use crate::body_writer::BodyWriter;
-use crate::progress::{Progress, as_http11};
-use crate::response_rewrite::{self, Delivery, ResponseRewrite};
+use crate::head::progress::{Progress, as_http11};
+use crate::rewrite::response::{self, Delivery, ResponseRewrite};
 use crate::text::{decimal, field};
 use crate::{Framing, Limits, Method, Refusal, RequestHead, ResponseHead, Version, status};
 
@@ -144,7 +144,7 @@ impl Inbound {
             connection: self.connection_option(),
             keep_length: framing == Framing::Empty && head.status() != 204,
         };
-        response_rewrite::write(head, input, how, &delivery, out);
+        response::write(head, input, how, &delivery, out);
     }
 
     /// Passes an interim response on (RFC 9110 §15.2). A client of HTTP/1.0 knows none and gets none.
@@ -157,14 +157,14 @@ impl Inbound {
     ) {
         if self.asked.version == Version::Http11 {
             let delivery = Delivery { framing: Framing::Empty, connection: None, keep_length: false };
-            response_rewrite::write(head, input, how, &delivery, out);
+            response::write(head, input, how, &delivery, out);
         }
     }
 
     /// Writes a response of our own, whole: `fields`, Content-Length, and `body` unless the request was HEAD.
     pub fn answer(&mut self, status: u16, fields: &[(&str, &str)], body: &[u8], out: &mut Vec<u8>) {
         self.settle(Framing::Empty);
-        response_rewrite::status_line(status, status::reason(status).as_bytes(), out);
+        response::status_line(status, status::reason(status).as_bytes(), out);
         for (name, value) in fields {
             field(name, value.as_bytes(), out);
         }

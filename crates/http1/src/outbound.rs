@@ -8,8 +8,8 @@
 //! whether it was sent whole is the caller's to know.
 
 use crate::body::{BodyReader, Piece};
+use crate::head::progress::{Progress, as_http11};
 use crate::limits::MAX_INTERIM_RESPONSES;
-use crate::progress::{Progress, as_http11};
 use crate::{Framing, Limits, Method, ResponseError, ResponseHead};
 
 /// One connection to a server.

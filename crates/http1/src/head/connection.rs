@@ -1,8 +1,8 @@
 //! The options of a message's Connection fields (RFC 9110 §7.6.1).
 
-use crate::fields::Fields;
+use crate::head::fields::Fields;
+use crate::head::name::Name;
 use crate::limits::MAX_CONNECTION_OPTIONS;
-use crate::name::Name;
 use crate::text::list;
 
 /// What the Connection fields of a head say, taken together.

@@ -6,9 +6,9 @@
 
 use crate::Limits;
 use crate::error::BodyError;
-use crate::fields::{Fields, Strictness};
+use crate::head::fields::{Fields, Strictness};
+use crate::head::name::Name;
 use crate::limits::MAX_FIELDS;
-use crate::name::Name;
 
 /// Names that matter to a head only, besides those that [`Name`] knows.
 const HEAD_ONLY: &[&str] = &[

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
-use crate::connection::Connection;
-use crate::fields::{Fields, Span, Strictness};
 use crate::framing::{ContentLength, TransferEncoding};
+use crate::head::connection::Connection;
+use crate::head::fields::{Fields, Span, Strictness};
+use crate::head::name::Name;
+use crate::head::target::{Target, is_authority};
 use crate::limits::MAX_FIELDS;
-use crate::name::Name;
-use crate::target::{Target, is_authority};
 use crate::text::{list, trim};
 use crate::{Framing, Limits, Method, Refusal, Version};
 

@@ -1,6 +1,6 @@
 //! Request targets (RFC 9112 §3.2) and the authority they or Host name.
 
-use crate::fields::Span;
+use crate::head::fields::Span;
 use crate::{Method, Refusal};
 
 /// A request target taken apart.

@@ -8,10 +8,10 @@
 //! Only what the grammar has is taken: no sign, no prefix, no white space around the size, no line end but
 //! CR LF, no more than 16 digits. A decoder that guesses is how one request becomes two.
 
+use super::trailers;
 use crate::Limits;
 use crate::body::Piece;
 use crate::error::BodyError;
-use crate::trailers;
 
 /// Decodes one chunked body.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 //! httparse finds the lines; it also takes a bare LF for a line end and bytes from 0x80 anywhere in a
 //! value. Both are settled here, in the same pass that turns its slices into spans.
 
-use crate::name::Name;
+use crate::head::name::Name;
 
 /// A stretch of the input that a head was parsed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

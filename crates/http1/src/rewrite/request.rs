@@ -5,10 +5,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::fields::Field;
 use crate::forwarded;
-use crate::name::Name;
-use crate::target::Target;
+use crate::head::fields::Field;
+use crate::head::name::Name;
+use crate::head::target::Target;
 use crate::text::{address, decimal, value_of_line};
 use crate::{Framing, Refusal, RequestHead, Version};
 

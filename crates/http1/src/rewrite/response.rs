@@ -1,7 +1,7 @@
 //! A server's response head on its way to a client.
 
-use crate::fields::Field;
-use crate::name::Name;
+use crate::head::fields::Field;
+use crate::head::name::Name;
 use crate::text::{decimal, field};
 use crate::{Framing, ResponseHead};
 

@@ -2,11 +2,11 @@
 
 use std::mem::MaybeUninit;
 
-use crate::connection::Connection;
-use crate::fields::{Fields, LineError, Span, Strictness};
 use crate::framing::{ContentLength, TransferEncoding};
+use crate::head::connection::Connection;
+use crate::head::fields::{Fields, LineError, Span, Strictness};
+use crate::head::name::Name;
 use crate::limits::MAX_FIELDS;
-use crate::name::Name;
 use crate::{Framing, Limits, Method, ResponseError, Version};
 
 /// A response head: where its parts lie in the bytes it was parsed from, and what they mean.
