@@ -51,7 +51,7 @@ impl Addresses {
                     return Err(error);
                 }
                 Err(error) => {
-                    tracing::debug!(host = self.host, %error, "look-up failed; the known addresses stay")
+                    tracing::debug!(host = self.host, %error, "look-up failed; the known addresses stay");
                 }
             }
         }

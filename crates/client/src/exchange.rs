@@ -146,7 +146,7 @@ impl Sender {
         let status = match (head, sent) {
             (Ok(head), _) => head.status(),
             (Err(_), Err(error)) => return Err(Failure::new(Phase::Send, Kind::Reset, error.to_string())),
-            (Err(failure), Ok(())) => return Err(no_head(failure, kept)),
+            (Err(failure), Ok(())) => return Err(no_head(&failure, kept)),
         };
         trace.head = Some(clock::now());
         trace.phase = Phase::Body;
@@ -157,7 +157,7 @@ impl Sender {
 
         let mut judge = Judge::new(entry, request, answer, self.verify);
         loop {
-            let piece = connection.piece().await.map_err(|failure| no_body(failure, judge.received()))?;
+            let piece = connection.piece().await.map_err(|failure| no_body(&failure, judge.received()))?;
             let Some(piece) = piece else { break };
             judge.piece(piece);
             trace.received = judge.received();
@@ -219,9 +219,9 @@ async fn send(
     if request.tail.is_empty() { Ok(()) } else { connection.send_more(&request.tail).await }
 }
 
-fn no_head(failure: ResponseFailure, kept: bool) -> Failure {
+fn no_head(failure: &ResponseFailure, kept: bool) -> Failure {
     let whose = if kept { "on a kept connection" } else { "on a fresh connection" };
-    let kind = match &failure {
+    let kind = match failure {
         ResponseFailure::Closed | ResponseFailure::Truncated => Kind::Closed,
         ResponseFailure::Reset(_) => Kind::Reset,
         ResponseFailure::Malformed(_) => Kind::Malformed,
@@ -229,8 +229,8 @@ fn no_head(failure: ResponseFailure, kept: bool) -> Failure {
     Failure::new(Phase::Wait, kind, format!("{failure}, {whose}"))
 }
 
-fn no_body(failure: ResponseFailure, received: u64) -> Failure {
-    let kind = match &failure {
+fn no_body(failure: &ResponseFailure, received: u64) -> Failure {
+    let kind = match failure {
         ResponseFailure::Closed | ResponseFailure::Truncated => Kind::Truncated,
         ResponseFailure::Reset(_) => Kind::Reset,
         ResponseFailure::Malformed(_) => Kind::Malformed,

@@ -194,12 +194,13 @@ pub(crate) mod tests {
     /// An exchange that ended `at` after `begin` and took `took`, for tests of what is made of it.
     pub(crate) fn exchange(begin: Instant, at: Duration, took: Duration, failed: Option<Kind>) -> Exchange {
         let ended = begin + at;
+        let sent = ended.checked_sub(took).unwrap();
         Exchange {
             sequence: 0,
             entry: 0,
             measured: true,
-            intended: ended - took,
-            begun: ended - took,
+            intended: sent,
+            begun: sent,
             connect: None,
             head: Some(ended),
             ended,
@@ -216,7 +217,7 @@ pub(crate) mod tests {
     )]
     pub(crate) fn some_beginning() -> Instant {
         // Far enough from the clock's own zero that a test may look back.
-        Instant::now() + Duration::from_secs(3600)
+        Instant::now() + Duration::from_hours(1)
     }
 
     const fn ms(milliseconds: u64) -> Duration {
@@ -249,7 +250,7 @@ pub(crate) mod tests {
         let begin = some_beginning();
         let mut measured = Measurements::new(1, 10, begin);
         let mut late = exchange(begin, ms(500), ms(400), None);
-        late.begun = late.ended - ms(20);
+        late.begun += ms(380);
         measured.record(&late);
         assert!(measured.latencies.right.max() >= ms(399));
         assert!(measured.latencies.service.max() <= ms(21));

@@ -338,7 +338,7 @@ mod tests {
             Phase { name: "warm-up".into(), lasts: Some(Duration::from_millis(500)), load: Load::Closed }
         );
         assert_eq!(phases[1].load, Load::Open { from: 50.0, to: 500.0 });
-        assert_eq!(phases[2].lasts, Some(Duration::from_secs(60)));
+        assert_eq!(phases[2].lasts, Some(Duration::from_mins(1)));
     }
 
     #[test]

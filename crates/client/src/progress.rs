@@ -54,7 +54,7 @@ impl Progress {
     pub(crate) fn update(&self, measurements: &Measurements, in_flight: usize, now: Instant) {
         match &self.display {
             Display::Bar(bar) => {
-                bar.set_position((self.whole.done(measurements, now) * 1_000.0) as u64);
+                bar.set_position(self.whole.per_mille(measurements, now));
                 bar.set_message(line(measurements, in_flight, now));
             }
             Display::Lines { next } => match next.get() {
@@ -90,6 +90,11 @@ impl Progress {
 }
 
 impl Whole {
+    #[expect(clippy::cast_sign_loss, reason = "the part done is never negative")]
+    fn per_mille(self, measurements: &Measurements, now: Instant) -> u64 {
+        (self.done(measurements, now) * 1_000.0) as u64
+    }
+
     /// The part that is done, from 0 to 1.
     fn done(self, measurements: &Measurements, now: Instant) -> f64 {
         let requests = self.requests.map(|requests| measurements.sent() as f64 / requests as f64);

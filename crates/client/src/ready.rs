@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use evenkeel_http1::Method;
+use evenkeel_http1::{Method, ResponseHead};
 use evenkeel_service::Shutdown;
 use evenkeel_wire::{ClientConnection, Resolver};
 use tokio::time::Instant;
@@ -110,5 +110,5 @@ async fn status(resolver: &Resolver, origin: &Origin<'_>, path: &str) -> Result<
     let mut connection =
         ClientConnection::connect(address, PATIENCE).await.map_err(|error| error.to_string())?;
     connection.send(Method::Get, &origin.readiness(path), &[]).await.map_err(|error| error.to_string())?;
-    connection.response().await.map(|head| head.status()).map_err(|error| error.to_string())
+    connection.response().await.map(ResponseHead::status).map_err(|error| error.to_string())
 }

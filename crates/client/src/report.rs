@@ -213,7 +213,7 @@ impl Report {
         Self {
             run: run.to_owned(),
             target: target.to_string(),
-            began: finished.began.to_string(),
+            began: format!("{:.3}", finished.began),
             lasted_ms: Ms(measured.elapsed()),
             stopped: finished.stopped,
             concurrency: settings.concurrency,

@@ -76,7 +76,7 @@ impl Origin<'_> {
         );
         if let Some(Credentials { username, password }) = self.credentials {
             let pair = BASE64_STANDARD.encode(format!("{username}:{}", password.expose()));
-            head.push_str(&format!("Authorization: Basic {pair}\r\n"));
+            head.extend(["Authorization: Basic ", &pair, "\r\n"]);
         }
         if self.connections == Connections::Fresh {
             head.push_str("Connection: close\r\n");

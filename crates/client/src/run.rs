@@ -29,6 +29,10 @@ use crate::show;
 /// How often the progress is looked at.
 const TICK: Duration = Duration::from_millis(200);
 
+/// The runtime's timer rings up to a millisecond late. Asked that much earlier, it sends a request within the
+/// millisecond before its moment, and the latency does not count the timer's own lateness.
+const TIMER: Duration = Duration::from_millis(1);
+
 /// What a run left behind.
 #[derive(Debug)]
 pub(crate) struct Finished {
@@ -115,10 +119,11 @@ impl Run {
     async fn send_all(self: Rc<Self>, shutdown: Shutdown) {
         loop {
             let now = clock::now();
-            let Some(ticket) = self.pace.borrow_mut().next(now) else { return };
+            let Some(mut ticket) = self.pace.borrow_mut().next(now) else { return };
             if ticket.intended > now {
+                let ahead = ticket.intended.checked_sub(TIMER).unwrap_or(now);
                 tokio::select! {
-                    () = tokio::time::sleep_until(ticket.intended.into()) => {}
+                    () = tokio::time::sleep_until(ahead.into()) => ticket.intended = ticket.intended.min(clock::now()),
                     () = shutdown.requested() => return,
                 }
             }

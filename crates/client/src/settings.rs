@@ -1,5 +1,8 @@
 //! The client's settings: every `CLIENT_…` variable, parsed once.
 
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::Duration;
 
 use evenkeel_service::{Component, Reading, Reported, Secret, Setting as _, Size, Variable};
@@ -175,7 +178,7 @@ impl Settings {
         let ready = reading.value_with("READY", |text| Entry::new("GET", text).map(|entry| entry.path));
         let admin = reading.optional("ADMIN");
         let run_length = run_length(reading);
-        let concurrency = reading.optional_with("CONCURRENCY", |text| in_range(text, 1, 65_536));
+        let concurrency = reading.optional_with("CONCURRENCY", |text| in_range(text, &(1..=65_536)));
         let mix = mix(reading);
         let seed = reading.value("SEED");
         let credentials = credentials(reading);
@@ -201,7 +204,7 @@ impl Settings {
                 }
             })
         });
-        let failures = reading.value_with("FAILURES", |text| in_range(text, 0, 10_000));
+        let failures = reading.value_with("FAILURES", |text| in_range(text, &(0..=10_000)));
         let run = reading.optional_with("RUN", run_name);
 
         let RunLength { phases, requests } = run_length?;
@@ -240,7 +243,7 @@ fn run_length(reading: &mut Reading<'_>) -> Result<RunLength, Reported> {
         .optional::<Rate>("RATE")
         .map(|rate| rate.map_or(Load::Closed, |Rate(rate)| Load::Open { from: rate, to: rate }));
     let duration = reading.optional_with("DURATION", some_time);
-    let requests = reading.value_with("REQUESTS", |text| in_range(text, 1, u64::MAX));
+    let requests = reading.value_with("REQUESTS", |text| in_range(text, &(1..=u64::MAX)));
     // The phases are read even when the rate they would fall back to is wrong, to report both.
     let phases = reading.optional_with("PHASES", |text| Phases::parse(text, load.unwrap_or(Load::Closed)));
     let only_time = !reading.is_set("REQUESTS") && (reading.is_set("DURATION") || reading.is_set("PHASES"));
@@ -315,12 +318,12 @@ fn targets(text: &str) -> Result<Vec<Target>, String> {
     text.split(',').map(|target| Target::parse(target.trim())).collect()
 }
 
-fn in_range<T>(text: &str, least: T, most: T) -> Result<T, String>
+fn in_range<T>(text: &str, range: &RangeInclusive<T>) -> Result<T, String>
 where
-    T: std::str::FromStr + PartialOrd + std::fmt::Display,
+    T: FromStr + PartialOrd + Display,
 {
-    let number = text.parse().ok().filter(|number| (&least..=&most).contains(&number));
-    number.ok_or_else(|| format!("`{text}` is not a whole number from {least} to {most}"))
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| format!("`{text}` is not a whole number from {} to {}", range.start(), range.end()))
 }
 
 fn some_time(text: &str) -> Result<Duration, String> {

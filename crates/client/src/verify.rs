@@ -6,6 +6,8 @@
 //! That the body is whole is the connection's to say (RFC 9112 §8); this judges what a whole response holds. An
 //! unexpected status comes first: what an error page promises about itself is not why the request failed.
 
+use std::borrow::Cow;
+
 use evenkeel_digest::{Algorithm, Expected, Hasher, Verifier};
 
 use crate::outcome::{Failure, Kind, Phase};
@@ -13,8 +15,11 @@ use crate::request::Request;
 use crate::settings::DigestCheck;
 use crate::workload::Entry;
 
-/// How much of an unexpected response's body is kept to explain it, in bytes.
-const EXPLANATION: usize = 512;
+/// How much of an unexpected response's body is kept to explain it, in bytes: a whole problem document.
+const EXPLANATION: usize = 2048;
+
+/// How much of an explanation is told, in characters.
+const LINE: usize = 120;
 
 /// What matters of a response head.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -116,7 +121,7 @@ impl Digests {
         match self {
             Self::None { .. } => {}
             Self::Promised(verifiers) => {
-                verifiers.iter_mut().flatten().for_each(|verifier| verifier.update(piece))
+                verifiers.iter_mut().flatten().for_each(|verifier| verifier.update(piece));
             }
             Self::Announced(hashers) => hashers.iter_mut().for_each(|hasher| hasher.update(piece)),
         }
@@ -228,13 +233,21 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Why an unexpected status came, in the words of whoever sent it: one line.
+    /// Why an unexpected status came, in the words of whoever sent it (RFC 9209, RFC 9457): one line.
     fn explain(&self) -> String {
         if let Some(proxy_status) = &self.answer.proxy_status {
             return proxy_status.clone();
         }
-        let text = String::from_utf8_lossy(&self.explanation);
-        text.split_whitespace().collect::<Vec<_>>().join(" ")
+        let problem: Option<serde_json::Value> = serde_json::from_slice(&self.explanation).ok();
+        let told = problem
+            .as_ref()
+            .and_then(|problem| ["detail", "title"].iter().find_map(|name| problem[*name].as_str()));
+        let text = told.map_or_else(|| String::from_utf8_lossy(&self.explanation), Cow::from);
+        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        match line.char_indices().nth(LINE) {
+            Some((end, _)) => format!("{}…", &line[..end]),
+            None => line,
+        }
     }
 }
 

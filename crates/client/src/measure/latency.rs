@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn what_is_longer_than_an_hour_counts_as_an_hour() {
         let mut latency = Latency::default();
-        latency.record(Duration::from_secs(10 * 3600));
+        latency.record(Duration::from_hours(10));
         assert_eq!(latency.max().as_secs() / 60, 60);
     }
 

@@ -124,7 +124,7 @@ mod tests {
     fn a_request_counts_in_the_second_in_which_it_ended() {
         let mut timeline = Timeline::default();
         record(&mut timeline, Duration::from_millis(999), None);
-        record(&mut timeline, Duration::from_millis(2_000), Some(Kind::Refused));
+        record(&mut timeline, Duration::from_secs(2), Some(Kind::Refused));
         let tallies: Vec<_> = timeline.columns().iter().map(|column| column.tally).collect();
         assert_eq!(tallies, [Tally { right: 1, failed: 0 }, Tally::default(), Tally { right: 0, failed: 1 }]);
         assert_eq!(timeline.columns()[0].servers["server-1"], 1);

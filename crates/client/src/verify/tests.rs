@@ -100,6 +100,8 @@ fn an_unexpected_status_says_why_in_the_words_of_whoever_sent_it() {
         (failure.kind, failure.detail.as_str()),
         (Kind::Status(504), "evenkeel-1a2b3c; error=connection_timeout")
     );
+    let failure = present(503, &[], br#"{"title": "busy", "detail": "come again"}"#).unwrap_err();
+    assert_eq!(failure.detail, "come again");
     let failure = present(500, &[("Content-Digest", &digest_of(b"x"))], b"out of\n  luck").unwrap_err();
     assert_eq!((failure.kind, failure.detail.as_str()), (Kind::Status(500), "out of luck"));
 }

@@ -1,0 +1,230 @@
+//! The client as a process, against an origin that behaves well or badly on purpose.
+
+mod origin;
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, mpsc};
+use std::thread;
+
+use origin::{Origin, Reply, response};
+
+/// The digest of `hello`, by `printf hello | openssl dgst -sha256 -binary | base64`.
+const HELLO_DIGEST: &str = "Content-Digest: sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=:\r\n";
+
+fn client(target: &str, variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_client"));
+    command.env_clear().env("CLIENT_TARGET", target).envs(variables.iter().copied());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs the client against `origin`: what it printed, and its exit status.
+fn run(origin: &Origin, variables: &[(&str, &str)]) -> (String, i32) {
+    finished(&client(&format!("http://{}", origin.address), variables).output().unwrap())
+}
+
+fn finished(output: &Output) -> (String, i32) {
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (text, output.status.code().unwrap())
+}
+
+fn hello(fields: &str) -> Reply {
+    Reply::whole(200, fields, b"hello")
+}
+
+#[test]
+fn right_answers_are_shown_and_counted_and_end_in_status_0() {
+    let origin = Origin::start(|seen| {
+        let server = if seen.connection % 2 == 0 { "X-Server: even\r\n" } else { "X-Server: odd\r\n" };
+        hello(&format!("{HELLO_DIGEST}{server}"))
+    });
+    let (text, status) =
+        run(&origin, &[("CLIENT_REQUESTS", "50"), ("CLIENT_CONCURRENCY", "4"), ("CLIENT_SHOW", "1")]);
+    assert_eq!(status, 0, "{text}");
+    assert!(text.contains("GET / → 200 from ") && text.contains("    hello\n"), "{text}");
+    assert!(text.contains("         50 answered rightly\n          0 failed\n"), "{text}");
+    assert!(text.contains("even") && text.contains("odd"), "{text}");
+    assert!(text.ends_with("Every request was answered rightly.\n\n"), "{text}");
+    assert_eq!(origin.seen().len(), 50);
+}
+
+#[test]
+fn every_request_has_an_id_of_its_own_and_names_its_run() {
+    let origin = Origin::start(|_| hello(""));
+    let variables = [
+        ("CLIENT_REQUESTS", "20"),
+        ("CLIENT_RUN", "r1"),
+        ("CLIENT_USERNAME", "Aladdin"),
+        ("CLIENT_PASSWORD", "open sesame"),
+    ];
+    assert_eq!(run(&origin, &variables).1, 0);
+    let seen = origin.seen();
+    assert!(seen.iter().all(|request| request.field("x-evenkeel-run") == Some("r1")));
+    assert!(
+        seen.iter()
+            .all(|request| request.field("authorization") == Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="))
+    );
+    let ids: BTreeSet<_> = seen.iter().filter_map(|request| request.field("x-request-id")).collect();
+    assert_eq!((ids.len(), ids.first().copied()), (20, Some("r1-00000000")));
+}
+
+#[test]
+fn each_way_of_failing_is_told_apart() {
+    let origin = Origin::start(|seen| match seen.line.as_str() {
+        "GET /truncated" => Reply::Close(response(200, "", 10, b"hello")),
+        "GET /corrupt" => Reply::whole(200, HELLO_DIGEST, b"hellp"),
+        "GET /closed" => Reply::Close(Vec::new()),
+        "GET /stalled" => Reply::Hang(response(200, "", 10, b"hello")),
+        "GET /silent" => Reply::Hang(Vec::new()),
+        "GET /noise" => Reply::Close(b"what do you want?\r\n\r\n".to_vec()),
+        "GET /busy" => Reply::whole(503, "Proxy-Status: evenkeel; error=destination_unavailable\r\n", b""),
+        "GET /crossed" => hello("X-Request-Id: somebody-else\r\n"),
+        "POST /echo" => Reply::whole(200, "", &seen.body.iter().rev().copied().collect::<Vec<_>>()),
+        _ => hello(""),
+    });
+    let mix = "GET /truncated,GET /corrupt,GET /closed,GET /stalled,GET /silent,GET /noise,GET /busy,GET /crossed,POST /echo;body=100;echo";
+    let (text, status) = run(
+        &origin,
+        &[
+            ("CLIENT_REQUESTS", "120"),
+            ("CLIENT_MIX", mix),
+            ("CLIENT_TIMEOUT", "500ms"),
+            ("CLIENT_CONCURRENCY", "60"),
+            ("CLIENT_FAILURES", "120"),
+        ],
+    );
+    assert_eq!(status, 1, "{text}");
+    for kind in [
+        "truncated body",
+        "wrong digest",
+        "closed before a response",
+        "stalled in mid-body",
+        "no response in time",
+        "malformed response",
+        "status 503",
+        "answer to another request",
+        "wrong echo",
+    ] {
+        assert!(text.contains(&format!(" {kind}  ")), "{kind} is missing:\n{text}");
+    }
+    assert!(text.contains("evenkeel; error=destination_unavailable"), "{text}");
+    assert!(text.contains("120 of 120 requests not answered rightly."), "{text}");
+}
+
+#[test]
+fn a_target_that_refuses_in_mid_run_is_a_failure_for_each_request() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = thread::spawn(move || {
+        let (mut readiness, _) = listener.accept().unwrap();
+        // Gone before the client can have heard that it is ready.
+        drop(listener);
+        readiness.write_all(&response(200, "", 0, b"")).unwrap();
+    });
+    let (text, status) =
+        finished(&client(&format!("http://{address}"), &[("CLIENT_REQUESTS", "10")]).output().unwrap());
+    server.join().unwrap();
+    assert_eq!(status, 1, "{text}");
+    assert!(text.contains("connection refused  connect     10"), "{text}");
+}
+
+#[test]
+fn connections_are_kept_or_opened_afresh_as_asked() {
+    let connections = |how: &str| {
+        let origin = Origin::start(|_| hello(""));
+        let variables = [("CLIENT_REQUESTS", "12"), ("CLIENT_CONCURRENCY", "1"), ("CLIENT_CONNECTIONS", how)];
+        assert_eq!(run(&origin, &variables).1, 0);
+        origin.seen().iter().map(|request| request.connection).collect::<BTreeSet<_>>().len()
+    };
+    assert_eq!(connections("keep-alive"), 1);
+    assert_eq!(connections("fresh"), 12);
+}
+
+#[test]
+fn bodies_small_and_large_arrive_whole_and_come_back() {
+    let origin = Origin::start(|seen| Reply::whole(200, "", &seen.body));
+    let mix = "POST /echo;body=1KiB;echo;keyed,PUT /echo;body=300KiB;echo";
+    let (text, status) = run(&origin, &[("CLIENT_REQUESTS", "20"), ("CLIENT_MIX", mix)]);
+    assert_eq!(status, 0, "{text}");
+    let seen = origin.seen();
+    assert!(seen.iter().any(|request| request.body.len() == 300 * 1024));
+    assert!(seen.iter().all(|request| request.field("content-digest").is_some()));
+    assert!(
+        seen.iter()
+            .all(|request| request.field("idempotency-key").is_some() == request.line.starts_with("POST"))
+    );
+}
+
+#[test]
+fn an_open_loop_sends_at_its_rate() {
+    let origin = Origin::start(|_| hello(""));
+    let (text, status) = run(&origin, &[("CLIENT_RATE", "200"), ("CLIENT_DURATION", "1s")]);
+    assert_eq!(status, 0, "{text}");
+    assert_eq!(origin.seen().len(), 200);
+}
+
+#[test]
+fn a_target_that_is_not_ready_at_first_is_waited_for() {
+    let asked = AtomicUsize::new(0);
+    let origin = Origin::start(move |_| match asked.fetch_add(1, Ordering::Relaxed) {
+        0 | 1 => Reply::whole(503, "", b""),
+        _ => hello(""),
+    });
+    let (text, status) = run(&origin, &[("CLIENT_REQUESTS", "3")]);
+    assert_eq!(status, 0, "{text}");
+    assert!(text.contains("it answers 503"), "{text}");
+    assert_eq!(origin.seen().len(), 3);
+}
+
+#[test]
+fn a_target_that_is_never_ready_ends_in_status_69() {
+    let (text, status) =
+        finished(&client("http://127.0.0.1:1", &[("CLIENT_WAIT", "300ms")]).output().unwrap());
+    assert_eq!(status, 69, "{text}");
+    assert!(
+        text.contains("the target was not ready within 300ms: http://127.0.0.1:1/: connection refused"),
+        "{text}"
+    );
+}
+
+#[test]
+fn bad_settings_end_in_status_64_with_a_line_each() {
+    let (text, status) =
+        finished(&client("balancer", &[("CLIENT_RATE", "x"), ("CLIENT_SPEED", "1")]).output().unwrap());
+    assert_eq!((status, text.lines().count()), (64, 3), "{text}");
+}
+
+#[test]
+fn a_signal_ends_the_sending_and_what_is_in_flight_is_finished_and_reported() {
+    let (arrived, arrival) = mpsc::channel();
+    let (release, held) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let origin = Origin::start(move |seen| {
+        if seen.field("x-evenkeel-run").is_some() {
+            arrived.send(()).unwrap();
+            held.lock().unwrap().recv().unwrap();
+        }
+        hello("")
+    });
+    let variables = [("CLIENT_REQUESTS", "1000"), ("CLIENT_CONCURRENCY", "1"), ("EVENKEEL_LOG", "info")];
+    let mut child = client(&format!("http://{}", origin.address), &variables).spawn().unwrap();
+    arrival.recv().unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    // The log line says that the signal has arrived: only then the answer is let go.
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("leaving") {
+        line.clear();
+        assert!(log.read_line(&mut line).unwrap() > 0, "the client ended without a word");
+    }
+    release.send(()).unwrap();
+    let (text, status) = finished(&child.wait_with_output().unwrap());
+    assert_eq!(status, 0, "{text}");
+    assert!(text.contains("1 request in ") && text.contains("; ended before its time"), "{text}");
+}
