@@ -1,0 +1,317 @@
+//! The life of a request, as a machine: events and `now` in, actions out.
+//!
+//! A request is what the client sent; an attempt is one try of it on one endpoint. This machine decides when there is
+//! another attempt, which of them answers, and what the client hears when none can. It opens no connection and knows
+//! no clock: the shell reports what happened ([`Event`]) and does what it is told ([`Action`]).
+//!
+//! One try goes through these stages; a request has at most [`MAX_ATTEMPTS`] of them, each on another endpoint:
+//!
+//! ```text
+//!            ┌──────────────── Reconnect (once, when there is no other endpoint) ───┐
+//!            ▼                                                                      │
+//! Choosing ─▶ Connecting ─▶ Sending ─▶ Waiting ─▶ Held ─▶ Committed               Stale
+//!    │            │            │          │         │        ▲                      ▲
+//!    │            │            └──────────┴─────────┼──▶ (idle connection was closed)
+//!    │            │                       │         ├──▶ Parked   502, 503, 504: kept as the last real error
+//!    ▼            ▼                       ▼         ▼        │
+//!  (none left)  Failed ◀──────────────────┴─────────┴────────┘
+//! ```
+//!
+//! Who may move, always to an endpoint not yet tried:
+//!
+//! * nothing was sent on any try: any method;
+//! * something was sent: methods that may be repeated, while their body is kept for replay ([`Plan`]);
+//! * the answer has begun to go to the client: nobody, ever (RFC 9110 §9.2.2).
+//!
+//! Moves away from an endpoint that failed, fell silent or was ejected are bounded by the number of attempts alone.
+//! Retries on a status or a digest draw on a budget, hedges on another. All of it happens before one deadline.
+//!
+//! A try that was overtaken stays where it is until the answer is decided, because the suspicion may have been wrong;
+//! then it is cancelled, and events that still arrive for it change nothing: a late answer reaches nobody.
+
+mod ending;
+mod event;
+mod moving;
+
+mod timing;
+mod trail;
+
+use std::time::Instant;
+
+use arrayvec::ArrayVec;
+
+use crate::budget::Budgets;
+use crate::endpoint::Usual;
+use crate::evidence::{ConnectFailure, Evidence, ResponseFailure};
+use crate::picker::Unavailable;
+use crate::settings::AttemptSettings;
+pub use event::{Action, Actions, Condition, Event, Failure, FailureKind, Plan, Repeat, TryNo, Verdict, Why};
+use trail::{Stage, Try};
+pub use trail::{TrailEntry, TrailOutcome};
+
+/// The most attempts a request can have, whatever the settings say: what is kept for each is kept in place.
+pub const MAX_ATTEMPTS: usize = 4;
+
+/// The attempts of one request.
+#[derive(Debug)]
+pub struct Attempts {
+    plan: Plan,
+    settings: AttemptSettings,
+    tries: ArrayVec<Try, MAX_ATTEMPTS>,
+    deadline: Instant,
+    /// A byte of the request was written on some connection.
+    sent: bool,
+    hedged: bool,
+    answer: Answer,
+    /// Why the last pick found nothing.
+    unavailable: Option<Unavailable>,
+}
+
+/// What became of the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Open,
+    /// This try's response goes to the client.
+    Committed(TryNo),
+    /// The client got an answer of the balancer's own, or is gone.
+    Over,
+}
+
+impl Attempts {
+    /// A request that nothing was done for yet. Its deadline counts from `now`.
+    pub fn new(plan: Plan, settings: &AttemptSettings, now: Instant) -> Self {
+        Self {
+            plan,
+            settings: *settings,
+            tries: ArrayVec::new(),
+            deadline: now + settings.total,
+            sent: false,
+            hedged: false,
+            answer: Answer::Open,
+            unavailable: None,
+        }
+    }
+
+    /// Takes in what happened; says what to do about it, in order.
+    pub fn on(&mut self, event: Event<'_>, budgets: &Budgets, now: Instant) -> Actions {
+        let mut actions = Actions::new();
+        if self.answer == Answer::Open {
+            self.decide(event, budgets, now, &mut actions);
+        } else {
+            self.after_the_answer(event, now, &mut actions);
+        }
+        actions
+    }
+
+    /// Which try answers the client, once that is decided.
+    pub fn committed(&self) -> Option<TryNo> {
+        match self.answer {
+            Answer::Committed(number) => Some(number),
+            Answer::Open | Answer::Over => None,
+        }
+    }
+
+    /// Whether the client gets a right answer although an earlier attempt failed.
+    pub fn is_masked(&self) -> bool {
+        let Some(winner) = self.committed() else { return false };
+        let won = self.tries.get(winner.index()).is_some_and(|winner| !winner.is_parked());
+        won && self.tries.iter().any(Try::has_failed)
+    }
+
+    /// Whether anything of the request was sent to a server.
+    pub fn was_sent(&self) -> bool {
+        self.sent
+    }
+
+    /// What each attempt did, in the order in which they began.
+    pub fn trail(&self) -> impl Iterator<Item = TrailEntry> + '_ {
+        self.tries.iter().enumerate().filter_map(|(index, tried)| tried.entry(TryNo::new(index)))
+    }
+
+    fn decide(&mut self, event: Event<'_>, budgets: &Budgets, now: Instant, actions: &mut Actions) {
+        match event {
+            Event::Start => self.begin(Why::First, now, actions),
+            Event::Chosen { number, endpoint, usual, reused } => {
+                self.chosen(number, endpoint, usual, reused, now);
+            }
+            Event::NoneLeft(why) => self.none_left(why, now, actions),
+            Event::Connected(number) => self.connected(number, now, actions),
+            Event::ConnectFailed(number, why) => self.connect_failed(number, why, now, actions),
+            Event::ByteSent(number) => self.byte_sent(number),
+            Event::RequestSent(number) => self.request_sent(number, now),
+            Event::Stale { number, bytes_sent } => self.stale(number, bytes_sent, now, actions),
+            Event::Head { number, status, held } => self.head(number, status, held, budgets, now, actions),
+            Event::Whole(number, verdict) => self.whole(number, verdict, budgets, now, actions),
+            Event::Broken(number, why) => self.broken(number, why, now, actions),
+            Event::BodyLost => self.plan.replayable = false,
+            Event::EndpointDown(number) => self.endpoint_down(number, now, actions),
+            Event::ClientGone => self.client_gone(now, actions),
+            Event::Woke(conditions) => self.woke(conditions, budgets, now, actions),
+        }
+    }
+
+    /// The answer is on its way: its endpoint is still judged, but nothing moves any more.
+    fn after_the_answer(&mut self, event: Event<'_>, now: Instant, actions: &mut Actions) {
+        let Answer::Committed(winner) = self.answer else { return };
+        match event {
+            Event::Broken(number, why) if number == winner => {
+                self.fail(number, trail::Fault::Response(why), now);
+                actions.push(Action::Report(number, Evidence::ResponseFailed(why)));
+            }
+            Event::Whole(number, verdict) if number == winner => match verdict {
+                Verdict::Right => {}
+                Verdict::WrongDigest(_) => actions.push(Action::Report(number, Evidence::WrongDigest)),
+                Verdict::MissingDigest => actions.push(Action::Report(number, Evidence::MissingDigest)),
+            },
+            Event::ClientGone => {
+                actions.push(Action::Cancel(winner));
+                self.answer = Answer::Over;
+            }
+            _ => {}
+        }
+    }
+
+    fn chosen(
+        &mut self,
+        number: TryNo,
+        endpoint: crate::EndpointId,
+        usual: Usual,
+        reused: bool,
+        now: Instant,
+    ) {
+        let Some(tried) = self.tries.get_mut(number.index()) else { return };
+        tried.endpoint = Some(endpoint);
+        tried.usual = usual;
+        tried.reused = reused;
+        tried.enter(if reused { Stage::Sending } else { Stage::Connecting }, now);
+    }
+
+    fn connected(&mut self, number: TryNo, now: Instant, actions: &mut Actions) {
+        if !self.is_in(number, Stage::Connecting) {
+            return;
+        }
+        self.enter(number, Stage::Sending, now);
+        // The race is won: the others may become idle connections.
+        for loser in self.numbers() {
+            if self.is_in(loser, Stage::Connecting) {
+                self.suspect_slow_connect(loser, now, actions);
+                self.overtake(loser, now, actions);
+            }
+        }
+    }
+
+    fn connect_failed(&mut self, number: TryNo, why: ConnectFailure, now: Instant, actions: &mut Actions) {
+        if !self.is_in(number, Stage::Connecting) {
+            return;
+        }
+        self.fail(number, trail::Fault::Connect(why), now);
+        actions.push(Action::Report(number, Evidence::ConnectFailed(why)));
+        self.carry_on(Why::Moved, now, actions);
+    }
+
+    fn byte_sent(&mut self, number: TryNo) {
+        if self.is_in(number, Stage::Sending) {
+            self.sent = true;
+        }
+    }
+
+    fn request_sent(&mut self, number: TryNo, now: Instant) {
+        if self.is_in(number, Stage::Sending) {
+            self.sent = true;
+            self.enter(number, Stage::Waiting, now);
+        }
+    }
+
+    fn stale(&mut self, number: TryNo, bytes_sent: bool, now: Instant, actions: &mut Actions) {
+        if !self.is_in(number, Stage::Sending) && !self.is_in(number, Stage::Waiting) {
+            return;
+        }
+        self.sent |= bytes_sent;
+        self.fail(number, trail::Fault::Stale, now);
+        actions.push(Action::Report(number, Evidence::IdleClosed));
+        self.carry_on(Why::Moved, now, actions);
+    }
+
+    fn head(
+        &mut self,
+        number: TryNo,
+        status: u16,
+        held: bool,
+        budgets: &Budgets,
+        now: Instant,
+        actions: &mut Actions,
+    ) {
+        // A response may begin before the request has ended.
+        if !self.is_in(number, Stage::Waiting) && !self.is_in(number, Stage::Sending) {
+            return;
+        }
+        self.sent = true;
+        if let Some(tried) = self.tries.get_mut(number.index()) {
+            tried.status = Some(status);
+        }
+        if crate::evidence::is_bad(status) {
+            actions.push(Action::Report(number, Evidence::Status(status)));
+        }
+        if moves_on(status) && self.would_retry(number) && budgets.take_retry() {
+            self.enter(number, Stage::Parked, now);
+            self.carry_on(Why::Retry, now, actions);
+        } else if held {
+            self.enter(number, Stage::Held, now);
+        } else {
+            self.commit(number, now, actions);
+        }
+    }
+
+    fn whole(
+        &mut self,
+        number: TryNo,
+        verdict: Verdict,
+        budgets: &Budgets,
+        now: Instant,
+        actions: &mut Actions,
+    ) {
+        let (held, parked) = (self.is_in(number, Stage::Held), self.is_in(number, Stage::Parked));
+        match verdict {
+            Verdict::Right if held => self.commit(number, now, actions),
+            Verdict::MissingDigest if held || parked => {
+                actions.push(Action::Report(number, Evidence::MissingDigest));
+                if held {
+                    self.commit(number, now, actions);
+                }
+            }
+            Verdict::WrongDigest(bytes) if held || parked => {
+                let may_retry = self.would_retry(number) && budgets.take_retry();
+                self.fail(number, trail::Fault::Digest(bytes), now);
+                // Reported at the end, when it is known whether all endpoints say the same.
+                if may_retry { self.carry_on(Why::Retry, now, actions) } else { self.conclude(now, actions) }
+            }
+            _ => {}
+        }
+    }
+
+    fn broken(&mut self, number: TryNo, why: ResponseFailure, now: Instant, actions: &mut Actions) {
+        let Some(tried) = self.tries.get(number.index()) else { return };
+        if !tried.is_live() && !tried.is_parked() {
+            return;
+        }
+        self.fail(number, trail::Fault::Response(why), now);
+        actions.push(Action::Report(number, Evidence::ResponseFailed(why)));
+        self.carry_on(Why::Moved, now, actions);
+    }
+
+    fn endpoint_down(&mut self, number: TryNo, now: Instant, actions: &mut Actions) {
+        if self.is_in(number, Stage::Waiting) || self.is_in(number, Stage::Held) {
+            self.move_away(number, now, actions);
+        }
+    }
+
+    fn client_gone(&mut self, now: Instant, actions: &mut Actions) {
+        self.cancel_all_but(None, now, actions);
+        self.answer = Answer::Over;
+    }
+}
+
+/// Whether a response of this status is tried elsewhere. 500 is not: it may well be the application's own word.
+fn moves_on(status: u16) -> bool {
+    matches!(status, 502..=504)
+}

@@ -1,0 +1,252 @@
+//! What the shell tells the machine and what the machine tells the shell.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use arrayvec::ArrayVec;
+
+use crate::endpoint::{EndpointId, Usual};
+use crate::evidence::{ConnectFailure, Evidence, ResponseFailure};
+use crate::picker::Unavailable;
+
+/// Names one try of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TryNo(u8);
+
+impl TryNo {
+    pub(crate) const fn new(index: usize) -> Self {
+        Self(index as u8)
+    }
+
+    /// 0 for the first.
+    pub fn index(self) -> usize {
+        self.0.into()
+    }
+
+    /// 1 for the first, as in `X-Attempt`.
+    pub fn number(self) -> u8 {
+        self.0 + 1
+    }
+}
+
+impl fmt::Display for TryNo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.number())
+    }
+}
+
+/// What may be done with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Whether it may be sent again once a byte of it was sent.
+    pub repeat: Repeat,
+    /// Whether it may be sent twice at once, for speed: GET, HEAD, OPTIONS.
+    pub hedgeable: bool,
+    /// Whether its body, if it has one, is kept so that it can be sent again.
+    pub replayable: bool,
+}
+
+/// Whether a request may be sent again once a byte of it was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// No: executing it twice is not the same as once.
+    Never,
+    /// One after the other, never two at once: the servers share a store of idempotency keys.
+    InTurn,
+    /// Yes: an idempotent method (RFC 9110 §9.2.2).
+    Freely,
+}
+
+/// Something that happened to a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// The head of the request is there. The first event, once.
+    Start,
+    /// An endpoint was found for a try.
+    Chosen {
+        /// For which try.
+        number: TryNo,
+        /// Which endpoint.
+        endpoint: EndpointId,
+        /// What is usual for it ([`Endpoint::usual`](crate::Endpoint::usual)).
+        usual: Usual,
+        /// There was an idle connection: it is connected already.
+        reused: bool,
+    },
+    /// No endpoint was found for the try that was asked for last.
+    NoneLeft(Unavailable),
+    /// The try has a connection.
+    Connected(TryNo),
+    /// The try will have none.
+    ConnectFailed(TryNo, ConnectFailure),
+    /// The first byte of the request was written.
+    ByteSent(TryNo),
+    /// The last byte of the request was written.
+    RequestSent(TryNo),
+    /// The idle connection turned out closed before a byte of a response.
+    Stale {
+        /// Of which try.
+        number: TryNo,
+        /// Whether a byte of the request had been written to it.
+        bytes_sent: bool,
+    },
+    /// The head of a final response is there.
+    Head {
+        /// Of which try.
+        number: TryNo,
+        /// Its status.
+        status: u16,
+        /// Its body is kept back until it is whole.
+        held: bool,
+    },
+    /// A response is whole.
+    Whole(TryNo, Verdict),
+    /// The connection failed after it was connected and before the response was whole.
+    Broken(TryNo, ResponseFailure),
+    /// More of the request's body has passed than is kept: it cannot be sent again.
+    BodyLost,
+    /// The endpoint of a waiting try was ejected or turned suspect.
+    EndpointDown(TryNo),
+    /// The client reset its connection.
+    ClientGone,
+    /// The time of [`Attempts::next_wake`](super::Attempts::next_wake) has come. With the conditions of the endpoints
+    /// of all tries that wait for an answer.
+    Woke(&'a [Condition]),
+}
+
+/// How it stands with the endpoint of a waiting try; made by [`Picker::condition`](crate::Picker::condition).
+#[derive(Clone, Copy, Debug)]
+pub struct Condition {
+    /// Of which try.
+    pub number: TryNo,
+    /// The endpoint was ejected or turned suspect since it was chosen.
+    pub down: bool,
+    /// When it last sent the head of any response.
+    pub last_heard: Option<Instant>,
+    /// When any other endpoint did.
+    pub others_heard: Option<Instant>,
+}
+
+/// What a whole response was worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Its bytes match every digest that came with it, or none came, or nobody looked.
+    Right,
+    /// They do not. The number stands for the bytes and the digest: equal for the same bytes with the same digest.
+    WrongDigest(u64),
+    /// It came without the digest that this endpoint otherwise sends; it goes to the client all the same.
+    MissingDigest,
+}
+
+/// Why there is a try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Somebody must have it.
+    First,
+    /// The last one answered, but with a status or a digest that is tried elsewhere.
+    Retry,
+    /// The last one is slow to connect.
+    Race,
+    /// The last one is slow to answer.
+    Hedge,
+    /// The last one failed, fell silent or was ejected.
+    Moved,
+}
+
+impl Why {
+    /// A word for logs, metrics and the trail.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Retry => "retry",
+            Self::Race => "race",
+            Self::Hedge => "hedge",
+            Self::Moved => "moved",
+        }
+    }
+}
+
+/// Something the shell must do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Pick an endpoint that was not tried, and connect or take an idle connection. Answered by [`Event::Chosen`] or
+    /// [`Event::NoneLeft`].
+    Try(TryNo, Why),
+    /// Connect anew to the endpoint of a stale try.
+    Reconnect(TryNo),
+    /// Give the try up. One that is still connecting may become an idle connection; any other connection is closed.
+    Cancel(TryNo),
+    /// This try's response goes to the client.
+    Commit(TryNo),
+    /// Tell [`Control`](crate::Control), through [`Endpoint::report`](crate::Endpoint::report).
+    Report(TryNo, Evidence),
+    /// The client gets an answer of the balancer's own.
+    Reply(Failure),
+}
+
+/// Actions of one event. A try ends once, with at most a report and a cancel or a commit; three more are begun, looked
+/// at with suspicion or replied: 16 are enough for four tries.
+pub type Actions = ArrayVec<Action, 16>;
+
+/// What the client hears when no endpoint could answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What it was.
+    pub kind: FailureKind,
+    /// When it is worth asking again; only with 503.
+    pub retry_after: Option<Duration>,
+}
+
+/// The last real error of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// No endpoint is known that would answer.
+    NoEndpoint,
+    /// All endpoints are at their limit.
+    Busy,
+    /// No connection to any endpoint that was tried. Nothing was sent, so it is safe to ask again.
+    Connect(ConnectFailure),
+    /// The connection failed before the response was whole.
+    Response(ResponseFailure),
+    /// An idle connection turned out closed, and the request may not be sent again.
+    Stale,
+    /// The response's bytes were not those its digest is of.
+    WrongDigest,
+    /// The deadline of the request has passed.
+    Deadline,
+}
+
+impl Failure {
+    /// Its status: 502, 503 or 504.
+    pub fn status(self) -> u16 {
+        match self.kind {
+            FailureKind::NoEndpoint | FailureKind::Busy | FailureKind::Connect(_) => 503,
+            FailureKind::Response(ResponseFailure::TimedOut) | FailureKind::Deadline => 504,
+            FailureKind::Response(_) | FailureKind::Stale | FailureKind::WrongDigest => 502,
+        }
+    }
+
+    /// Its type in `Proxy-Status` (RFC 9209 §2.3).
+    pub fn proxy_error(self) -> &'static str {
+        match self.kind {
+            FailureKind::NoEndpoint => "destination_unavailable",
+            FailureKind::Busy => "connection_limit_reached",
+            FailureKind::Connect(why) => match why {
+                ConnectFailure::Refused => "connection_refused",
+                ConnectFailure::TimedOut => "connection_timeout",
+                ConnectFailure::Unreachable => "destination_ip_unroutable",
+                ConnectFailure::Reset => "connection_terminated",
+                ConnectFailure::Local => "proxy_internal_error",
+            },
+            FailureKind::Response(why) => match why {
+                ResponseFailure::Reset | ResponseFailure::Closed => "connection_terminated",
+                ResponseFailure::Truncated => "http_response_incomplete",
+                ResponseFailure::TimedOut => "http_response_timeout",
+                ResponseFailure::Garbage => "http_protocol_error",
+            },
+            FailureKind::Stale => "connection_terminated",
+            FailureKind::WrongDigest => "http_protocol_error",
+            FailureKind::Deadline => "http_response_timeout",
+        }
+    }
+}

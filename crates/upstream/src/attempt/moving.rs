@@ -1,0 +1,113 @@
+//! Whether and when there is another try.
+
+use std::time::Instant;
+
+use crate::evidence::Evidence;
+
+use super::event::{Action, Actions, Repeat, TryNo, Why};
+use super::trail::{Fault, Stage, Try};
+use super::{Attempts, timing};
+
+impl Attempts {
+    /// Begins a try. Whether it may is asked before.
+    pub(super) fn begin(&mut self, why: Why, now: Instant, actions: &mut Actions) {
+        let number = TryNo::new(self.tries.len());
+        self.tries.push(Try::new(why, now));
+        actions.push(Action::Try(number, why));
+    }
+
+    /// After a try has come to nothing: on to the next, unless another one is still promising.
+    pub(super) fn carry_on(&mut self, why: Why, now: Instant, actions: &mut Actions) {
+        if self.tries.iter().any(Try::is_promising) {
+            return;
+        }
+        if self.may_try(now) {
+            self.make_way(now, actions);
+            self.begin(why, now, actions);
+        } else {
+            self.conclude(now, actions);
+        }
+    }
+
+    /// Away from an endpoint that is down or silent, if the request may be sent again. The old try goes on: the
+    /// suspicion may be wrong.
+    pub(super) fn move_away(&mut self, number: TryNo, now: Instant, actions: &mut Actions) {
+        let fresh = self.tries.get(number.index()).is_some_and(|tried| !tried.moved_on);
+        if !fresh || !self.may_try(now) {
+            return;
+        }
+        self.tries[number.index()].moved_on = true;
+        if !self.tries.iter().any(Try::is_promising) {
+            self.make_way(now, actions);
+            self.begin(Why::Moved, now, actions);
+        }
+    }
+
+    /// Whether one more try is allowed now.
+    pub(super) fn may_try(&self, now: Instant) -> bool {
+        let choosing = self.tries.iter().any(|tried| tried.stage == Stage::Choosing);
+        !choosing && !self.is_exhausted() && now < self.deadline && self.may_send_again()
+    }
+
+    /// Whether a status or a wrong digest of `number` would be tried elsewhere, if the budget allows.
+    pub(super) fn would_retry(&self, number: TryNo) -> bool {
+        let others_run =
+            self.numbers().any(|other| other != number && self.tries[other.index()].is_promising());
+        self.may_send_again() && (others_run || !self.is_exhausted())
+    }
+
+    fn is_exhausted(&self) -> bool {
+        let allowed = usize::from(self.settings.max).clamp(1, self.tries.capacity());
+        self.tries.len() >= allowed
+    }
+
+    pub(super) fn may_send_again(&self) -> bool {
+        !self.sent || (self.plan.repeat != Repeat::Never && self.plan.replayable)
+    }
+
+    /// A request that may be repeated only in turn is given up where it waits before it goes elsewhere.
+    fn make_way(&mut self, now: Instant, actions: &mut Actions) {
+        if self.plan.repeat == Repeat::Freely || !self.sent {
+            return;
+        }
+        for number in self.numbers() {
+            if self.tries[number.index()].is_live() {
+                self.overtake(number, now, actions);
+            }
+        }
+    }
+
+    pub(super) fn overtake(&mut self, number: TryNo, now: Instant, actions: &mut Actions) {
+        self.enter(number, Stage::Cancelled, now);
+        actions.push(Action::Cancel(number));
+    }
+
+    pub(super) fn fail(&mut self, number: TryNo, fault: Fault, now: Instant) {
+        self.enter(number, Stage::Failed(fault), now);
+    }
+
+    pub(super) fn enter(&mut self, number: TryNo, stage: Stage, now: Instant) {
+        if let Some(tried) = self.tries.get_mut(number.index()) {
+            tried.enter(stage, now);
+        }
+    }
+
+    pub(super) fn is_in(&self, number: TryNo, stage: Stage) -> bool {
+        self.tries.get(number.index()).is_some_and(|tried| tried.stage == stage)
+    }
+
+    pub(super) fn numbers(&self) -> impl Iterator<Item = TryNo> + use<> {
+        (0..self.tries.len()).map(TryNo::new)
+    }
+
+    /// A connect that was overtaken after a long silence says as much as a silent response.
+    pub(super) fn suspect_slow_connect(&mut self, number: TryNo, now: Instant, actions: &mut Actions) {
+        let settings = self.settings;
+        let Some(tried) = self.tries.get_mut(number.index()) else { return };
+        let patience = timing::silence(&settings, tried.usual.connect);
+        if !tried.suspected && now.saturating_duration_since(tried.since) >= patience {
+            tried.suspected = true;
+            actions.push(Action::Report(number, Evidence::Silent));
+        }
+    }
+}

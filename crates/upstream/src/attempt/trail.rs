@@ -1,0 +1,173 @@
+//! One try: what it is doing and, afterwards, what it did.
+
+use std::time::Instant;
+
+use crate::endpoint::{EndpointId, Usual};
+use crate::evidence::{ConnectFailure, ResponseFailure};
+
+use super::event::{TryNo, Why};
+
+/// A try, while it runs and after.
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one try, in any combination")]
+pub(super) struct Try {
+    pub(super) why: Why,
+    /// `None` until one is chosen.
+    pub(super) endpoint: Option<EndpointId>,
+    pub(super) usual: Usual,
+    pub(super) reused: bool,
+    pub(super) stage: Stage,
+    /// When it entered its stage.
+    pub(super) since: Instant,
+    /// When its endpoint's condition was last looked at.
+    pub(super) looked_at: Instant,
+    /// When the whole request was on its way, for the wait for its head.
+    pub(super) sent_at: Option<Instant>,
+    pub(super) status: Option<u16>,
+    pub(super) begun: Instant,
+    /// Another try was begun because of this one: no second one will be.
+    pub(super) moved_on: bool,
+    pub(super) suspected: bool,
+    pub(super) reconnected: bool,
+}
+
+/// Where a try is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The shell looks for an endpoint.
+    Choosing,
+    /// A connection is being opened.
+    Connecting,
+    /// The request is being written.
+    Sending,
+    /// The request was written; no head yet.
+    Waiting,
+    /// The head is there, the body is kept back until it is whole.
+    Held,
+    /// An error response of a server, kept for when nothing better comes.
+    Parked,
+    /// It answers the client.
+    Committed,
+    /// Overtaken, or the client is gone.
+    Cancelled,
+    /// It failed.
+    Failed(Fault),
+}
+
+/// How a try failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    Connect(ConnectFailure),
+    Response(ResponseFailure),
+    /// With what stands for the bytes and the digest.
+    Digest(u64),
+    Stale,
+}
+
+impl Try {
+    pub(super) fn new(why: Why, now: Instant) -> Self {
+        Self {
+            why,
+            endpoint: None,
+            usual: Usual::default(),
+            reused: false,
+            stage: Stage::Choosing,
+            since: now,
+            looked_at: now,
+            sent_at: None,
+            status: None,
+            begun: now,
+            moved_on: false,
+            suspected: false,
+            reconnected: false,
+        }
+    }
+
+    pub(super) fn enter(&mut self, stage: Stage, now: Instant) {
+        if stage == Stage::Waiting {
+            self.sent_at = Some(now);
+            self.looked_at = now;
+        }
+        self.stage = stage;
+        self.since = now;
+    }
+
+    /// Whether an answer may still come of it.
+    pub(super) fn is_live(&self) -> bool {
+        match self.stage {
+            Stage::Choosing | Stage::Connecting | Stage::Sending | Stage::Waiting | Stage::Held => true,
+            Stage::Parked | Stage::Committed | Stage::Cancelled | Stage::Failed(_) => false,
+        }
+    }
+
+    /// Live, and nothing better was begun because of it.
+    pub(super) fn is_promising(&self) -> bool {
+        self.is_live() && !self.moved_on
+    }
+
+    pub(super) fn is_parked(&self) -> bool {
+        self.stage == Stage::Parked
+            || (self.stage == Stage::Committed && self.status.is_some_and(super::moves_on))
+    }
+
+    /// Whether the client would have got an error of it.
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(self.stage, Stage::Failed(_)) || self.is_parked() || self.suspected
+    }
+
+    pub(super) fn entry(&self, number: TryNo) -> Option<TrailEntry> {
+        let outcome = match self.stage {
+            Stage::Choosing | Stage::Connecting | Stage::Sending | Stage::Waiting | Stage::Held => {
+                TrailOutcome::Running
+            }
+            Stage::Parked | Stage::Committed => {
+                self.status.map_or(TrailOutcome::Running, TrailOutcome::Status)
+            }
+            Stage::Cancelled => self.status.map_or(TrailOutcome::Overtaken, TrailOutcome::Status),
+            Stage::Failed(Fault::Connect(why)) => TrailOutcome::ConnectFailed(why),
+            Stage::Failed(Fault::Response(why)) => TrailOutcome::ResponseFailed(why),
+            Stage::Failed(Fault::Digest(_)) => TrailOutcome::WrongDigest,
+            Stage::Failed(Fault::Stale) => TrailOutcome::Stale,
+        };
+        let (why, reused, begun, since) = (self.why, self.reused, self.begun, self.since);
+        Some(TrailEntry { number, endpoint: self.endpoint?, why, outcome, reused, begun, since })
+    }
+}
+
+/// What one attempt did, for the log and for `Proxy-Status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrailEntry {
+    /// Which try.
+    pub number: TryNo,
+    /// On which endpoint.
+    pub endpoint: EndpointId,
+    /// Why it was begun.
+    pub why: Why,
+    /// How it ended.
+    pub outcome: TrailOutcome,
+    /// Whether it began on an idle connection.
+    pub reused: bool,
+    /// When it began.
+    pub begun: Instant,
+    /// When it came to this outcome.
+    pub since: Instant,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrailOutcome {
+    /// It has not.
+    Running,
+    /// A response of this status.
+    Status(u16),
+    /// No connection.
+    ConnectFailed(ConnectFailure),
+    /// No whole response.
+    ResponseFailed(ResponseFailure),
+    /// A whole response with the wrong bytes.
+    WrongDigest,
+    /// The idle connection was closed already.
+    Stale,
+    /// Another attempt was faster, or the client went away.
+    Overtaken,
+}

@@ -1,0 +1,179 @@
+//! How much repeated work is allowed beside the real work.
+//!
+//! A retry is right for one request and ruin for an upstream in trouble: everything failing once is everything sent
+//! twice. So retries on a status or a digest, and hedges, draw on a bucket that fills with a share of recent requests
+//! (the idea of Finagle's retry budget). Requests do not pay in, because a line that every request writes would be
+//! shared by all workers: the control task reads the endpoints' counters ten times a second and fills for them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_utils::CachePadded;
+
+use crate::settings::{BudgetSettings, HedgeBudget};
+
+/// The budgets of one upstream, shared by all workers.
+#[derive(Debug)]
+pub struct Budgets {
+    retry: Budget,
+    hedge: Budget,
+}
+
+impl Budgets {
+    /// Budgets that hold what they grant without any request.
+    pub fn new(retry: BudgetSettings, hedge: HedgeBudget) -> Self {
+        Self { retry: Budget::new(retry.percent, retry.per_second), hedge: Budget::new(hedge.percent, 0) }
+    }
+
+    /// Takes one retry; false when there is none left.
+    pub fn take_retry(&self) -> bool {
+        self.retry.take()
+    }
+
+    /// Takes one hedge; false when there is none left.
+    pub fn take_hedge(&self) -> bool {
+        self.hedge.take()
+    }
+
+    /// Retries left.
+    pub fn retries_left(&self) -> u64 {
+        self.retry.left()
+    }
+
+    /// Hedges left.
+    pub fn hedges_left(&self) -> u64 {
+        self.hedge.left()
+    }
+}
+
+/// One bucket of whole and broken permissions.
+#[derive(Debug)]
+struct Budget {
+    percent: u32,
+    per_second: u32,
+    thousandths: CachePadded<AtomicU64>,
+}
+
+const WHOLE: u64 = 1_000;
+/// A bucket holds what this time grants, so that a quiet hour does not pay for a storm.
+const MEMORY: Duration = Duration::from_secs(10);
+
+impl Budget {
+    fn new(percent: u32, per_second: u32) -> Self {
+        let full = u64::from(per_second) * MEMORY.as_secs() * WHOLE;
+        Self { percent, per_second, thousandths: CachePadded::new(AtomicU64::new(full)) }
+    }
+
+    fn take(&self) -> bool {
+        let one_less = |left: u64| left.checked_sub(WHOLE);
+        self.thousandths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
+    }
+
+    fn left(&self) -> u64 {
+        self.thousandths.load(Ordering::Relaxed) / WHOLE
+    }
+
+    fn grants_per_second(&self, requests_per_second: f64) -> f64 {
+        (requests_per_second * f64::from(self.percent) / 100.0).max(f64::from(self.per_second))
+    }
+
+    fn fill(&self, requests_per_second: f64, elapsed: Duration) {
+        let grants = self.grants_per_second(requests_per_second) * WHOLE as f64;
+        let more = to_thousandths(grants * elapsed.as_secs_f64());
+        // Room for one at least, or a small share of few requests would never add up to anything.
+        let full = to_thousandths(grants * MEMORY.as_secs_f64()).max(WHOLE);
+        let filled = |left: u64| Some((left + more).min(full.max(left)));
+        // The closure always gives a value, so this cannot fail.
+        let _ = self.thousandths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, filled);
+    }
+}
+
+#[expect(clippy::cast_sign_loss, reason = "rates and times are not negative")]
+fn to_thousandths(grants: f64) -> u64 {
+    grants.round() as u64
+}
+
+/// Fills the budgets from the endpoints' counters. Owned by the control task.
+#[derive(Debug)]
+pub(crate) struct Filler {
+    at: Option<Instant>,
+    attempts: u64,
+    per_second: f64,
+}
+
+impl Filler {
+    /// Less often than this a rate is more noise than signal.
+    const STEP: Duration = Duration::from_millis(100);
+
+    pub(crate) fn new() -> Self {
+        Self { at: None, attempts: 0, per_second: 0.0 }
+    }
+
+    /// `attempts`: all attempts ever begun on the endpoints there are; it falls when one of them goes.
+    pub(crate) fn fill(&mut self, budgets: &Budgets, attempts: u64, now: Instant) {
+        let Some(at) = self.at else {
+            (self.at, self.attempts) = (Some(now), attempts);
+            return;
+        };
+        let elapsed = now.saturating_duration_since(at);
+        if elapsed < Self::STEP {
+            return;
+        }
+        let begun = attempts.saturating_sub(self.attempts) as f64;
+        (self.at, self.attempts) = (Some(now), attempts);
+        let current = begun / elapsed.as_secs_f64();
+        let weight = (elapsed.as_secs_f64() / MEMORY.as_secs_f64()).min(1.0);
+        self.per_second += (current - self.per_second) * weight;
+        // Requests that have just begun to come are recent requests as well.
+        let recent = self.per_second.max(current.min(self.per_second * 2.0 + 10.0));
+        budgets.retry.fill(recent, elapsed);
+        budgets.hedge.fill(recent, elapsed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budgets() -> Budgets {
+        Budgets::new(BudgetSettings::default(), HedgeBudget::default())
+    }
+
+    /// Requests at a steady rate for `seconds`; takes every retry there is and returns how many.
+    fn retries_taken(requests_per_second: u64, seconds: u64) -> u64 {
+        let (budgets, mut filler) = (budgets(), Filler::new());
+        while budgets.take_retry() {}
+        #[expect(clippy::disallowed_methods, reason = "any moment does as the beginning of a virtual clock")]
+        let start = Instant::now();
+        let mut taken = 0;
+        for tenth in 0..=seconds * 10 {
+            let now = start + Duration::from_millis(100) * tenth as u32;
+            filler.fill(&budgets, tenth * requests_per_second / 10, now);
+            while budgets.take_retry() {
+                taken += 1;
+            }
+        }
+        taken
+    }
+
+    #[test]
+    fn a_fifth_of_recent_requests_may_be_retried() {
+        let taken = retries_taken(1_000, 100);
+        assert!((15_000..=20_000).contains(&taken), "{taken}");
+    }
+
+    #[test]
+    fn three_a_second_may_always_be_retried() {
+        let taken = retries_taken(0, 100);
+        assert!((299..=300).contains(&taken), "{taken}");
+    }
+
+    #[test]
+    fn a_hedge_needs_twenty_requests() {
+        let budgets = budgets();
+        assert!(!budgets.take_hedge());
+        budgets.hedge.fill(20.0, Duration::from_secs(1));
+        assert!(budgets.take_hedge());
+        assert!(!budgets.take_hedge());
+    }
+}

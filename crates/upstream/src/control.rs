@@ -1,0 +1,232 @@
+//! The one owner of health: takes in evidence and probe results, and says what is to be probed and what changed.
+//!
+//! One task of the process drives it. It alone decides that an endpoint is healthy, ejected, on probation or gone, and
+//! writes that into the endpoint's bits, where every worker's next pick reads it. So health has one history, and
+//! a worker never waits for it. The shell:
+//!
+//! * hands on what workers report ([`Control::evidence`]) and what probes and look-ups found
+//!   ([`Control::probed`], [`Control::resolved`]);
+//! * then starts [`Control::probes_due`], publishes [`Control::take_changes`], and sleeps until
+//!   [`Control::next_wake`], when it calls [`Control::tick`].
+
+mod changes;
+mod describe;
+mod discovery;
+mod member;
+mod probing;
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::budget::Filler;
+use crate::endpoint::{EndpointId, Weight};
+use crate::evidence::Evidence;
+use crate::health::{Cause, Facts, Health};
+use crate::record::{Finding, Peers};
+use crate::settings::Settings;
+use crate::spec::UpstreamSpec;
+use crate::upstream::Upstream;
+use changes::Changes;
+pub use changes::{Change, News};
+pub use describe::{EndpointState, LastProbe};
+pub use discovery::LookupFailed;
+use member::Member;
+use probing::Pace;
+pub use probing::{Probe, ProbeFailure, ProbeResult};
+
+/// Owns the health of all endpoints.
+pub struct Control {
+    upstream: Upstream,
+    spec: UpstreamSpec,
+    settings: Settings,
+    epoch: Instant,
+    members: BTreeMap<EndpointId, Member>,
+    by_address: HashMap<SocketAddr, EndpointId>,
+    next_id: u32,
+    changes: Changes,
+    filler: Filler,
+    pace: Pace,
+    next_tick: Option<Instant>,
+}
+
+/// What a person may tell an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Give it no new requests, except of the sessions it has.
+    Drain,
+    /// Use it again.
+    Activate,
+    /// Give it this weight. Holds until the process ends, over re-resolution.
+    Weight(Weight),
+}
+
+/// There is no endpoint with that id or address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownEndpoint;
+
+/// Between two ticks: trials are opened anew, ramps rise, budgets fill, the vanished are let go.
+const TICK: Duration = Duration::from_millis(100);
+
+impl Control {
+    pub(crate) fn new(upstream: Upstream, spec: UpstreamSpec, settings: Settings, epoch: Instant) -> Self {
+        Self {
+            upstream,
+            spec,
+            settings,
+            epoch,
+            members: BTreeMap::new(),
+            by_address: HashMap::new(),
+            next_id: 0,
+            changes: Changes::default(),
+            filler: Filler::new(),
+            pace: Pace::default(),
+            next_tick: None,
+        }
+    }
+
+    /// The names whose addresses make up the upstream.
+    pub fn spec(&self) -> &UpstreamSpec {
+        &self.spec
+    }
+
+    /// Takes in what traffic showed of an endpoint. Of an endpoint that is gone, nothing.
+    pub fn evidence(&mut self, id: EndpointId, evidence: Evidence, now: Instant) {
+        let facts = self.facts(id, now);
+        let Some(member) = self.members.get_mut(&id) else { return };
+        let finding = member.record.add(evidence, member.counters(), &self.settings.outliers, now);
+        member.notice_suspicion(Some(evidence), &mut self.changes, now);
+        let charge = match finding {
+            Finding::Nothing => None,
+            Finding::Charge(cause) => Some(cause),
+            Finding::BadRow { since } => self.stands_out(id, since).then_some(Cause::Misbehaving),
+        };
+        let Some(member) = self.members.get_mut(&id) else { return };
+        let changed = match member.observed.health() {
+            Health::Probation { .. } if evidence == Evidence::Succeeded => {
+                member.observed.trial_succeeded(facts, &self.settings, now)
+            }
+            Health::Probation { .. } => match evidence.fails_a_trial() {
+                Some(cause) => member.observed.trial_failed(cause, &self.settings, now),
+                None => false,
+            },
+            _ => charge.is_some_and(|cause| member.observed.charged(cause, facts, &self.settings, now)),
+        };
+        if changed {
+            self.changes.add_health(member, Some(evidence), now);
+            member.health_changed(now);
+        } else if evidence == Evidence::Succeeded && !self.settings.probes.enabled {
+            member.clear_suspicion(&mut self.changes, now);
+        }
+        member.write_bits(&self.settings, now);
+        self.open_trials(now);
+    }
+
+    /// Does what a person says.
+    pub fn command(&mut self, id: EndpointId, command: Command, now: Instant) -> Result<(), UnknownEndpoint> {
+        let member = self.members.get_mut(&id).ok_or(UnknownEndpoint)?;
+        match command {
+            Command::Drain if !member.draining => {
+                member.draining = true;
+                member.endpoint.drop_idle_connections();
+                self.changes.add(member, News::Draining, now);
+            }
+            Command::Activate if member.draining => {
+                member.draining = false;
+                self.changes.add(member, News::Activated, now);
+            }
+            Command::Weight(weight) if weight != member.weight => {
+                member.weight = weight;
+                self.changes.add(member, News::Weight(weight), now);
+                member.write_bits(&self.settings, now);
+                self.publish();
+                return Ok(());
+            }
+            Command::Drain | Command::Activate | Command::Weight(_) => {}
+        }
+        member.write_bits(&self.settings, now);
+        Ok(())
+    }
+
+    /// The endpoint with this address.
+    pub fn find(&self, address: SocketAddr) -> Option<EndpointId> {
+        self.by_address.get(&address).copied()
+    }
+
+    /// When [`Control::tick`] is due.
+    pub fn next_wake(&self) -> Option<Instant> {
+        self.next_tick
+    }
+
+    /// Does what time asks for. The first call starts the clock.
+    pub fn tick(&mut self, now: Instant) {
+        if self.next_tick.is_some_and(|due| now < due) {
+            return;
+        }
+        self.next_tick = Some(now + TICK);
+        self.let_go_of_the_vanished(now);
+        let probes = self.settings.probes.enabled;
+        for member in self.members.values_mut() {
+            if member.observed.tick(&self.settings, now) {
+                self.changes.add_health(member, None, now);
+                member.health_changed(now);
+            }
+            member.notice_suspicion(None, &mut self.changes, now);
+            if !probes {
+                member.outlive_suspicion(&self.settings, &mut self.changes, now);
+            }
+            member.write_bits(&self.settings, now);
+        }
+        self.open_trials(now);
+        let attempts = self.members.values().map(|member| member.endpoint.attempts()).sum();
+        self.filler.fill(self.upstream.budgets(), attempts, now);
+    }
+
+    /// What changed since the last call, in order.
+    pub fn take_changes(&mut self) -> impl Iterator<Item = Change> + use<> {
+        self.changes.take().into_iter()
+    }
+
+    /// Whether a row of bad statuses since `since` is this endpoint's own doing. At most half of the endpoints are ever
+    /// ejected for it: a minority that answers well is no standard.
+    fn stands_out(&self, id: EndpointId, since: Instant) -> bool {
+        let others = || self.members.values().filter(|member| member.id() != id && !member.vanished);
+        let peers: Vec<&Member> = others().filter(|member| member.endpoint.is_plain()).collect();
+        let answered_well = |peer: &&Member| peer.endpoint.last_success().is_some_and(|at| at >= since);
+        if peers.is_empty() || peers.len() * 2 < others().count() || !peers.iter().any(answered_well) {
+            return false;
+        }
+        let shares: f64 = peers.iter().map(|peer| peer.record.bad_share(peer.endpoint.successes())).sum();
+        let peers = Peers { bad_share: shares / peers.len() as f64 };
+        self.members.get(&id).is_some_and(|member| member.record.stands_out(peers))
+    }
+
+    fn facts(&self, id: EndpointId, now: Instant) -> Facts {
+        let serves = |member: &Member| member.id() != id && !member.vanished && member.endpoint.is_plain();
+        let recent = self.settings.probes.traffic_outweighs;
+        let success = self.members.get(&id).and_then(|member| member.endpoint.last_success());
+        Facts {
+            others_serve: self.members.values().any(serves),
+            traffic_succeeds: success.is_some_and(|at| now.saturating_duration_since(at) < recent),
+        }
+    }
+
+    /// Whether no endpoint is usable: then everything is more urgent.
+    fn nothing_serves(&self) -> bool {
+        !self.members.values().any(|member| !member.vanished && member.endpoint.is_usable())
+    }
+
+    /// One trial at a time for each endpoint on probation.
+    fn open_trials(&mut self, now: Instant) {
+        let open = self.members.values_mut().map(|member| u32::from(member.open_trial(now))).sum();
+        self.upstream.shared().trials.store(open, Ordering::Relaxed);
+    }
+
+    fn publish(&self) {
+        let present = self.members.values().filter(|member| !member.vanished);
+        let members = present.map(|member| (Arc::clone(&member.endpoint), member.weight));
+        self.upstream.publish(members.collect());
+    }
+}

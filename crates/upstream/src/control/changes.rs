@@ -1,0 +1,161 @@
+//! What changed, as values with words for people: for the log, the live page and the metrics.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use crate::endpoint::{EndpointId, Weight};
+use crate::evidence::Evidence;
+use crate::health::{Cause, Health, Source};
+
+use super::member::Member;
+
+/// Something changed about an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// When.
+    pub at: Instant,
+    /// Of which endpoint.
+    pub endpoint: EndpointId,
+    /// Its address.
+    pub address: SocketAddr,
+    /// What people call it.
+    pub label: String,
+    /// What.
+    pub news: News,
+}
+
+/// What changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// A look-up found its address.
+    Added,
+    /// A look-up no longer finds it: it gets nothing new.
+    Vanished,
+    /// A look-up finds it again.
+    Returned,
+    /// It is gone, and nothing is in flight on it any more.
+    Removed,
+    /// It serves.
+    Healthy,
+    /// It is ejected.
+    Ejected {
+        /// Why.
+        cause: Cause,
+        /// Who said so.
+        by: Source,
+        /// What came last, if traffic said so.
+        after: Option<Evidence>,
+        /// How often it has been ejected.
+        times: u64,
+    },
+    /// It is tried with single requests.
+    Probation,
+    /// It gets nothing new until a probe has passed.
+    Suspect(Evidence),
+    /// The suspicion was wrong.
+    Cleared,
+    /// It said itself that it is about to leave.
+    Leaving,
+    /// It stays after all.
+    Stays,
+    /// It was told to drain.
+    Draining,
+    /// It was told to serve again.
+    Activated,
+    /// It was given another weight.
+    Weight(Weight),
+}
+
+impl News {
+    /// A word for metrics and the live page.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Vanished => "vanished",
+            Self::Returned => "returned",
+            Self::Removed => "removed",
+            Self::Healthy => "healthy",
+            Self::Ejected { .. } => "ejected",
+            Self::Probation => "probation",
+            Self::Suspect(_) => "suspect",
+            Self::Cleared => "cleared",
+            Self::Leaving => "leaving",
+            Self::Stays => "stays",
+            Self::Draining => "draining",
+            Self::Activated => "activated",
+            Self::Weight(_) => "weight",
+        }
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.label, self.news)
+    }
+}
+
+impl fmt::Display for News {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Added => f.write_str("was found; it serves after its first passed probe"),
+            Self::Vanished => f.write_str("is no longer found; it gets nothing new"),
+            Self::Returned => f.write_str("is found again; it serves after its first passed probe"),
+            Self::Removed => f.write_str("is gone"),
+            Self::Healthy => f.write_str("is healthy"),
+            Self::Ejected { cause, by, after, times } => {
+                match (by, cause) {
+                    (Source::Probes, _) => f.write_str("stopped answering probes")?,
+                    (Source::Traffic, Cause::Unreachable) => f.write_str("cannot be reached")?,
+                    (Source::Traffic, Cause::Misbehaving) => f.write_str("misbehaves")?,
+                }
+                if let Some(evidence) = after {
+                    write!(f, " ({evidence})")?;
+                }
+                write!(f, "; ejected, {times} so far")
+            }
+            Self::Probation => f.write_str("is tried again with single requests"),
+            Self::Suspect(evidence) => write!(f, "is suspect: {evidence}"),
+            Self::Cleared => f.write_str("was suspected wrongly"),
+            Self::Leaving => f.write_str("is about to leave; it gets nothing new"),
+            Self::Stays => f.write_str("stays after all"),
+            Self::Draining => f.write_str("was told to drain"),
+            Self::Activated => f.write_str("was told to serve again"),
+            Self::Weight(weight) => write!(f, "has weight {weight}"),
+        }
+    }
+}
+
+/// Changes that nobody has taken yet.
+#[derive(Default)]
+pub(super) struct Changes(Vec<Change>);
+
+/// A shell that takes none loses the newest beyond this many; it does not lose memory.
+const MAX_UNTAKEN: usize = 4_096;
+
+impl Changes {
+    pub(super) fn add(&mut self, member: &Member, news: News, at: Instant) {
+        if self.0.len() < MAX_UNTAKEN {
+            let endpoint = &member.endpoint;
+            let (address, label) = (endpoint.address(), endpoint.label().to_owned());
+            self.0.push(Change { at, endpoint: endpoint.id(), address, label, news });
+        }
+    }
+
+    /// Health is not what it was.
+    pub(super) fn add_health(&mut self, member: &Member, after: Option<Evidence>, at: Instant) {
+        let news = match member.observed.health() {
+            Health::Unproven => return,
+            Health::Healthy => News::Healthy,
+            Health::Probation { .. } => News::Probation,
+            Health::Ejected { cause, by, .. } => {
+                News::Ejected { cause, by, after, times: member.observed.ejections() }
+            }
+        };
+        self.add(member, news, at);
+    }
+
+    pub(super) fn take(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.0)
+    }
+}

@@ -1,0 +1,164 @@
+//! One endpoint as the control task knows it: the shared part and everything that only it keeps.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::endpoint::{Endpoint, EndpointId, FULL_SHARE, Flags, Weight};
+use crate::evidence::Evidence;
+use crate::health::{Health, Observed};
+use crate::record::{Counters, Record};
+use crate::settings::Settings;
+
+use super::changes::{Changes, News};
+use super::describe::LastProbe;
+use super::probing::Schedule;
+
+pub(super) struct Member {
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) observed: Observed,
+    pub(super) record: Record,
+    pub(super) weight: Weight,
+    /// The indices of the names that have this address; empty for one that vanished.
+    pub(super) names: Vec<usize>,
+    pub(super) vanished: bool,
+    /// By command.
+    pub(super) draining: bool,
+    /// By its own word.
+    pub(super) leaving: bool,
+    pub(super) suspect_since: Option<Instant>,
+    pub(super) probes: Schedule,
+    pub(super) last_probe: Option<LastProbe>,
+    trial_opened: Option<Instant>,
+}
+
+/// A trial that has come to nothing for this long does not keep the next one from being opened.
+const TRIAL_PATIENCE: Duration = Duration::from_secs(1);
+
+impl Member {
+    pub(super) fn new(
+        endpoint: Arc<Endpoint>,
+        weight: Weight,
+        name: usize,
+        settings: &Settings,
+        now: Instant,
+    ) -> Self {
+        let record = Record::new(counters(&endpoint));
+        Self {
+            endpoint,
+            observed: Observed::new(settings, now),
+            record,
+            weight,
+            names: vec![name],
+            vanished: false,
+            draining: false,
+            leaving: false,
+            suspect_since: None,
+            probes: Schedule::new(now),
+            last_probe: None,
+            trial_opened: None,
+        }
+    }
+
+    pub(super) fn id(&self) -> EndpointId {
+        self.endpoint.id()
+    }
+
+    pub(super) fn counters(&self) -> Counters {
+        counters(&self.endpoint)
+    }
+
+    /// Writes what is thought of the endpoint where the workers read it.
+    pub(super) fn write_bits(&self, settings: &Settings, now: Instant) {
+        let health = self.observed.health();
+        let healthy = health == Health::Healthy && !self.vanished;
+        let answers = !healthy && !self.vanished && self.observed.answers(settings);
+        self.endpoint.set_share(self.weight, self.ramp(settings, now));
+        for (bits, on) in [
+            (Flags::DRAINING, self.draining),
+            (Flags::LEAVING, self.leaving),
+            (Flags::TRIAL, matches!(health, Health::Probation { .. }) && !self.vanished && !self.draining),
+            (Flags::ANSWERS, answers),
+            (Flags::HEALTHY, healthy),
+        ] {
+            self.endpoint.set_flags(bits, on);
+        }
+    }
+
+    /// The part of its share that it takes, of [`FULL_SHARE`].
+    fn ramp(&self, settings: &Settings, now: Instant) -> u32 {
+        let Some(slow_start) = settings.slow_start.filter(|time| !time.is_zero()) else { return FULL_SHARE };
+        let healthy_for = now.saturating_duration_since(self.observed.since());
+        let part = (healthy_for.as_secs_f64() / slow_start.as_secs_f64()).clamp(LEAST_RAMP, 1.0);
+        // Between 0 and 1 times 256.
+        #[expect(clippy::cast_sign_loss, reason = "a part is not negative")]
+        let ramp = (part * f64::from(FULL_SHARE)) as u32;
+        ramp
+    }
+
+    /// After health has changed: its connections, its record and its probes begin anew.
+    pub(super) fn health_changed(&mut self, now: Instant) {
+        match self.observed.health() {
+            Health::Ejected { .. } => self.endpoint.drop_idle_connections(),
+            Health::Healthy | Health::Probation { .. } => self.record = Record::new(self.counters()),
+            Health::Unproven => {}
+        }
+        self.suspect_since = None;
+        self.endpoint.set_flags(Flags::SUSPECT, false);
+        self.trial_opened = None;
+        self.probes.hasten(now);
+    }
+
+    /// Takes note of a suspicion that a worker has already acted upon.
+    pub(super) fn notice_suspicion(
+        &mut self,
+        evidence: Option<Evidence>,
+        changes: &mut Changes,
+        now: Instant,
+    ) {
+        if self.observed.health() != Health::Healthy {
+            // Nothing that is worse than suspect already can be suspected.
+            self.endpoint.set_flags(Flags::SUSPECT, false);
+        } else if self.endpoint.is_suspect() && self.suspect_since.is_none() {
+            self.suspect_since = Some(now);
+            self.probes.hasten(now);
+            changes.add(self, News::Suspect(evidence.unwrap_or(Evidence::IdleClosed)), now);
+        }
+    }
+
+    pub(super) fn clear_suspicion(&mut self, changes: &mut Changes, now: Instant) {
+        let before = self.endpoint.set_flags(Flags::SUSPECT, false);
+        let noticed = self.suspect_since.take().is_some();
+        if (noticed || before.has(Flags::SUSPECT)) && self.observed.health() == Health::Healthy {
+            changes.add(self, News::Cleared, now);
+        }
+    }
+
+    /// Without probes nothing else ends a suspicion of an endpoint that gets no requests.
+    pub(super) fn outlive_suspicion(&mut self, settings: &Settings, changes: &mut Changes, now: Instant) {
+        let over = |since: Instant| now.saturating_duration_since(since) >= settings.outliers.suspicion;
+        if self.suspect_since.is_some_and(over) {
+            self.clear_suspicion(changes, now);
+        }
+    }
+
+    /// Opens a trial if the last one has ended. True while one is open.
+    pub(super) fn open_trial(&mut self, now: Instant) -> bool {
+        if !self.endpoint.flags().has(Flags::TRIAL) {
+            self.endpoint.open_trials(0);
+            return false;
+        }
+        let waits = self.trial_opened.is_some_and(|at| now.saturating_duration_since(at) < TRIAL_PATIENCE);
+        if !waits || self.endpoint.in_flight() == 0 {
+            self.trial_opened = Some(now);
+            self.endpoint.open_trials(1);
+        }
+        self.endpoint.has_open_trial()
+    }
+}
+
+/// An endpoint in slow start takes at least this part.
+const LEAST_RAMP: f64 = 0.1;
+
+fn counters(endpoint: &Endpoint) -> Counters {
+    Counters { attempts: endpoint.attempts(), successes: endpoint.successes() }
+}

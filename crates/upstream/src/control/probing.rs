@@ -1,0 +1,227 @@
+//! Which endpoints are to be probed now, and what a probe's result means.
+//!
+//! What is healthy is probed once an interval, with jitter so that probes do not march in step. What is not is urgent:
+//! suspects every 100 ms until they are cleared or ejected; the rest every 100 ms at first and then ever more slowly, to
+//! the usual interval. A thousand dead servers do not become a thousand probes at once: the number in flight and the
+//! number a second are bounded for the whole process.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::endpoint::EndpointId;
+use crate::health::Health;
+
+use super::Control;
+use super::changes::News;
+use super::describe::LastProbe;
+use super::member::Member;
+
+/// A probe to start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// Of which endpoint.
+    pub endpoint: EndpointId,
+    /// Where it listens for traffic.
+    pub address: SocketAddr,
+    /// Until it counts as failed.
+    pub timeout: Duration,
+}
+
+/// How a probe ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeResult {
+    /// The endpoint is alive.
+    Passed,
+    /// It answered 503: it is about to leave, or not ready yet.
+    Draining,
+    /// It is not, or not as it should be.
+    Failed(ProbeFailure),
+}
+
+/// Why a probe failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeFailure {
+    /// Nobody listens there.
+    Refused,
+    /// Nothing in time.
+    TimedOut,
+    /// The connection was reset or closed.
+    Closed,
+    /// Not an HTTP response.
+    Garbage,
+    /// An answer of this status.
+    Status(u16),
+    /// This process could not even try; says nothing about the endpoint.
+    Local,
+}
+
+impl fmt::Display for ProbeResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed => f.write_str("passed"),
+            Self::Draining => f.write_str("draining"),
+            Self::Failed(why) => why.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for ProbeFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused => f.write_str("connection refused"),
+            Self::TimedOut => f.write_str("timed out"),
+            Self::Closed => f.write_str("connection closed"),
+            Self::Garbage => f.write_str("not an HTTP response"),
+            Self::Status(status) => write!(f, "status {status}"),
+            Self::Local => f.write_str("no local resources to probe"),
+        }
+    }
+}
+
+/// When one endpoint is probed.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    next: Instant,
+    started: Option<Started>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Started {
+    at: Instant,
+    /// A result that never comes is not waited for beyond this.
+    lost_at: Instant,
+}
+
+/// How long after its own timeout a probe counts as lost in the shell.
+const LOST_AFTER: Duration = Duration::from_secs(1);
+
+impl Schedule {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { next: now, started: None }
+    }
+
+    /// Now, rather than when its time would come.
+    pub(super) fn hasten(&mut self, now: Instant) {
+        self.next = self.next.min(now);
+    }
+
+    fn is_due(&self, urgent_since: Option<Instant>, now: Instant) -> bool {
+        let running = self.started.is_some_and(|started| {
+            // One that began before the suspicion may hang as long as a usual probe may.
+            let outdated = urgent_since.is_some_and(|since| started.at < since);
+            now < started.lost_at && !outdated
+        });
+        self.next <= now && !running
+    }
+}
+
+/// What bounds the probes of the whole process.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    second: Option<Instant>,
+    started_in_second: u32,
+}
+
+impl Pace {
+    fn allows(&mut self, max_per_second: u32, now: Instant) -> bool {
+        let over = |begun: Instant| now.saturating_duration_since(begun) >= Duration::from_secs(1);
+        if self.second.is_none_or(over) {
+            (self.second, self.started_in_second) = (Some(now), 0);
+        }
+        let allowed = self.started_in_second < max_per_second;
+        self.started_in_second += u32::from(allowed);
+        allowed
+    }
+}
+
+impl Control {
+    /// The probes to start now. Each is answered by [`Control::probed`].
+    pub fn probes_due(&mut self, now: Instant, rng: &mut impl FnMut() -> u64) -> Vec<Probe> {
+        let mut due = Vec::new();
+        if !self.settings.probes.enabled {
+            return due;
+        }
+        let settings = self.settings.probes;
+        let nothing_serves = self.nothing_serves();
+        let running = |member: &&Member| member.probes.started.is_some_and(|started| now < started.lost_at);
+        let mut in_flight = self.members.values().filter(running).count();
+        for member in self.members.values_mut().filter(|member| !member.vanished) {
+            if !member.probes.is_due(member.suspect_since, now) {
+                continue;
+            }
+            if in_flight >= settings.max_in_flight || !self.pace.allows(settings.max_per_second, now) {
+                break;
+            }
+            in_flight += 1;
+            let timeout =
+                if member.suspect_since.is_some() { settings.suspect_timeout } else { settings.timeout };
+            let interval = jittered(interval(member, &settings, nothing_serves, now), rng);
+            member.probes.next = now + interval;
+            member.probes.started = Some(Started { at: now, lost_at: now + timeout + LOST_AFTER });
+            due.push(Probe { endpoint: member.id(), address: member.endpoint.address(), timeout });
+        }
+        due
+    }
+
+    /// Takes in how a probe ended.
+    pub fn probed(&mut self, id: EndpointId, result: ProbeResult, took: Duration, now: Instant) {
+        let facts = self.facts(id, now);
+        let Some(member) = self.members.get_mut(&id) else { return };
+        member.probes.started = None;
+        member.last_probe = Some(LastProbe { at: now, took, result });
+        let changed = match result {
+            ProbeResult::Passed => {
+                if std::mem::take(&mut member.leaving) {
+                    self.changes.add(member, News::Stays, now);
+                }
+                member.clear_suspicion(&mut self.changes, now);
+                member.observed.probe_passed(facts, &self.settings, now)
+            }
+            ProbeResult::Draining => {
+                // It takes requests no longer, so an endpoint that never served cannot leave.
+                if !member.leaving && member.observed.health() == Health::Healthy {
+                    member.leaving = true;
+                    member.endpoint.drop_idle_connections();
+                    self.changes.add(member, News::Leaving, now);
+                }
+                false
+            }
+            ProbeResult::Failed(ProbeFailure::Local) => false,
+            ProbeResult::Failed(_) => member.observed.probe_failed(facts, &self.settings, now),
+        };
+        if changed {
+            if member.observed.health() != Health::Healthy {
+                member.leaving = false;
+            }
+            self.changes.add_health(member, None, now);
+            member.health_changed(now);
+        }
+        member.write_bits(&self.settings, now);
+        self.open_trials(now);
+    }
+}
+
+fn interval(
+    member: &Member,
+    settings: &crate::settings::ProbeSettings,
+    nothing_serves: bool,
+    now: Instant,
+) -> Duration {
+    if member.suspect_since.is_some() {
+        return settings.urgent_interval;
+    }
+    if member.observed.health() == Health::Healthy && !member.leaving {
+        return settings.interval;
+    }
+    // A thirtieth of the time it has been out: a hundredth of a minute at first, a second after half of one.
+    let out_for = now.saturating_duration_since(member.observed.since());
+    let slowest = if nothing_serves { settings.urgent_interval * 2 } else { settings.interval };
+    (out_for / 30).clamp(settings.urgent_interval.min(slowest), slowest)
+}
+
+/// Within a tenth of `interval` to either side.
+fn jittered(interval: Duration, rng: &mut impl FnMut() -> u64) -> Duration {
+    let permille = 900 + (rng() % 201) as u32;
+    interval * permille / 1_000
+}

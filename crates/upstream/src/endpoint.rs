@@ -1,0 +1,360 @@
+//! One address of the upstream, as all workers share it.
+//!
+//! Everything a request touches while it goes well is in *one* padded block of atomics: no lock, no channel and no
+//! line that another endpoint's requests write. Failures are counted in a second block, which stays cold. The bits
+//! that say whether the endpoint may be used are written by [`Control`](crate::Control) alone, except *suspect*,
+//! which the worker that saw something odd sets at once.
+
+mod standing;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroU16;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_utils::CachePadded;
+use siphasher::sip::SipHasher13;
+
+use crate::evidence::{Evidence, FailureClass};
+use crate::latency::{Latency, PeakLoad};
+pub(crate) use standing::{Flags, Rank};
+
+/// Names an endpoint for the life of the process; never given twice, not even to an address that returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EndpointId(pub(crate) u32);
+
+impl fmt::Display for EndpointId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// How much an endpoint takes compared to the others: 1 to [`Weight::MAX`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Weight(NonZeroU16);
+
+impl Weight {
+    /// The usual weight, 1.
+    pub const ONE: Self = Self(NonZeroU16::MIN);
+    /// The largest weight, 256: it bounds the tables that are made from weights.
+    pub const MAX: u16 = 256;
+
+    /// A weight of `weight`; `None` unless it is 1 to 256.
+    pub fn new(weight: u16) -> Option<Self> {
+        if weight > Self::MAX {
+            return None;
+        }
+        NonZeroU16::new(weight).map(Self)
+    }
+
+    /// The number itself.
+    pub fn get(self) -> u16 {
+        self.0.get()
+    }
+}
+
+impl fmt::Display for Weight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One address of the upstream. Shared by all workers; everything that changes is atomic.
+pub struct Endpoint {
+    id: EndpointId,
+    address: SocketAddr,
+    label: Box<str>,
+    address_hash: u64,
+    backup: bool,
+    epoch: Instant,
+    hot: CachePadded<Hot>,
+    failures: CachePadded<Failures>,
+}
+
+/// What a request that goes well reads and writes.
+#[derive(Default)]
+struct Hot {
+    flags: AtomicU32,
+    in_flight: AtomicU32,
+    limit: AtomicU32,
+    /// Weight × ramp, in [`FULL_SHARE`]ths: slow start scales it.
+    share: AtomicU32,
+    generation: AtomicU32,
+    trials: AtomicU32,
+    latency: Latency,
+    peak: PeakLoad,
+    heard: AtomicU64,
+    succeeded: AtomicU64,
+    attempts: AtomicU64,
+    successes: AtomicU64,
+}
+
+#[derive(Default)]
+struct Failures([AtomicU64; FailureClass::ALL.len()]);
+
+/// The ramp of an endpoint that is not in slow start.
+pub(crate) const FULL_SHARE: u32 = 256;
+
+/// What is usual for an endpoint; `None` where nothing is known yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usual {
+    /// Time to a connection.
+    pub connect: Option<Duration>,
+    /// Time from sending a request to the head of its response.
+    pub head: Option<Duration>,
+    /// After this time without a head, nineteen of twenty requests would have had one.
+    pub hedge_after: Option<Duration>,
+}
+
+impl Endpoint {
+    pub(crate) fn new(
+        id: EndpointId,
+        address: SocketAddr,
+        label: &str,
+        weight: Weight,
+        backup: bool,
+        limit: u32,
+        epoch: Instant,
+    ) -> Self {
+        let endpoint = Self {
+            id,
+            address,
+            label: label.into(),
+            address_hash: SipHasher13::new().hash(address.to_string().as_bytes()),
+            backup,
+            epoch,
+            hot: CachePadded::default(),
+            failures: CachePadded::default(),
+        };
+        endpoint.hot.limit.store(limit, Ordering::Relaxed);
+        endpoint.set_share(weight, FULL_SHARE);
+        if backup {
+            endpoint.set_flags(Flags::BACKUP, true);
+        }
+        endpoint
+    }
+
+    /// Its name for the life of the process.
+    pub fn id(&self) -> EndpointId {
+        self.id
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// For people: the name it was found under and its address, `server:8080 172.18.0.3`.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Whether it serves only while no other endpoint can.
+    pub fn is_backup(&self) -> bool {
+        self.backup
+    }
+
+    /// Whether it may get requests: healthy, suspect or not, and not draining.
+    pub fn is_usable(&self) -> bool {
+        self.flags().rank() <= Rank::Suspect
+    }
+
+    /// Whether something odd was seen and no probe has passed since.
+    pub fn is_suspect(&self) -> bool {
+        self.flags().has(Flags::SUSPECT)
+    }
+
+    /// Whether it was told to drain, or told us so itself.
+    pub fn is_draining(&self) -> bool {
+        self.flags().has(Flags::DRAINING) || self.flags().has(Flags::LEAVING)
+    }
+
+    /// Whether nothing at all speaks against it.
+    pub fn is_plain(&self) -> bool {
+        self.flags().rank() <= Rank::Backup
+    }
+
+    /// Keeps new requests away until a probe has passed. True for the one caller that changed it: that one tells
+    /// [`Control`](crate::Control), so that the probe starts at once.
+    pub fn suspect(&self) -> bool {
+        !self.is_suspect() && !self.set_flags(Flags::SUSPECT, true).has(Flags::SUSPECT)
+    }
+
+    /// Counts `evidence` and acts on it as far as a worker may. True when
+    /// [`Control`](crate::Control) should hear of it.
+    pub fn report(&self, evidence: Evidence) -> bool {
+        let news = evidence.makes_suspect() && self.suspect();
+        if let Some(class) = evidence.class() {
+            self.failures.0[class as usize].fetch_add(1, Ordering::Relaxed);
+        }
+        match evidence {
+            // One idle connection is closed after the other; the first has said it all.
+            Evidence::Silent | Evidence::IdleClosed => news,
+            _ => evidence.class().is_some(),
+        }
+    }
+
+    /// Requests in flight on it, over all workers.
+    pub fn in_flight(&self) -> u32 {
+        self.hot.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Rises when idle connections to it are to be dropped: on ejection, and when it begins to drain.
+    pub fn generation(&self) -> u32 {
+        self.hot.generation.load(Ordering::Acquire)
+    }
+
+    /// What is usual for it.
+    pub fn usual(&self) -> Usual {
+        self.hot.latency.usual()
+    }
+
+    /// When it last sent the head of any response.
+    pub fn last_heard(&self) -> Option<Instant> {
+        self.instant(&self.hot.heard)
+    }
+
+    /// When a response of it was last whole and good.
+    pub fn last_success(&self) -> Option<Instant> {
+        self.instant(&self.hot.succeeded)
+    }
+
+    /// Attempts ever begun on it.
+    pub fn attempts(&self) -> u64 {
+        self.hot.attempts.load(Ordering::Relaxed)
+    }
+
+    /// Attempts that ended well.
+    pub fn successes(&self) -> u64 {
+        self.hot.successes.load(Ordering::Relaxed)
+    }
+
+    /// Failures of a class ever reported.
+    pub fn failures(&self, class: FailureClass) -> u64 {
+        self.failures.0[class as usize].load(Ordering::Relaxed)
+    }
+
+    fn instant(&self, micros: &AtomicU64) -> Option<Instant> {
+        let micros = micros.load(Ordering::Relaxed);
+        (micros != 0).then(|| self.epoch + Duration::from_micros(micros))
+    }
+
+    /// Never 0, because 0 says that nothing was heard yet.
+    fn micros(&self, now: Instant) -> u64 {
+        (now.saturating_duration_since(self.epoch).as_micros() as u64).max(1)
+    }
+}
+
+/// For the picker and its leases.
+impl Endpoint {
+    pub(crate) fn flags(&self) -> Flags {
+        Flags::from_bits(self.hot.flags.load(Ordering::Relaxed))
+    }
+
+    /// The same for the same address in every process.
+    pub(crate) fn address_hash(&self) -> u64 {
+        self.address_hash
+    }
+
+    pub(crate) fn share(&self) -> u32 {
+        self.hot.share.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.in_flight() >= self.hot.limit.load(Ordering::Relaxed)
+    }
+
+    /// Takes one place below the limit; false when there is none.
+    pub(crate) fn begin(&self) -> bool {
+        let limit = self.hot.limit.load(Ordering::Relaxed);
+        // An endpoint over its limit for a moment is seen by nobody but those who are about to step back.
+        if self.hot.in_flight.fetch_add(1, Ordering::Relaxed) >= limit {
+            self.hot.in_flight.fetch_sub(1, Ordering::Relaxed);
+            return false;
+        }
+        self.hot.attempts.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    pub(crate) fn end(&self) {
+        self.hot.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Takes one of the trials that are open in probation.
+    pub(crate) fn begin_trial(&self) -> bool {
+        let one_less = |open: u32| open.checked_sub(1);
+        self.flags().has(Flags::TRIAL)
+            && self.hot.trials.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
+    }
+
+    pub(crate) fn connected(&self, took: Duration) {
+        self.hot.latency.connected(took);
+    }
+
+    pub(crate) fn heard(&self, now: Instant) {
+        self.hot.heard.store(self.micros(now), Ordering::Relaxed);
+    }
+
+    pub(crate) fn answered(&self, took: Duration, now: Instant) {
+        self.hot.latency.answered(took);
+        self.hot.peak.observe(took, self.micros(now));
+    }
+
+    pub(crate) fn succeeded(&self, now: Instant) {
+        self.hot.succeeded.store(self.micros(now), Ordering::Relaxed);
+        self.hot.successes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A failure is often fast: it must not make the endpoint look idle.
+    pub(crate) fn penalise(&self, now: Instant) {
+        self.hot.peak.penalise(self.micros(now));
+    }
+
+    /// Its estimated time to a head, in microseconds, as of `now`.
+    pub(crate) fn peak_micros(&self, now: Instant) -> u64 {
+        self.hot.peak.at(self.micros(now))
+    }
+}
+
+/// For the control task, the only writer of all this.
+impl Endpoint {
+    /// Sets or clears `bits`; returns the flags as they were.
+    pub(crate) fn set_flags(&self, bits: u32, on: bool) -> Flags {
+        // Release, so that who sees an endpoint usable again also sees the generation of its connections.
+        let before = if on {
+            self.hot.flags.fetch_or(bits, Ordering::AcqRel)
+        } else {
+            self.hot.flags.fetch_and(!bits, Ordering::AcqRel)
+        };
+        Flags::from_bits(before)
+    }
+
+    pub(crate) fn set_share(&self, weight: Weight, ramp: u32) {
+        let share = (u32::from(weight.get()) * ramp.min(FULL_SHARE)).max(1);
+        self.hot.share.store(share, Ordering::Relaxed);
+    }
+
+    pub(crate) fn open_trials(&self, count: u32) {
+        self.hot.trials.store(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_open_trial(&self) -> bool {
+        self.hot.trials.load(Ordering::Relaxed) > 0
+    }
+
+    pub(crate) fn drop_idle_connections(&self) {
+        self.hot.generation.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("id", &self.id)
+            .field("address", &self.address)
+            .field("rank", &self.flags().rank())
+            .field("in_flight", &self.in_flight())
+            .finish_non_exhaustive()
+    }
+}

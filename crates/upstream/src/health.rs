@@ -1,0 +1,260 @@
+//! What is thought of one endpoint, and what changes it.
+//!
+//! ```text
+//!             probe passed                 charge of traffic, or probes fell
+//! Unproven ────────────────▶ Healthy ─────────────────────────────────────────▶ Ejected
+//!                               ▲  ▲                                             │  ▲ │
+//!                               │  └──────── by probes: probes rose ─────────────┘  │ │
+//!                     trials    │                                                   │ │ by traffic: its time is over
+//!                     succeeded │                                a trial failed,    │ │ and the last probe passed
+//!                               │                                for twice as long  │ ▼
+//!                               └─────────────────────────────────────────────── Probation
+//! ```
+//!
+//! Probes and traffic are kept apart, because each is blind where the other sees: a probe passes while real requests
+//! fail, and a probe fails for a path that nobody else uses. So a passed probe never ends an ejection that traffic
+//! caused, and a failed one never ejects an endpoint whose traffic has just succeeded.
+//!
+//! Whether traffic amounts to a charge is the [`Record`](crate::record::Record)'s business; whether there is another
+//! endpoint to serve in its place comes in as [`Facts`].
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::settings::Settings;
+
+/// What is thought of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Nothing is known yet: it gets no requests.
+    Unproven,
+    /// It serves.
+    Healthy,
+    /// It does not.
+    Ejected {
+        /// Why.
+        cause: Cause,
+        /// Who said so.
+        by: Source,
+        /// Not before this moment does an ejection by traffic end.
+        until: Instant,
+    },
+    /// It gets single requests that could be repeated elsewhere, until enough of them have succeeded.
+    Probation {
+        /// Why it had been ejected.
+        cause: Cause,
+        /// Trials that have succeeded.
+        passed: u32,
+    },
+}
+
+/// Why an endpoint is ejected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// It does not answer.
+    Unreachable,
+    /// It answers, but wrongly: better than nothing when there is nothing else.
+    Misbehaving,
+}
+
+/// Whose evidence it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The probes'.
+    Probes,
+    /// The traffic's.
+    Traffic,
+}
+
+/// What the machine must know beyond its own endpoint.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts {
+    /// Another endpoint serves without anything against it.
+    pub(crate) others_serve: bool,
+    /// Traffic of this endpoint has just succeeded.
+    pub(crate) traffic_succeeds: bool,
+}
+
+/// Health over time, with what must be remembered between two observations.
+#[derive(Debug)]
+pub(crate) struct Observed {
+    health: Health,
+    since: Instant,
+    probes_passed: u32,
+    probes_failed: u32,
+    /// Ejections by traffic that are not forgotten yet.
+    times: u32,
+    /// All ejections ever.
+    ejections: u64,
+}
+
+/// An ejection is forgotten after this many times its length of health.
+const FORGOTTEN_AFTER: u32 = 10;
+
+impl Observed {
+    pub(crate) fn new(settings: &Settings, now: Instant) -> Self {
+        let health = if settings.probes.enabled { Health::Unproven } else { Health::Healthy };
+        Self { health, since: now, probes_passed: 0, probes_failed: 0, times: 0, ejections: 0 }
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        self.health
+    }
+
+    pub(crate) fn since(&self) -> Instant {
+        self.since
+    }
+
+    pub(crate) fn ejections(&self) -> u64 {
+        self.ejections
+    }
+
+    /// Whether a request would get some answer, if not a right one.
+    pub(crate) fn answers(&self, settings: &Settings) -> bool {
+        match self.health {
+            Health::Ejected { cause: Cause::Misbehaving, .. } => self.probes_failed < settings.probes.fall,
+            Health::Healthy | Health::Probation { .. } => true,
+            Health::Unproven | Health::Ejected { cause: Cause::Unreachable, .. } => false,
+        }
+    }
+
+    /// A probe passed. True when health changed.
+    pub(crate) fn probe_passed(&mut self, facts: Facts, settings: &Settings, now: Instant) -> bool {
+        self.probes_failed = 0;
+        self.probes_passed = self.probes_passed.saturating_add(1);
+        let rise = if facts.others_serve { settings.probes.rise } else { 1 };
+        match self.health {
+            Health::Unproven => self.turn(Health::Healthy, now),
+            Health::Ejected { by: Source::Probes, .. } if self.probes_passed >= rise => {
+                self.turn(Health::Healthy, now)
+            }
+            // With nothing to serve instead, its time is not waited for: it may be all there is.
+            Health::Ejected { by: Source::Traffic, cause, until } if now >= until || !facts.others_serve => {
+                self.turn(Health::Probation { cause, passed: 0 }, now)
+            }
+            Health::Healthy | Health::Ejected { .. } | Health::Probation { .. } => false,
+        }
+    }
+
+    /// A probe failed. True when health changed.
+    pub(crate) fn probe_failed(&mut self, facts: Facts, settings: &Settings, now: Instant) -> bool {
+        self.probes_passed = 0;
+        self.probes_failed = self.probes_failed.saturating_add(1);
+        if self.probes_failed < settings.probes.fall || facts.traffic_succeeds {
+            return false;
+        }
+        match self.health {
+            Health::Healthy => {
+                self.eject(Health::Ejected { cause: Cause::Unreachable, by: Source::Probes, until: now }, now)
+            }
+            // Still traffic's charge to answer, as soon as it can be reached again.
+            Health::Probation { .. } => self
+                .eject(Health::Ejected { cause: Cause::Unreachable, by: Source::Traffic, until: now }, now),
+            Health::Unproven | Health::Ejected { .. } => false,
+        }
+    }
+
+    /// Traffic amounts to a charge. True when it was acted upon: the last endpoint that serves is never ejected by it.
+    pub(crate) fn charged(&mut self, cause: Cause, facts: Facts, settings: &Settings, now: Instant) -> bool {
+        match self.health {
+            Health::Healthy if facts.others_serve => self.eject_for_traffic(cause, settings, now),
+            Health::Healthy | Health::Unproven | Health::Ejected { .. } | Health::Probation { .. } => false,
+        }
+    }
+
+    /// A trial succeeded. True when health changed.
+    pub(crate) fn trial_succeeded(&mut self, facts: Facts, settings: &Settings, now: Instant) -> bool {
+        let Health::Probation { cause, passed } = self.health else { return false };
+        let needed = if facts.others_serve { settings.outliers.trials } else { 1 };
+        if passed + 1 >= needed {
+            return self.turn(Health::Healthy, now);
+        }
+        self.health = Health::Probation { cause, passed: passed + 1 };
+        false
+    }
+
+    /// A trial failed. True when health changed.
+    pub(crate) fn trial_failed(&mut self, cause: Cause, settings: &Settings, now: Instant) -> bool {
+        match self.health {
+            Health::Probation { .. } => self.eject_for_traffic(cause, settings, now),
+            _ => false,
+        }
+    }
+
+    /// Time passed. True when health changed.
+    pub(crate) fn tick(&mut self, settings: &Settings, now: Instant) -> bool {
+        match self.health {
+            Health::Ejected { by: Source::Traffic, cause, until }
+                if !settings.probes.enabled && now >= until =>
+            {
+                self.turn(Health::Probation { cause, passed: 0 }, now)
+            }
+            Health::Healthy if self.times > 0 => {
+                let good_for = now.saturating_duration_since(self.since);
+                if good_for >= self.ejection(settings) * FORGOTTEN_AFTER {
+                    self.times = 0;
+                }
+                false
+            }
+            _ => false,
+        }
+    }
+
+    /// It vanished and came back: what was thought of it is no longer known to be so.
+    pub(crate) fn returned(&mut self, settings: &Settings, now: Instant) {
+        let (times, ejections) = (self.times, self.ejections);
+        *self = Self { times, ejections, ..Self::new(settings, now) };
+    }
+
+    /// How long the last ejection by traffic was: twice as long each time.
+    fn ejection(&self, settings: &Settings) -> Duration {
+        let doublings = self.times.saturating_sub(1).min(16);
+        (settings.outliers.ejection * 2u32.pow(doublings)).min(settings.outliers.max_ejection)
+    }
+
+    fn eject_for_traffic(&mut self, cause: Cause, settings: &Settings, now: Instant) -> bool {
+        self.times += 1;
+        let until = now + self.ejection(settings);
+        self.eject(Health::Ejected { cause, by: Source::Traffic, until }, now)
+    }
+
+    fn eject(&mut self, ejected: Health, now: Instant) -> bool {
+        self.ejections += 1;
+        self.probes_passed = 0;
+        self.turn(ejected, now)
+    }
+
+    fn turn(&mut self, health: Health, now: Instant) -> bool {
+        (self.health, self.since) = (health, now);
+        true
+    }
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unproven => "unproven",
+            Self::Healthy => "healthy",
+            Self::Ejected { .. } => "ejected",
+            Self::Probation { .. } => "probation",
+        })
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unreachable => "unreachable",
+            Self::Misbehaving => "misbehaving",
+        })
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Probes => "probes",
+            Self::Traffic => "traffic",
+        })
+    }
+}

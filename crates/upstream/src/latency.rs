@@ -1,0 +1,191 @@
+//! What is usual for an endpoint, learnt from its answers without a lock.
+//!
+//! Three small estimators of a few bytes each. Workers update them with plain loads and stores: two at the same
+//! moment may lose one sample of many, which changes no decision, and no request ever waits for another.
+//!
+//! * the usual time: an exponentially weighted mean (1/16 of each new sample);
+//! * the time nineteen of twenty answers stay below: a stochastic quantile (each sample moves the estimate by a small
+//!   step, up 19 times as far as down, so that it rests where one in twenty is above);
+//! * the peak-sensitive load of Finagle's *Peak EWMA*: a slow answer counts whole and at once, and fades with time.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::endpoint::Usual;
+
+/// The usual times of one endpoint, in microseconds; 0 says that nothing is known.
+#[derive(Default)]
+pub(crate) struct Latency {
+    connect: AtomicU32,
+    head: AtomicU32,
+    head_quantile: AtomicU32,
+}
+
+/// A hedge is never sent earlier than this multiple of the usual time, however narrow the distribution.
+const HEDGE_AT_LEAST_USUAL: u32 = 2;
+/// The quantile's step down, as a part of the estimate.
+const STEP_DOWN: u32 = 16 * ABOVE_TO_BELOW;
+/// One in twenty is above: nineteen are below for each.
+const ABOVE_TO_BELOW: u32 = 19;
+
+impl Latency {
+    pub(crate) fn connected(&self, took: Duration) {
+        let sample = micros(took);
+        self.connect.store(mean(self.connect.load(Ordering::Relaxed), sample), Ordering::Relaxed);
+    }
+
+    pub(crate) fn answered(&self, took: Duration) {
+        let sample = micros(took);
+        self.head.store(mean(self.head.load(Ordering::Relaxed), sample), Ordering::Relaxed);
+        let quantile = self.head_quantile.load(Ordering::Relaxed);
+        self.head_quantile.store(towards_quantile(quantile, sample), Ordering::Relaxed);
+    }
+
+    pub(crate) fn usual(&self) -> Usual {
+        let known = |micros: u32| (micros != 0).then(|| Duration::from_micros(micros.into()));
+        let head = self.head.load(Ordering::Relaxed);
+        let quantile = self.head_quantile.load(Ordering::Relaxed);
+        Usual {
+            connect: known(self.connect.load(Ordering::Relaxed)),
+            head: known(head),
+            hedge_after: known(quantile.max(head.saturating_mul(HEDGE_AT_LEAST_USUAL))),
+        }
+    }
+}
+
+fn micros(took: Duration) -> u32 {
+    u32::try_from(took.as_micros()).unwrap_or(u32::MAX).max(1)
+}
+
+fn mean(estimate: u32, sample: u32) -> u32 {
+    if estimate == 0 {
+        return sample;
+    }
+    let (estimate, sample) = (u64::from(estimate), u64::from(sample));
+    // Rounded towards the sample, or a small estimate would never move.
+    let next =
+        if sample > estimate { (estimate * 15 + sample).div_ceil(16) } else { (estimate * 15 + sample) / 16 };
+    next.max(1) as u32
+}
+
+fn towards_quantile(estimate: u32, sample: u32) -> u32 {
+    if estimate == 0 {
+        return sample;
+    }
+    let step = estimate / STEP_DOWN + 1;
+    if sample > estimate {
+        estimate.saturating_add(step.saturating_mul(ABOVE_TO_BELOW))
+    } else {
+        estimate.saturating_sub(step).max(1)
+    }
+}
+
+/// An estimate that a slow answer raises at once and that fades by half every [`PeakLoad::HALF_LIFE`].
+#[derive(Default)]
+pub(crate) struct PeakLoad {
+    /// Estimate in microseconds (high half) and when it was made, in milliseconds of the epoch (low half).
+    packed: AtomicU64,
+}
+
+impl PeakLoad {
+    /// Ten half-lives after a peak of a second, a millisecond of it is left.
+    const HALF_LIFE: Duration = Duration::from_secs(5);
+    /// What a failure costs at least: more than a usual answer takes.
+    const PENALTY_MICROS: u64 = 100_000;
+    const MAX_MICROS: u64 = 60_000_000;
+
+    pub(crate) fn observe(&self, took: Duration, now_micros: u64) {
+        let sample = u64::from(micros(took));
+        let estimate = self.at(now_micros);
+        let next = if sample > estimate { sample } else { (estimate * 15 + sample) / 16 };
+        self.store(next, now_micros);
+    }
+
+    pub(crate) fn penalise(&self, now_micros: u64) {
+        self.store((self.at(now_micros) * 2).max(Self::PENALTY_MICROS), now_micros);
+    }
+
+    /// The estimate as of now; reading does not change it.
+    pub(crate) fn at(&self, now_micros: u64) -> u64 {
+        let packed = self.packed.load(Ordering::Relaxed);
+        let (estimate, made_at) = (packed >> 32, packed as u32);
+        // The stamp wraps after 49 days; a difference does not care.
+        let age = ((now_micros / 1_000) as u32).wrapping_sub(made_at);
+        let half_life = Self::HALF_LIFE.as_millis() as u32;
+        let halved = estimate.checked_shr(age / half_life).unwrap_or(0);
+        // Between two halvings a straight line is near enough.
+        halved - halved * u64::from(age % half_life) / (2 * u64::from(half_life))
+    }
+
+    fn store(&self, estimate: u64, now_micros: u64) {
+        let estimate = estimate.clamp(1, Self::MAX_MICROS);
+        let stamp = (now_micros / 1_000) as u32;
+        self.packed.store(estimate << 32 | u64::from(stamp), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn nothing_is_usual_before_the_first_answer() {
+        assert_eq!(Latency::default().usual(), Usual::default());
+    }
+
+    #[test]
+    fn the_usual_time_follows_a_change_within_a_hundred_answers() {
+        let latency = Latency::default();
+        latency.answered(2 * MS);
+        for _ in 0..100 {
+            latency.answered(10 * MS);
+        }
+        let head = latency.usual().head.unwrap();
+        assert!(head > 9 * MS && head <= 10 * MS, "{head:?}");
+    }
+
+    #[test]
+    fn a_hedge_waits_until_one_answer_in_twenty_would_be_late() {
+        let latency = Latency::default();
+        let mut rng = fastrand::Rng::with_seed(11);
+        let mut above = 0;
+        for round in 0..40_000 {
+            let took = Duration::from_micros(rng.u64(1_000..21_000));
+            // The quantile alone, not the multiple of the usual that a hedge waits for at least.
+            let estimate = Duration::from_micros(latency.head_quantile.load(Ordering::Relaxed).into());
+            above += u32::from(round >= 20_000 && took > estimate);
+            latency.answered(took);
+        }
+        assert!((600..1_400).contains(&above), "{above} of 20000 above");
+        let usual = latency.usual();
+        assert!(usual.hedge_after >= usual.head.map(|head| 2 * head), "{usual:?}");
+    }
+
+    #[test]
+    fn one_slow_answer_counts_whole_and_fades() {
+        let peak = PeakLoad::default();
+        peak.observe(2 * MS, 1_000_000);
+        peak.observe(500 * MS, 1_001_000);
+        assert_eq!(peak.at(1_001_000), 500_000);
+        assert_eq!(peak.at(6_001_000), 250_000);
+        assert!(peak.at(61_001_000) < 1_000);
+    }
+
+    #[test]
+    fn a_fast_failure_does_not_look_like_an_idle_endpoint() {
+        let peak = PeakLoad::default();
+        peak.observe(2 * MS, 1_000_000);
+        peak.penalise(1_000_000);
+        assert!(peak.at(1_000_000) >= 100_000);
+    }
+
+    #[test]
+    fn a_stamp_that_wraps_does_not_matter() {
+        let peak = PeakLoad::default();
+        let wrap = (u64::from(u32::MAX) + 1) * 1_000;
+        peak.observe(100 * MS, wrap - 1_000);
+        assert!(peak.at(wrap + 1_000) > 99_000);
+    }
+}

@@ -1,0 +1,112 @@
+//! A request's hold on an endpoint. It counts as in flight until it is given back, whatever becomes of the request.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::endpoint::{Endpoint, Flags, Rank};
+use crate::evidence::{Evidence, is_bad};
+use crate::upstream::Snapshot;
+
+/// One attempt's hold on an endpoint. Dropped unfinished, it ends as [`Outcome::Abandoned`].
+#[must_use = "a lease that is dropped at once was taken for nothing"]
+pub struct Lease {
+    /// The worker's own handle on the snapshot: cloning it touches no line that other workers write.
+    view: Arc<View>,
+    index: usize,
+    rank: Rank,
+    trial: bool,
+    bad: bool,
+}
+
+/// A worker's handle on the snapshot that it last saw.
+pub(crate) struct View {
+    pub(crate) snapshot: Arc<Snapshot>,
+}
+
+/// How an attempt ended, as far as its endpoint is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A whole response, whatever its status.
+    Success,
+    /// No whole and right response; what exactly went wrong is reported as [`Evidence`].
+    Failure,
+    /// Given up before it was decided: another attempt was faster, or the client went away.
+    Abandoned,
+}
+
+impl Lease {
+    /// Takes a place on the endpoint at `index`; `None` when it is at its limit.
+    pub(crate) fn take(view: &Arc<View>, index: usize, trial: bool) -> Option<Self> {
+        let endpoint = view.snapshot.endpoints().get(index)?;
+        let rank = endpoint.flags().rank();
+        endpoint.begin().then(|| Self { view: Arc::clone(view), index, rank, trial, bad: false })
+    }
+
+    /// Whose lease it is.
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.view.snapshot.endpoints()[self.index]
+    }
+
+    /// Whether this is a trial of an endpoint on probation.
+    pub fn is_trial(&self) -> bool {
+        self.trial
+    }
+
+    /// Whether the endpoint was ejected or turned suspect since the lease was taken. A lease that was taken on a
+    /// suspect, because there was nothing better, is not down for that reason.
+    pub fn is_down(&self) -> bool {
+        let rank = self.endpoint().flags().rank();
+        rank > self.rank && rank != Rank::Leaving
+    }
+
+    /// A connection came about.
+    pub fn connected(&self, took: Duration) {
+        self.endpoint().connected(took);
+    }
+
+    /// The head of the response is there; `took` since the request was sent.
+    pub fn head_received(&mut self, status: u16, took: Duration, now: Instant) {
+        self.bad = is_bad(status);
+        let endpoint = self.endpoint();
+        endpoint.heard(now);
+        if self.bad {
+            endpoint.penalise(now);
+        } else {
+            endpoint.answered(took, now);
+        }
+    }
+
+    /// Ends the lease. What it returns, if anything, is for [`Control::evidence`](crate::Control::evidence).
+    pub fn finish(self, outcome: Outcome, now: Instant) -> Option<Evidence> {
+        let endpoint = self.endpoint();
+        match outcome {
+            Outcome::Success if !self.bad => {
+                endpoint.succeeded(now);
+                // On the usual way there is nothing to tell.
+                let settled = endpoint.flags().has(Flags::HEALTHY) && !endpoint.flags().has(Flags::SUSPECT);
+                (!settled).then_some(Evidence::Succeeded)
+            }
+            Outcome::Failure => {
+                endpoint.penalise(now);
+                None
+            }
+            Outcome::Success | Outcome::Abandoned => None,
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.endpoint().end();
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease")
+            .field("endpoint", self.endpoint())
+            .field("trial", &self.trial)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,239 @@
+//! A worker's way to an endpoint: its own cursors over the shared snapshot.
+//!
+//! A pick goes down this list and ends at the first that applies:
+//!
+//! 1. the endpoint that a sticky session is pinned to, while that serves its sessions;
+//! 2. an open trial on an endpoint in probation, for a request that could be repeated elsewhere;
+//! 3. the policy's choice among the best class of endpoints that this request has not tried yet:
+//!    plain, backup, suspect, leaving, and at last, when nothing is usable at all, those that misbehave but answer.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use arrayvec::ArrayVec;
+
+use crate::attempt::{Condition, MAX_ATTEMPTS, TryNo};
+use crate::endpoint::{Endpoint, EndpointId, Rank};
+use crate::lease::{Lease, View};
+use crate::pin::Pin;
+use crate::policy::{Field, Law};
+use crate::upstream::Upstream;
+
+/// What a request asks of a pick.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Want {
+    /// What `consistent_hash` hashes, already hashed; the other policies do not look at it.
+    pub key: Option<u64>,
+    /// The pin of a sticky session.
+    pub pin: Option<Pin>,
+    /// It may be a trial: a GET that can be repeated elsewhere.
+    pub trial: bool,
+    /// Only an endpoint against which nothing speaks will do: for races and hedges, which nobody needs.
+    pub plain_only: bool,
+}
+
+/// The endpoints that a request has already tried.
+#[derive(Clone, Debug, Default)]
+pub struct Tried(ArrayVec<EndpointId, MAX_ATTEMPTS>);
+
+impl Tried {
+    /// Adds one. More than [`MAX_ATTEMPTS`] are never asked for.
+    pub fn add(&mut self, id: EndpointId) {
+        if !self.has(id) {
+            // The machine asks for no more attempts than fit.
+            let _ = self.0.try_push(id);
+        }
+    }
+
+    /// Whether it was tried.
+    pub fn has(&self, id: EndpointId) -> bool {
+        self.0.contains(&id)
+    }
+}
+
+/// Why there is no endpoint for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unavailable {
+    /// Every endpoint that could take it has been tried.
+    NoneUntried,
+    /// No endpoint is known that would answer.
+    AllUnreachable,
+    /// The endpoints that could take it are at their limit: wait in the [`Queue`](crate::Queue).
+    AllBusy,
+}
+
+/// One worker's view of the upstream.
+pub struct Picker {
+    upstream: Upstream,
+    generation: u64,
+    view: Arc<View>,
+    law: Law,
+    heard: Heard,
+}
+
+impl Picker {
+    /// A view with fresh cursors.
+    pub fn new(upstream: &Upstream) -> Self {
+        let generation = upstream.generation();
+        let view = Arc::new(View { snapshot: upstream.snapshot() });
+        let mut law = Law::new(upstream.settings().policy);
+        law.adopt(&view.snapshot);
+        Self { upstream: upstream.clone(), generation, view, law, heard: Heard::default() }
+    }
+
+    /// An endpoint for a request that has tried `tried`.
+    pub fn pick(
+        &mut self,
+        want: &Want,
+        tried: &Tried,
+        rng: &mut impl FnMut() -> u64,
+        now: Instant,
+    ) -> Result<Lease, Unavailable> {
+        self.refresh();
+        if let Some(lease) = want.pin.and_then(|pin| self.pinned(pin, tried)) {
+            return Ok(lease);
+        }
+        let trial_open = self.upstream.shared().trials.load(Ordering::Relaxed) > 0;
+        if trial_open
+            && want.trial
+            && tried.0.is_empty()
+            && let Some(lease) = self.trial()
+        {
+            return Ok(lease);
+        }
+        self.by_policy(want, tried, rng, now)
+    }
+
+    /// The endpoint with this id, if it is still a member.
+    pub fn endpoint(&mut self, id: EndpointId) -> Option<&Arc<Endpoint>> {
+        self.refresh();
+        self.view.snapshot.endpoint(id)
+    }
+
+    /// How it stands with the endpoint of a live try, for [`Event::Woke`](crate::attempt::Event::Woke).
+    pub fn condition(&mut self, number: TryNo, lease: &Lease, now: Instant) -> Condition {
+        self.refresh();
+        let endpoint = lease.endpoint();
+        self.heard.refresh(self.view.snapshot.endpoints(), now);
+        Condition {
+            number,
+            down: lease.is_down(),
+            last_heard: endpoint.last_heard(),
+            others_heard: self.heard.by_others(endpoint.id()),
+        }
+    }
+
+    fn refresh(&mut self) {
+        let generation = self.upstream.generation();
+        if generation != self.generation {
+            self.generation = generation;
+            self.view = Arc::new(View { snapshot: self.upstream.snapshot() });
+            self.law.adopt(&self.view.snapshot);
+        }
+    }
+
+    fn pinned(&self, pin: Pin, tried: &Tried) -> Option<Lease> {
+        let index = self.view.snapshot.pinned(pin)?;
+        let endpoint = self.view.snapshot.endpoints().get(index)?;
+        let serves = endpoint.flags().serves_pinned() && !tried.has(endpoint.id());
+        if serves { Lease::take(&self.view, index, false) } else { None }
+    }
+
+    fn trial(&self) -> Option<Lease> {
+        let endpoints = self.view.snapshot.endpoints();
+        let index = endpoints.iter().position(|endpoint| endpoint.begin_trial())?;
+        let open = &self.upstream.shared().trials;
+        // Fails only when the control task has just counted them anew.
+        let _ = open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| open.checked_sub(1));
+        Lease::take(&self.view, index, true)
+    }
+
+    fn by_policy(
+        &mut self,
+        want: &Want,
+        tried: &Tried,
+        rng: &mut impl FnMut() -> u64,
+        now: Instant,
+    ) -> Result<Lease, Unavailable> {
+        let mut rank = Rank::Plain;
+        // Twice at most for a rank: between choosing an endpoint and taking a place on it, another worker may take
+        // the last one.
+        for _ in 0..MAX_ROUNDS {
+            let field = Field { snapshot: &self.view.snapshot, tried, rank, now };
+            if let Some(index) = self.law.choose(&field, want.key, rng) {
+                match Lease::take(&self.view, index, false) {
+                    Some(lease) => return Ok(lease),
+                    None => continue,
+                }
+            }
+            let best = self.best_rank(want, tried)?;
+            if best == rank {
+                return Err(Unavailable::AllBusy);
+            }
+            rank = best;
+        }
+        Err(Unavailable::AllBusy)
+    }
+
+    /// The best rank that has an endpoint left for this request, whether that is busy or not.
+    fn best_rank(&self, want: &Want, tried: &Tried) -> Result<Rank, Unavailable> {
+        let (mut best, mut best_untried) = (Rank::Never, Rank::Never);
+        for endpoint in self.view.snapshot.endpoints() {
+            let rank = endpoint.flags().rank();
+            best = best.min(rank);
+            if rank < best_untried && !tried.has(endpoint.id()) {
+                best_untried = rank;
+            }
+        }
+        let worst_allowed = match best {
+            _ if want.plain_only => Rank::Backup,
+            // Failing open is for when nothing is usable, not for the second attempt of a request.
+            Rank::Plain | Rank::Backup | Rank::Suspect | Rank::Leaving => Rank::Leaving,
+            Rank::LastResort | Rank::Never => Rank::LastResort,
+        };
+        match best {
+            _ if best_untried <= worst_allowed => Ok(best_untried),
+            Rank::Never => Err(Unavailable::AllUnreachable),
+            _ => Err(Unavailable::NoneUntried),
+        }
+    }
+}
+
+const MAX_ROUNDS: usize = 8;
+
+/// Who answered last, looked up at most every [`Heard::FRESH`]: many waiting requests ask the same.
+#[derive(Default)]
+struct Heard {
+    at: Option<Instant>,
+    latest: Option<(EndpointId, Instant)>,
+    runner_up: Option<Instant>,
+}
+
+impl Heard {
+    const FRESH: Duration = Duration::from_millis(5);
+
+    fn refresh(&mut self, endpoints: &[Arc<Endpoint>], now: Instant) {
+        if self.at.is_some_and(|at| now.saturating_duration_since(at) < Self::FRESH) {
+            return;
+        }
+        (self.at, self.latest, self.runner_up) = (Some(now), None, None);
+        for endpoint in endpoints {
+            let Some(heard) = endpoint.last_heard() else { continue };
+            match self.latest {
+                Some((_, latest)) if heard <= latest => self.runner_up = self.runner_up.max(Some(heard)),
+                _ => {
+                    self.runner_up = self.latest.map(|(_, heard)| heard);
+                    self.latest = Some((endpoint.id(), heard));
+                }
+            }
+        }
+    }
+
+    fn by_others(&self, than: EndpointId) -> Option<Instant> {
+        match self.latest {
+            Some((id, heard)) if id != than => Some(heard),
+            _ => self.runner_up,
+        }
+    }
+}

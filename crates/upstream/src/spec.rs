@@ -1,0 +1,201 @@
+//! `server:8080` or `a:8080;weight=2,b:8080;backup`: where endpoints come from, as a person writes it.
+//!
+//! Each name stands for all the addresses it resolves to. Everything that is wrong with a text is said at once, each
+//! with what to write instead.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use crate::endpoint::Weight;
+
+/// The names of an upstream, at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamSpec(Vec<NameSpec>);
+
+/// One name and what holds for all its addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameSpec {
+    /// A host name or an IP address, an IPv6 one without its brackets.
+    pub host: String,
+    /// The port of every address.
+    pub port: u16,
+    /// The weight of every address.
+    pub weight: Weight,
+    /// Whether its addresses serve only while no other endpoint can.
+    pub backup: bool,
+}
+
+impl UpstreamSpec {
+    /// The names in the order in which they were written; [`Control::resolved`](crate::Control::resolved) takes an
+    /// index into them.
+    pub fn names(&self) -> &[NameSpec] {
+        &self.0
+    }
+}
+
+impl fmt::Display for NameSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.parse() {
+            Ok(IpAddr::V6(address)) => write!(f, "[{address}]:{}", self.port),
+            _ => write!(f, "{}:{}", self.host, self.port),
+        }
+    }
+}
+
+/// Everything that is wrong with the text, one line each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpecError(Vec<String>);
+
+impl SpecError {
+    /// The problems, in the order of the text.
+    pub fn problems(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl fmt::Display for SpecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("; "))
+    }
+}
+
+impl std::error::Error for SpecError {}
+
+impl FromStr for UpstreamSpec {
+    type Err = SpecError;
+
+    fn from_str(text: &str) -> Result<Self, SpecError> {
+        let (mut names, mut problems): (Vec<NameSpec>, Vec<String>) = (Vec::new(), Vec::new());
+        for entry in text.split(',').map(str::trim) {
+            match parse_entry(entry, &mut problems) {
+                Some(name)
+                    if names.iter().any(|other| (&other.host, other.port) == (&name.host, name.port)) =>
+                {
+                    problems.push(format!("`{name}` is named twice; name it once"));
+                }
+                Some(name) => names.push(name),
+                None => {}
+            }
+        }
+        if problems.is_empty() && names.iter().all(|name| name.backup) {
+            problems.push("every name is a backup; leave `;backup` out for at least one".to_owned());
+        }
+        if problems.is_empty() { Ok(Self(names)) } else { Err(SpecError(problems)) }
+    }
+}
+
+fn parse_entry(entry: &str, problems: &mut Vec<String>) -> Option<NameSpec> {
+    let (authority, options) =
+        entry.split_once(';').map_or((entry, None), |(name, options)| (name, Some(options)));
+    let known_problems = problems.len();
+    let at = parse_authority(authority.trim()).map_err(|problem| problems.push(problem)).ok();
+    let (mut weight, mut backup) = (Weight::ONE, false);
+    for option in options.into_iter().flat_map(|options| options.split(';')).map(str::trim) {
+        match option.split_once('=') {
+            None if option == "backup" => backup = true,
+            Some(("weight", number)) => match number.parse().ok().and_then(Weight::new) {
+                Some(parsed) => weight = parsed,
+                None => problems.push(format!(
+                    "`{number}` is no weight; write weight=1 to weight={} in `{entry}`",
+                    Weight::MAX
+                )),
+            },
+            _ => problems.push(format!("`{option}` is no option; write weight=2 or backup in `{entry}`")),
+        }
+    }
+    let (host, port) = at?;
+    (problems.len() == known_problems).then_some(NameSpec { host, port, weight, backup })
+}
+
+fn parse_authority(text: &str) -> Result<(String, u16), String> {
+    if text.is_empty() {
+        return Err("an entry is empty; write server:8080".to_owned());
+    }
+    if let Some((scheme, rest)) = text.split_once("://") {
+        return Err(format!("`{text}` begins with {scheme}://; leave that out: {rest}"));
+    }
+    let (host, port) = if let Some(bracketed) = text.strip_prefix('[') {
+        let (host, rest) =
+            bracketed.split_once(']').ok_or(format!("`{text}` has no closing bracket; write [::1]:8080"))?;
+        if !matches!(host.parse(), Ok(IpAddr::V6(_))) {
+            return Err(format!("`{host}` is no IPv6 address; write it as [::1]:8080"));
+        }
+        (host, rest.strip_prefix(':'))
+    } else {
+        match text.rsplit_once(':') {
+            Some((host, _)) if host.contains(':') => {
+                return Err(format!(
+                    "`{text}` looks like an IPv6 address; write it as [{text}]:8080 or [{host}]:8080"
+                ));
+            }
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        }
+    };
+    let port = port.ok_or(format!("`{text}` has no port; write it as {text}:8080"))?;
+    let number = port.parse().ok().filter(|&number| number != 0 && !port.starts_with('+'));
+    let number = number.ok_or(format!("`{port}` is no port; write {host}:8080"))?;
+    let named =
+        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte));
+    if !named {
+        return Err(format!("`{host}` is no host name; write a name or an address, as in server:8080"));
+    }
+    Ok((host.to_owned(), number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(host: &str, port: u16, weight: u16, backup: bool) -> NameSpec {
+        NameSpec { host: host.to_owned(), port, weight: Weight::new(weight).unwrap(), backup }
+    }
+
+    fn problems(text: &str) -> Vec<String> {
+        text.parse::<UpstreamSpec>().unwrap_err().problems().to_vec()
+    }
+
+    #[test]
+    fn one_name_is_enough() {
+        let spec: UpstreamSpec = "server:8080".parse().unwrap();
+        assert_eq!(spec.names(), [name("server", 8080, 1, false)]);
+    }
+
+    #[test]
+    fn a_list_has_weights_and_backups() {
+        let spec: UpstreamSpec = "a:8080;weight=2, b:8081;backup,[::1]:80;weight=3;backup".parse().unwrap();
+        let expected = [name("a", 8080, 2, false), name("b", 8081, 1, true), name("::1", 80, 3, true)];
+        assert_eq!(spec.names(), expected);
+    }
+
+    #[test]
+    fn everything_wrong_is_said_at_once() {
+        assert_eq!(
+            problems("server,b:8080;weight=0,c:99999,http://d:80;spare"),
+            [
+                "`server` has no port; write it as server:8080",
+                "`0` is no weight; write weight=1 to weight=256 in `b:8080;weight=0`",
+                "`99999` is no port; write c:8080",
+                "`http://d:80` begins with http://; leave that out: d:80",
+                "`spare` is no option; write weight=2 or backup in `http://d:80;spare`",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_cannot_serve_is_refused() {
+        for text in
+            ["", ",", "a:0", "a:+1", "::1:8080", "[::1:8080", "[a]:80", "a b:80", "a:80,a:80", "a:80;backup"]
+        {
+            assert!(!problems(text).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_written_as_it_was_read() {
+        for text in ["server:8080", "[::1]:80", "10.0.0.1:1"] {
+            assert_eq!(text.parse::<UpstreamSpec>().unwrap().names()[0].to_string(), text);
+        }
+    }
+}
