@@ -1,5 +1,7 @@
 //! The client as a process, against an origin that behaves well or badly on purpose.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod origin;
 
 use std::collections::BTreeSet;
