@@ -1,0 +1,103 @@
+//! The admin port: `/livez`, `/readyz`, `/metrics`, and `/faults` to see, set and lift what goes wrong.
+
+use actix_web::{
+    Error, HttpRequest, HttpResponse,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::{
+        StatusCode,
+        header::{ALLOW, HeaderValue, ORIGIN},
+    },
+    middleware::Next,
+    web::{self, ServiceConfig},
+};
+use evenkeel_service::tracing;
+use serde::Serialize;
+
+use crate::{
+    faults::{Rules, Shown},
+    observe,
+    problem::Problem,
+    routes::{livez, read_only, readyz},
+    stamp,
+    state::State,
+};
+
+/// The longest list of faults, in bytes.
+const LONGEST: usize = 16 << 10;
+
+/// Adds all routes to the admin application.
+pub(crate) fn configure(service: &mut ServiceConfig) {
+    service
+        .app_data(web::PayloadConfig::new(LONGEST))
+        .service(read_only("/livez", web::to(livez)))
+        .service(read_only("/readyz", web::to(readyz)))
+        .service(read_only("/metrics", web::to(metrics)))
+        .service(
+            web::resource("/faults")
+                .route(web::get().to(show))
+                .route(web::head().to(show))
+                .route(web::put().to(set))
+                .route(web::delete().to(lift))
+                .default_service(web::to(not_allowed)),
+        )
+        .default_service(web::to(unknown));
+}
+
+/// Signs responses like those of the traffic port; neither faults nor credentials apply here.
+pub(crate) async fn sign(
+    state: web::Data<State>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse, Error> {
+    let method = request.method().clone();
+    let (request, response) = next.call(request).await?.map_into_boxed_body().into_parts();
+    Ok(ServiceResponse::new(request, stamp::stamp(&state, &method, response)))
+}
+
+#[derive(Serialize)]
+struct Standing {
+    seed: u64,
+    faults: Vec<Shown>,
+}
+
+async fn metrics(state: web::Data<State>) -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(observe::scrape(&state))
+}
+
+async fn show(state: web::Data<State>) -> HttpResponse {
+    HttpResponse::Ok().json(Standing { seed: state.faults.seed(), faults: state.faults.shown() })
+}
+
+async fn set(state: web::Data<State>, request: HttpRequest, text: String) -> Result<HttpResponse, Problem> {
+    refuse_browsers(&request)?;
+    let rules = Rules::parse(text.trim()).map_err(|reason| Problem::new(StatusCode::BAD_REQUEST, reason))?;
+    tracing::warn!(faults = text.trim(), "faults set through the admin port");
+    state.faults.replace(rules);
+    Ok(show(state).await)
+}
+
+async fn lift(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    refuse_browsers(&request)?;
+    tracing::warn!("faults lifted through the admin port");
+    state.faults.replace(Rules::default());
+    Ok(show(state).await)
+}
+
+/// A page that someone has open must not be able to break their servers: browsers name the page in Origin.
+fn refuse_browsers(request: &HttpRequest) -> Result<(), Problem> {
+    if request.headers().contains_key(ORIGIN) {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "faults are not set from web pages"));
+    }
+    Ok(())
+}
+
+async fn not_allowed(request: HttpRequest) -> Problem {
+    let detail = format!("/faults is not for {}", request.method());
+    let allowed = HeaderValue::from_static("GET, HEAD, PUT, DELETE");
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).with(ALLOW, allowed)
+}
+
+async fn unknown() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "there are /livez /readyz /metrics /faults")
+}

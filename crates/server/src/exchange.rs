@@ -1,0 +1,94 @@
+//! What surrounds every request on the traffic port: faults are drawn, credentials checked, the answer stamped, the
+//! execution recorded. The order is the point: the journal has its line before the first byte of the response leaves, so
+//! that not even `kill -9` separates an answer from its record.
+
+use std::{future, time::Instant};
+
+use actix_web::{
+    Error, ResponseError as _,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    middleware::Next,
+    web,
+};
+use tokio::time::sleep;
+
+use crate::{
+    authentication,
+    faults::{self, Instead, Mishap, Socket},
+    journal::Entry,
+    problem::Problem,
+    routes, stamp,
+    state::State,
+};
+
+/// The middleware of the traffic port.
+pub(crate) async fn exchange(
+    state: web::Data<State>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse, Error> {
+    let began = Instant::now();
+    let _running = state.metrics.running();
+    let method = request.method().clone();
+    let socket = request.conn_data::<Socket>().cloned();
+    let (mishap, refused) = match faults::draw(&state, &request) {
+        Ok(mishap) => (mishap, None),
+        Err(problem) => (Mishap::default(), Some(problem)),
+    };
+    state.metrics.fired(mishap.names());
+    let mut entry =
+        state.journal.as_ref().and_then(|journal| Entry::begin(journal, &request, mishap.names()));
+
+    let response = match refused {
+        Some(problem) => request.into_response(problem.error_response()),
+        None => answer(&state, request, next, &mishap, entry.as_mut()).await?,
+    };
+
+    let (request, response) = response.into_parts();
+    let response = mishap.spoil(stamp::stamp(&state, &method, response), socket);
+    if let Some(entry) = entry {
+        entry.finish(response.status());
+    }
+    state.metrics.answered(response.status(), began.elapsed());
+    Ok(ServiceResponse::new(request, response))
+}
+
+/// The answer of a route, or what comes instead of it.
+async fn answer(
+    state: &State,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+    mishap: &Mishap,
+    entry: Option<&mut Entry<'_>>,
+) -> Result<ServiceResponse, Error> {
+    if !mishap.delay.is_zero() {
+        sleep(mishap.delay).await;
+    }
+    if let Err(problem) = admit(state, &request, mishap) {
+        return Ok(request.into_response(problem.error_response()));
+    }
+    match mishap.instead {
+        Some(Instead::Status(status)) => {
+            let response = routes::with_status(status, "a fault, as asked");
+            return Ok(request.into_response(response));
+        }
+        Some(Instead::Nothing) => future::pending().await,
+        Some(Instead::Unauthorized) | None => {}
+    }
+    if let Some(entry) = entry {
+        entry.executed();
+    }
+    Ok(next.call(request).await?.map_into_boxed_body())
+}
+
+/// Probes need no credentials; everything else does, where there are any.
+fn admit(state: &State, request: &ServiceRequest, mishap: &Mishap) -> Result<(), Problem> {
+    if mishap.instead == Some(Instead::Unauthorized) {
+        return Err(authentication::challenge());
+    }
+    match &state.settings.credentials {
+        Some(credentials) if !routes::is_health(request.path()) => credentials.check(request.headers()),
+        _ => Ok(()),
+    }
+}

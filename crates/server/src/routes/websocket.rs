@@ -1,0 +1,50 @@
+//! `/ws`: a WebSocket (RFC 6455) that sends every message back, until the peer or the server leaves.
+
+use actix_web::{Error, HttpRequest, HttpResponse, rt, web};
+use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, Session};
+use tokio::time::sleep;
+
+use crate::state::State;
+
+/// The longest message, in bytes; a longer one ends the session.
+const LONGEST: usize = 1 << 20;
+
+pub(super) async fn echo(
+    state: web::Data<State>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Error> {
+    let (response, session, messages) = actix_ws::handle(&request, payload)?;
+    let messages = messages.max_frame_size(LONGEST).aggregate_continuations().max_continuation_size(LONGEST);
+    rt::spawn(talk(state, session, messages));
+    Ok(response)
+}
+
+async fn talk(state: web::Data<State>, mut session: Session, mut messages: AggregatedMessageStream) {
+    let leaving = async {
+        state.shutdown.requested().await;
+        // As long as an idle connection: the peer may have something to finish.
+        sleep(state.settings.leave_after).await;
+    };
+    let answering = async {
+        while let Some(Ok(message)) = messages.recv().await {
+            let sent = match message {
+                AggregatedMessage::Text(text) => session.text(text).await,
+                AggregatedMessage::Binary(bytes) => session.binary(bytes).await,
+                AggregatedMessage::Ping(bytes) => session.pong(&bytes).await,
+                AggregatedMessage::Pong(_) => Ok(()),
+                AggregatedMessage::Close(reason) => return reason,
+            };
+            if sent.is_err() {
+                break;
+            }
+        }
+        None
+    };
+    let reason = tokio::select! {
+        reason = answering => reason,
+        () = leaving => Some(CloseReason { code: CloseCode::Away, description: None }),
+    };
+    // An error says that the peer is gone, and there is nobody else to tell.
+    let _ = session.close(reason).await;
+}

@@ -1,0 +1,115 @@
+//! From start to exit.
+//!
+//! `serving ──SIGTERM──▶ leaving ──LEAVE_AFTER──▶ finishing ──all answered, or FINISH_WITHIN──▶ exit 0`
+//!
+//! Leaving: `/readyz` says 503 and every response closes its connection, but the listener stays open, since whoever sends
+//! requests here has to learn of it first. Finishing: the listener and idle connections are closed; what runs may end.
+
+use std::{any::Any, io, net::SocketAddr, process::ExitCode};
+
+use actix_web::{
+    App, HttpServer,
+    dev::{Extensions, Server, ServerHandle},
+    middleware::from_fn,
+    rt::{self, System, net::TcpStream},
+    web,
+};
+use evenkeel_service::{Shutdown, descriptors, exit, tracing};
+use tokio::time::{sleep, timeout};
+
+use crate::{
+    admin, exchange::exchange, faults::Socket, journal::Journal, routes, settings::Settings, state::State,
+};
+
+/// Serves until a signal, then leaves in order.
+pub(crate) fn run(settings: Settings) -> ExitCode {
+    let descriptors = descriptors::raise();
+    tracing::debug!(descriptors, "limit on open descriptors");
+    match System::new().block_on(serve(settings)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::from(exit::UNAVAILABLE)
+        }
+    }
+}
+
+async fn serve(settings: Settings) -> io::Result<()> {
+    let shutdown = Shutdown::on_signal()?;
+    let journal = settings.journal.as_deref().map(|directory| {
+        Journal::begin(directory, &settings.name, settings.journal_limit).map_err(|error| {
+            said(&error, &format!("SERVER_JOURNAL: {} cannot be written", directory.display()))
+        })
+    });
+    let state = web::Data::new(State::new(settings, journal.transpose()?, shutdown.clone()));
+    let (traffic, traffic_address) = traffic(&state)?;
+    let (admin, admin_address) = admin(&state)?;
+    let handles = (traffic.handle(), admin.handle());
+    rt::spawn(traffic);
+    rt::spawn(admin);
+    // The form of this line is relied on: it is how a test finds a port that the system chose.
+    tracing::info!(traffic = %traffic_address, admin = %admin_address, name = state.settings.name, "listening");
+    if let Some(journal) = &state.journal {
+        tracing::info!(path = %journal.path().display(), "journal");
+    }
+    shutdown.requested().await;
+    leave(&state.settings, &handles.0, &handles.1).await;
+    Ok(())
+}
+
+async fn leave(settings: &Settings, traffic: &ServerHandle, admin: &ServerHandle) {
+    sleep(settings.leave_after).await;
+    tracing::info!("closing the listener");
+    if timeout(settings.finish_within, traffic.stop(true)).await.is_err() {
+        tracing::warn!("some requests were still running when the time to finish ended");
+    }
+    admin.stop(false).await;
+    tracing::info!("gone");
+}
+
+fn traffic(state: &web::Data<State>) -> io::Result<(Server, SocketAddr)> {
+    let settings = &state.settings;
+    let shared = state.clone();
+    let mut server = HttpServer::new(move || {
+        App::new().app_data(shared.clone()).wrap(from_fn(exchange)).configure(routes::configure)
+    })
+    .on_connect(remember_socket)
+    .keep_alive(settings.keep_alive)
+    .client_request_timeout(settings.head_timeout)
+    .max_connections(settings.max_connections.get())
+    // In whole seconds; `leave` keeps the exact time.
+    .shutdown_timeout(settings.finish_within.as_secs() + 1)
+    .disable_signals();
+    if let Some(workers) = settings.workers {
+        server = server.workers(workers.get());
+    }
+    let server = server
+        .bind(settings.bind)
+        .map_err(|error| said(&error, &format!("SERVER_BIND: cannot listen on {}", settings.bind)))?;
+    let address = server.addrs().first().copied().unwrap_or(settings.bind);
+    Ok((server.run(), address))
+}
+
+fn admin(state: &web::Data<State>) -> io::Result<(Server, SocketAddr)> {
+    let bind = state.settings.admin_bind;
+    let shared = state.clone();
+    let server = HttpServer::new(move || {
+        App::new().app_data(shared.clone()).wrap(from_fn(admin::sign)).configure(admin::configure)
+    })
+    .workers(1)
+    .disable_signals()
+    .bind(bind)
+    .map_err(|error| said(&error, &format!("SERVER_ADMIN_BIND: cannot listen on {bind}")))?;
+    let address = server.addrs().first().copied().unwrap_or(bind);
+    Ok((server.run(), address))
+}
+
+fn remember_socket(connection: &dyn Any, data: &mut Extensions) {
+    if let Some(socket) = connection.downcast_ref::<TcpStream>().and_then(Socket::of) {
+        data.insert(socket);
+    }
+}
+
+fn said(error: &io::Error, what: &str) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
+}
