@@ -32,6 +32,8 @@
 mod ending;
 mod event;
 mod moving;
+#[cfg(test)]
+mod tests;
 
 mod timing;
 mod trail;

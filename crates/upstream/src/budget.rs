@@ -40,6 +40,11 @@ impl Budgets {
         self.retry.left()
     }
 
+    #[cfg(test)]
+    pub(crate) fn grant_hedges(&self, count: u64) {
+        self.hedge.thousandths.fetch_add(count * WHOLE, Ordering::Relaxed);
+    }
+
     /// Hedges left.
     pub fn hedges_left(&self) -> u64 {
         self.hedge.left()

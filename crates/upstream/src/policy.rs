@@ -18,6 +18,8 @@ mod peak_ewma;
 mod random_two;
 mod round_robin;
 mod schedule;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::str::FromStr;

@@ -38,7 +38,8 @@ impl Attempts {
             }
             Stage::Waiting | Stage::Held => {
                 let gives_up = self.gives_up_at(tried);
-                let hedge = self.hedge_at(tried).filter(|_| may_try);
+                // Where the budget refused, the next look asks again.
+                let hedge = self.hedge_at(tried).filter(|&at| may_try && at > tried.looked_at);
                 let next = tried.looked_at + self.settings.look_interval;
                 let look = (!tried.moved_on || !tried.suspected).then_some(next);
                 [gives_up, hedge, look].into_iter().flatten().min()

@@ -126,12 +126,14 @@ impl ConsistentHash {
         rng: &mut impl FnMut() -> u64,
     ) -> Option<usize> {
         self.count(field);
-        let key = key.unwrap_or_else(&mut *rng);
+        let key = key.unwrap_or_else(rng);
+        // In slow start an endpoint gets a part of its keys, the same ones each time, and more of them as it goes.
+        let mut draw = || scramble(key, MAX_PROBES);
         let super::Table::Maglev(table) = &field.snapshot.table else { return None };
         for probe in 0..MAX_PROBES {
             let index = table.at(scramble(key, probe))?;
             let below = |endpoint| field.admits_endpoint(endpoint) && self.is_below_bound(endpoint);
-            if field.endpoint(index).is_some_and(below) && (probe > 0 || field.takes_its_turn(index, rng)) {
+            if field.endpoint(index).is_some_and(below) && field.takes_its_turn(index, &mut draw) {
                 return Some(index);
             }
         }

@@ -61,9 +61,8 @@ impl LeastRequests {
         self.latest = self.latest.max(taken.turn);
         let stride = STRIDE * u64::from(FULL_SHARE) / u64::from(taken.share);
         // Turns that were missed, because of load or an ejection, are not made up for in a burst.
-        let from = taken.turn.max(self.latest.saturating_sub(STRIDE));
         if let Some(turn) = self.turns.get_mut(taken.index) {
-            turn.at = from + stride;
+            turn.at = self.latest + stride;
         }
     }
 }

@@ -1,10 +1,10 @@
 //! `peak_ewma`: two endpoints drawn by weight, the one with less expected latency.
 //!
-//! The expected latency is a peak-sensitive mean of the times to a head (see [`crate::latency`]) times the requests
-//! that would then be in flight (Finagle's *Peak EWMA*). It keeps traffic from an endpoint that has become slow,
+//! The expected latency is a peak-sensitive mean of the times to a head (see [`crate::latency`]) times one more than
+//! the requests in flight for its weight (after Finagle's *Peak EWMA*). It keeps traffic from an endpoint that has become slow,
 //! before its queue shows it. A failure raises the estimate, or an endpoint that fails fast would look the best of all.
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, FULL_SHARE};
 
 use super::Field;
 use super::random_two::draw_two;
@@ -28,7 +28,8 @@ impl PeakEwma {
     }
 }
 
-/// peak × (in flight + 1) / share, multiplied out with the other's share.
+/// peak × (in flight / weight + 1), with shares for weights and multiplied out with the other's.
 fn cost(endpoint: &Endpoint, peak: u64, other: &Endpoint) -> u128 {
-    u128::from(peak) * u128::from(endpoint.in_flight() + 1) * u128::from(other.share())
+    let in_flight = u128::from(endpoint.in_flight()) * u128::from(FULL_SHARE);
+    u128::from(peak) * (in_flight + u128::from(endpoint.share())) * u128::from(other.share())
 }
