@@ -11,7 +11,7 @@
 
 use crate::body::writer::BodyWriter;
 use crate::body::{BodyReader, Piece};
-use crate::head::progress::{Progress, as_http11};
+use crate::head::progress::Progress;
 use crate::rewrite::response::{self, Delivery, ResponseRewrite};
 use crate::text::{decimal, field};
 use crate::{Framing, Limits, Method, Refusal, RequestHead, ResponseHead, Version, status};
@@ -80,6 +80,7 @@ impl Inbound {
         head: &mut RequestHead,
         limits: &Limits,
     ) -> Result<Option<usize>, Refusal> {
+        debug_assert!(self.body.is_done(), "the body comes before the next head");
         let found = self.find_head(input, head, limits);
         match found {
             Ok(None) => {}
@@ -231,13 +232,13 @@ impl Inbound {
         }
         let window = &input[..input.len().min(limits.head)];
         let is_new = self.progress.is_new();
-        if is_new && parse(head, window, start, limits)? {
+        if is_new && head.parse(window, start, limits)? {
             return Ok(Some(head.len()));
         }
         let worth = self.progress.look(window, start).map_err(|_| {
             Refusal::bad("The request's head has a control character, or a line not ended by CR LF.")
         })?;
-        if worth && !is_new && parse(head, window, start, limits)? {
+        if worth && !is_new && head.parse(window, start, limits)? {
             return Ok(Some(head.len()));
         }
         if !self.progress.has_line && window.len() - start > limits.request_line + 1 {
@@ -296,18 +297,4 @@ fn empty_lines(input: &[u8]) -> Result<usize, Refusal> {
         return Err(Refusal::bad("The request does not begin with a request line."));
     }
     Ok(2 * lines)
-}
-
-fn parse(head: &mut RequestHead, input: &[u8], start: usize, limits: &Limits) -> Result<bool, Refusal> {
-    let parsed = head.parse(input, start, limits);
-    match parsed {
-        Err(Refusal { status: 505, .. }) => {
-            let line_end = memchr::memchr(b'\r', &input[start..]).map_or(input.len(), |at| start + at);
-            match line_end.checked_sub(8).and_then(|version_at| as_http11(input, version_at)) {
-                Some(copy) => head.parse(&copy, start, limits),
-                None => parsed,
-            }
-        }
-        parsed => parsed,
-    }
 }

@@ -8,7 +8,7 @@
 //! whether it was sent whole is the caller's to know.
 
 use crate::body::{BodyReader, Piece};
-use crate::head::progress::{Progress, as_http11};
+use crate::head::progress::Progress;
 use crate::limits::MAX_INTERIM_RESPONSES;
 use crate::{Framing, Limits, Method, ResponseError, ResponseHead};
 
@@ -95,16 +95,15 @@ impl Outbound {
     pub fn end_of_input(&mut self) -> Result<(), ResponseError> {
         self.keep_alive = false;
         let error = match self.phase {
+            Phase::Idle | Phase::Tunnel => return Ok(()),
+            Phase::Body if self.body.is_done() => return Ok(()),
             Phase::Body if matches!(self.body, BodyReader::UntilClose) => {
                 self.body = BodyReader::default();
                 return Ok(());
             }
-            Phase::Body if !self.body.is_done() => ResponseError::Truncated,
-            Phase::Idle | Phase::Body | Phase::Tunnel => return Ok(()),
-            Phase::Head | Phase::Broken if self.progress.begun || self.interim > 0 => {
-                ResponseError::ClosedInHead
-            }
-            Phase::Head | Phase::Broken => ResponseError::ClosedBeforeHead,
+            Phase::Body | Phase::Broken => ResponseError::Truncated,
+            Phase::Head if self.progress.begun || self.interim > 0 => ResponseError::ClosedInHead,
+            Phase::Head => ResponseError::ClosedBeforeHead,
         };
         self.phase = Phase::Broken;
         Err(error)
@@ -133,18 +132,20 @@ impl Outbound {
         head: &mut ResponseHead,
         limits: &Limits,
     ) -> Result<Option<usize>, ResponseError> {
-        if input.is_empty() {
-            return Ok(None);
+        match input {
+            [] => return Ok(None),
+            [b'H', ..] => {}
+            _ => return Err(ResponseError::Head("the response does not begin with an HTTP/1 status line")),
         }
         let window = &input[..input.len().min(limits.head)];
         let is_new = self.progress.is_new();
-        if is_new && parse(head, window, self.method, limits)? {
+        if is_new && head.parse(window, self.method, limits)? {
             return Ok(Some(head.len()));
         }
         let worth = self.progress.look(window, 0).map_err(|_| {
             ResponseError::Head("the head has a control character, or a line not ended by CR LF")
         })?;
-        if worth && !is_new && parse(head, window, self.method, limits)? {
+        if worth && !is_new && head.parse(window, self.method, limits)? {
             return Ok(Some(head.len()));
         }
         if input.len() >= limits.head { Err(ResponseError::TooLarge) } else { Ok(None) }
@@ -175,20 +176,4 @@ impl Outbound {
 fn is_switch_to(protocol: &str, head: &ResponseHead, input: &[u8]) -> bool {
     head.connection.upgrade
         && head.field(input, "upgrade").is_some_and(|value| value.eq_ignore_ascii_case(protocol.as_bytes()))
-}
-
-fn parse(
-    head: &mut ResponseHead,
-    input: &[u8],
-    method: Method,
-    limits: &Limits,
-) -> Result<bool, ResponseError> {
-    let parsed = head.parse(input, method, limits);
-    match parsed {
-        Err(ResponseError::Head(_)) => match as_http11(input, 0) {
-            Some(copy) => head.parse(&copy, method, limits),
-            None => parsed,
-        },
-        parsed => parsed,
-    }
 }

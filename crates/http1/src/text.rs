@@ -73,9 +73,10 @@ pub(crate) fn value_of_line(value: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// The elements of a comma-separated list of tokens (RFC 9110 §5.6.1), trimmed, the empty ones left out.
+/// The elements of a comma-separated list of tokens (RFC 9110 §5.6.1), trimmed, also of the line breaks that a
+/// folded value has, the empty ones left out.
 pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|&byte| byte == b',').map(trim).filter(|element| !element.is_empty())
+    value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
 }
 
 /// Without the spaces and tabs around it (OWS, RFC 9110 §5.6.3).

@@ -38,6 +38,9 @@ impl Connection {
     }
 
     /// Whether a field named `name` is for this connection only, because an option says so.
+    ///
+    /// Ask only about [`Name::Other`]. The rest is either for this connection anyway, or for every recipient
+    /// (RFC 9110 §7.6.1): otherwise a client could take away what this proxy or the server relies on.
     pub(crate) fn names(self, name: &[u8], fields: &Fields, input: &[u8]) -> bool {
         self.nominations > 0
             && !is_content(name)

@@ -93,12 +93,6 @@ impl Name {
                 | Self::Upgrade
         )
     }
-
-    /// Whether the field is for every recipient, so that naming it in `Connection` does not remove it
-    /// (RFC 9110 §7.6.1): otherwise a client could take away what this proxy or the server relies on.
-    pub(crate) fn is_end_to_end(self) -> bool {
-        !matches!(self, Self::Other) && !self.is_hop_by_hop()
-    }
 }
 
 #[cfg(test)]

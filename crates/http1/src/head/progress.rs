@@ -34,8 +34,11 @@ impl Progress {
             match (input[at], input.get(at + 1)) {
                 (b'\r', None) => break,
                 (b'\r', Some(b'\n')) => {
-                    let line_is_empty = input[start..at].ends_with(b"\r\n");
-                    worth |= line_is_empty || !self.has_line;
+                    if input[start..at].ends_with(b"\r\n") {
+                        // The head is complete: what follows is not looked at.
+                        return Ok(true);
+                    }
+                    worth |= !self.has_line;
                     self.has_line = true;
                     at += 1;
                 }
@@ -48,16 +51,4 @@ impl Progress {
         self.seen = at as u32;
         Ok(worth)
     }
-}
-
-/// A copy of `input` in which the head's later HTTP/1 minor version reads 1.1, as which it is treated
-/// (RFC 9110 §2.5). httparse knows no version after 1.1; offsets into the copy are offsets into the input.
-pub(crate) fn as_http11(input: &[u8], version_at: usize) -> Option<Vec<u8>> {
-    let version = input.get(version_at..version_at + 8)?;
-    let is_later = version.starts_with(b"HTTP/1.") && matches!(version[7], b'2'..=b'9');
-    is_later.then(|| {
-        let mut copy = input.to_vec();
-        copy[version_at + 7] = b'1';
-        copy
-    })
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
+use super::as_http11;
 use crate::framing::{ContentLength, TransferEncoding};
 use crate::head::connection::Connection;
 use crate::head::fields::{Fields, Span, Strictness};
@@ -145,11 +146,23 @@ impl RequestHead {
         let mut storage = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let room = &mut storage[..limits.fields.min(MAX_FIELDS)];
         let mut parsed = httparse::Request::new(&mut []);
-        let status = httparse::ParserConfig::default()
-            .parse_request_with_uninit_headers(&mut parsed, &input[start..], room)
-            .map_err(|error| refusal(error, parsed.version))?;
+        let status = match httparse::ParserConfig::default().parse_request_with_uninit_headers(
+            &mut parsed,
+            &input[start..],
+            room,
+        ) {
+            Ok(status) => status,
+            Err(httparse::Error::Version) => {
+                let target_end = Span::of(parsed.path.unwrap_or_default().as_bytes(), input).end;
+                return self.parse_other_version(input, start, target_end as usize + 1, limits);
+            }
+            Err(error) => return Err(refusal(error, parsed.version.is_some())),
+        };
         if let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version) {
             self.request_line(input, method, target, version)?;
+            if self.target_span.end as usize + " HTTP/1.1".len() - start > limits.request_line {
+                return Err(Refusal::LINE_TOO_LONG);
+            }
         }
         let httparse::Status::Complete(len) = status else { return Ok(false) };
         let end = start + len;
@@ -160,6 +173,25 @@ impl RequestHead {
         self.len = end as u32;
         self.interpret(input)?;
         Ok(true)
+    }
+
+    /// Parses a head with a version that httparse does not know.
+    fn parse_other_version(
+        &mut self,
+        input: &[u8],
+        start: usize,
+        version_at: usize,
+        limits: &Limits,
+    ) -> Result<bool, Refusal> {
+        if let Some(copy) = as_http11(input, version_at) {
+            return self.parse(&copy, start, limits);
+        }
+        match input[version_at..] {
+            [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9', ..] => {
+                Err(Refusal::new(505, "This server speaks HTTP/1.0 and HTTP/1.1 only."))
+            }
+            _ => Err(NO_REQUEST_LINE),
+        }
     }
 
     fn request_line(&mut self, input: &[u8], method: &str, target: &str, version: u8) -> Result<(), Refusal> {
@@ -245,15 +277,16 @@ fn number(text: &[u8]) -> Option<u32> {
     std::str::from_utf8(text).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()
 }
 
-fn refusal(error: httparse::Error, version: Option<u8>) -> Refusal {
+const NO_REQUEST_LINE: Refusal = Refusal::bad("The request line is not `method target version`.");
+
+fn refusal(error: httparse::Error, has_request_line: bool) -> Refusal {
     match error {
         httparse::Error::TooManyHeaders => Refusal::TOO_MANY_FIELDS,
         httparse::Error::HeaderName => Refusal::bad("A line of the request's head has no valid field name."),
         httparse::Error::HeaderValue => Refusal::bad("A field value of the request has a control character."),
-        httparse::Error::NewLine if version.is_some() => {
+        httparse::Error::NewLine if has_request_line => {
             Refusal::bad("A line of the request's head is not ended by CR LF.")
         }
-        httparse::Error::Version => Refusal::new(505, "This server speaks HTTP/1.0 and HTTP/1.1 only."),
-        _ => Refusal::bad("The request line is not `method target version`."),
+        _ => NO_REQUEST_LINE,
     }
 }

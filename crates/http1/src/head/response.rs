@@ -2,6 +2,7 @@
 
 use std::mem::MaybeUninit;
 
+use super::as_http11;
 use crate::framing::{ContentLength, TransferEncoding};
 use crate::head::connection::Connection;
 use crate::head::fields::{Fields, LineError, Span, Strictness};
@@ -96,10 +97,16 @@ impl ResponseHead {
         let mut storage = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let room = &mut storage[..limits.fields.min(MAX_FIELDS)];
         let mut parsed = httparse::Response::new(&mut []);
-        let status = httparse::ParserConfig::default()
+        let status = match httparse::ParserConfig::default()
             .allow_obsolete_multiline_headers_in_responses(true)
             .parse_response_with_uninit_headers(&mut parsed, input, room)
-            .map_err(response_error)?;
+        {
+            Ok(status) => status,
+            Err(error) => match as_http11(input, 0) {
+                Some(copy) => return self.parse(&copy, method, limits),
+                None => return Err(response_error(error)),
+            },
+        };
         let httparse::Status::Complete(end) = status else { return Ok(false) };
         self.fields
             .fill(input, parsed.headers, end, Strictness::Response)

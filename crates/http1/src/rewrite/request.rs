@@ -203,8 +203,11 @@ fn forwarding(head: &RequestHead, input: &[u8], how: &RequestRewrite<'_>, out: &
     let client = client..out.len();
     out.extend_from_slice(b"\r\nX-Forwarded-Proto: ");
     out.extend_from_slice(received(Name::XForwardedProto).next().unwrap_or(how.scheme.as_bytes()));
-    out.extend_from_slice(b"\r\nX-Forwarded-Host: ");
-    out.extend_from_slice(received(Name::XForwardedHost).next().unwrap_or(head.authority(input)));
+    let host = received(Name::XForwardedHost).next().unwrap_or(head.authority(input));
+    if !host.is_empty() {
+        out.extend_from_slice(b"\r\nX-Forwarded-Host: ");
+        out.extend_from_slice(host);
+    }
     out.extend_from_slice(b"\r\nX-Real-IP: ");
     match received(Name::XRealIp).next() {
         Some(address) => out.extend_from_slice(address),

@@ -33,30 +33,27 @@ pub(crate) fn write(
 ) {
     out.reserve(head.len() + how.extra.len() + 128);
     status_line(head.status(), head.reason(input), out);
-    let length = match delivery.framing {
+    let mut length = match delivery.framing {
         Framing::Length(length) => Some(length),
         Framing::Empty if delivery.keep_length => head.content_length(),
         _ => None,
     };
     let is_upgrade = delivery.connection == Some("upgrade");
     for line in head.fields.lines() {
-        let drop = match line.known {
-            Name::Upgrade => !is_upgrade,
-            Name::ContentLength => true,
-            known => {
-                known.is_hop_by_hop()
-                    || !known.is_end_to_end()
-                        && head.connection.names(line.name.in_bytes(input), &head.fields, input)
+        match line.known {
+            // In its place, but once and in canonical form, however often it was sent.
+            Name::ContentLength => {
+                if let Some(length) = length.take() {
+                    out.extend_from_slice(b"Content-Length: ");
+                    decimal(length, out);
+                    out.extend_from_slice(b"\r\n");
+                }
             }
-        };
-        if !drop {
-            copy(line, input, out);
+            Name::Upgrade if is_upgrade => copy(line, input, out),
+            Name::Other if head.connection.names(line.name.in_bytes(input), &head.fields, input) => {}
+            known if known.is_hop_by_hop() => {}
+            _ => copy(line, input, out),
         }
-    }
-    if let Some(length) = length {
-        out.extend_from_slice(b"Content-Length: ");
-        decimal(length, out);
-        out.extend_from_slice(b"\r\n");
     }
     if delivery.framing == Framing::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");

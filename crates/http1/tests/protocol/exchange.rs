@@ -1,21 +1,10 @@
 //! One request through a proxy and its response back, as the balancer drives it.
 
-use std::net::Ipv4Addr;
-
 use evenkeel_http1::{
-    After, Framing, Inbound, Limits, Method, Outbound, RequestHead, RequestRewrite, ResponseHead,
-    ResponseRewrite, rewrite,
+    After, Framing, Inbound, Limits, Method, Outbound, RequestHead, ResponseHead, ResponseRewrite, rewrite,
 };
 
-const HOW: RequestRewrite<'_> = RequestRewrite {
-    client: std::net::IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
-    local: std::net::SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080),
-    scheme: "http",
-    trusted: false,
-    via: "evenkeel-abc123",
-    request_id: b"id-1",
-    upgrade: None,
-};
+use crate::proxy::HOW;
 
 #[test]
 fn a_request_and_its_response_pass_through() {
