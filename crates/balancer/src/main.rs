@@ -1,3 +1,32 @@
 //! The HTTP load balancer.
+//!
+//! The way of a request: [`accept`] → [`connection`] → [`exchange`] (with [`request`], [`intake`] and one
+//! [`attempt_io`] an attempt) → [`deliver`] or [`relay`]. Which endpoint and whether to try another is decided by
+//! `evenkeel_upstream`, what bytes mean by `evenkeel_http1`; nothing here decides either.
 
-fn main() {}
+mod accept;
+mod admin;
+mod attempt_io;
+mod connection;
+mod control;
+mod deliver;
+mod exchange;
+mod idle;
+mod intake;
+mod observe;
+mod probe;
+mod relay;
+mod reply;
+mod request;
+mod run;
+mod settings;
+mod tunnel;
+mod upload;
+mod verify;
+mod worker;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    evenkeel_service::start(&settings::COMPONENT, settings::read, run::run)
+}

@@ -79,7 +79,7 @@ mod tests {
     async fn an_earlier_deadline_rings_at_once_when_it_comes() {
         let begin = tokio::time::Instant::now().into_std();
         let mut alarm = Alarm::new();
-        alarm.set(Some(begin + Duration::from_secs(60)));
+        alarm.set(Some(begin + Duration::from_mins(1)));
         poll_fn(|cx| {
             assert!(alarm.poll(cx).is_pending());
             Poll::Ready(())

@@ -1,0 +1,158 @@
+//! Accepting clients: one task on the first worker accepts for all and hands connections out in rotation, so that
+//! each worker has its even share whatever the kernel's hash would have done.
+//!
+//! Beyond the connection limit a client is accepted, answered with 503 and closed, so that it knows; when the process
+//! is out of descriptors the loop waits for one to come back. When the balancer leaves, the queue of connections that the
+//! kernel has already completed is emptied before the listener closes, because each of them may carry a request.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use evenkeel_service::Shutdown;
+use evenkeel_wire::Stream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tracing::{debug, warn};
+
+use crate::connection;
+use crate::worker::Worker;
+
+/// A connection on its way to the worker that will serve it.
+pub(crate) struct Arrival {
+    stream: std::net::TcpStream,
+    peer: SocketAddr,
+    permit: Permit,
+}
+
+/// The connections of clients that are open, over all workers, and how many may be.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    open: AtomicUsize,
+    most: usize,
+}
+
+/// The right of one connection to be open; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Permit(Arc<Connections>);
+
+impl Connections {
+    pub(crate) fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self { open: AtomicUsize::new(0), most })
+    }
+
+    /// How many are open now.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::Acquire)
+    }
+
+    fn admit(self: &Arc<Self>) -> Option<Permit> {
+        let before = self.open.fetch_add(1, Ordering::AcqRel);
+        let permit = Permit(self.clone());
+        (before < self.most).then_some(permit)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// The kernel's queue of connections not yet accepted: as long as it lets us (`net.core.somaxconn`).
+pub(crate) const BACKLOG: i32 = 65_535;
+
+/// How long to wait for a descriptor to come back before accepting again.
+const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(10);
+
+/// Accepts until the balancer leaves; then empties the queue and closes the listener.
+pub(crate) async fn accept(
+    worker: Rc<Worker>,
+    listener: TcpListener,
+    others: Vec<mpsc::UnboundedSender<Arrival>>,
+    shutdown: Shutdown,
+) {
+    let mut turn = 0;
+    let mut leaving = std::pin::pin!(shutdown.requested());
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut leaving => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((tcp, peer)) => admit(&worker, &others, &mut turn, tcp, peer),
+            Err(error) => {
+                // A client that went away before it was accepted is its own affair.
+                if error.kind() != io::ErrorKind::ConnectionAborted {
+                    warn!(%error, "cannot accept a connection; trying again");
+                    tokio::time::sleep(OUT_OF_DESCRIPTORS).await;
+                }
+            }
+        }
+    }
+    // The kernel is asked directly: the runtime may not have heard yet of what is in the queue.
+    let Ok(listener) = listener.into_std() else { return };
+    while let Ok((tcp, peer)) = listener.accept() {
+        match tcp.set_nonblocking(true).and_then(|()| TcpStream::from_std(tcp)) {
+            Ok(tcp) => admit(&worker, &others, &mut turn, tcp, peer),
+            Err(error) => debug!(%error, "a connection was lost while leaving"),
+        }
+    }
+}
+
+fn admit(
+    worker: &Rc<Worker>,
+    others: &[mpsc::UnboundedSender<Arrival>],
+    turn: &mut usize,
+    tcp: TcpStream,
+    peer: SocketAddr,
+) {
+    let Some(permit) = worker.shared.connections.admit() else {
+        worker.stats.refused_connections.add(1);
+        tokio::task::spawn_local(connection::refuse(worker.clone(), Stream::new(tcp)));
+        return;
+    };
+    let share = *turn % (others.len() + 1);
+    *turn = turn.wrapping_add(1);
+    if share == 0 {
+        tokio::task::spawn_local(connection::serve(worker.clone(), Stream::new(tcp), peer, permit));
+        return;
+    }
+    match tcp.into_std() {
+        // A worker that is gone has dropped its queue: so is the process.
+        Ok(stream) => drop(others[share - 1].send(Arrival { stream, peer, permit })),
+        Err(error) => debug!(%error, "a connection was lost on its way to a worker"),
+    }
+}
+
+/// Serves the connections that the first worker hands to this one.
+pub(crate) async fn receive(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<Arrival>) {
+    while let Some(Arrival { stream, peer, permit }) = arrivals.recv().await {
+        match TcpStream::from_std(stream) {
+            Ok(tcp) => {
+                tokio::task::spawn_local(connection::serve(worker.clone(), Stream::new(tcp), peer, permit));
+            }
+            Err(error) => warn!(%error, "a connection could not be taken over"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_connection_does_not_count() {
+        let connections = Connections::new(1);
+        let first = connections.admit();
+        assert!(first.is_some());
+        assert!(connections.admit().is_none());
+        assert_eq!(connections.open(), 1);
+        drop(first);
+        assert!(connections.admit().is_some());
+    }
+}

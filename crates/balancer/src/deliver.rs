@@ -1,0 +1,132 @@
+//! The answer that was decided on, on its way to the client: whole where it was held, else relayed piece by piece.
+
+use std::rc::Rc;
+
+use evenkeel_http1::{After, ResponseRewrite};
+use evenkeel_upstream::{Evidence, Lease, Outcome, ResponseFailure};
+
+use crate::attempt_io::{Answer, AttemptIo};
+use crate::connection::{Client, Scratch};
+use crate::exchange::{Server, Then};
+use crate::idle::ServerConnection;
+use crate::relay::{self, Broke};
+use crate::request::Request;
+use crate::worker::{Worker, now};
+
+/// Sends the answer, and puts the server's connection away for the next request where it may be used again.
+pub(crate) async fn deliver(
+    worker: &Rc<Worker>,
+    client: &mut Client,
+    scratch: &mut Scratch,
+    request: &Request,
+    io: AttemptIo,
+) -> Then {
+    let mut request_sent = io.sent();
+    let Some((connection, answer, lease)) = io.into_connection() else { return Then::Close };
+    let settings = worker.settings();
+    worker.stats.answered(answer.head.status());
+    scratch.reply.clear();
+    let how = ResponseRewrite { via: &settings.name, extra: b"" };
+    client.machine.respond(&answer.head, answer.received.filled(), &how, &mut scratch.reply);
+    if client.machine.after() == After::Tunnel {
+        return tunnel(worker, client, scratch, connection, answer, lease).await;
+    }
+    let mut delivery = Delivery { connection, answer, lease };
+    let ended = match delivery.answer.body.clone() {
+        Some(body) => {
+            client.machine.before_data(body.len(), &mut scratch.reply);
+            worker.stats.bytes_out.add(body.len() as u64);
+            let body = &delivery.answer.received.filled()[body];
+            // Held bodies have a length: nothing follows their data.
+            let sent = client
+                .send(
+                    &scratch.reply,
+                    if client.machine.is_head_request() { b"" } else { body },
+                    settings.body_timeout,
+                )
+                .await;
+            sent.map_err(|_| Broke::Client)
+        }
+        None => {
+            relay::relay(
+                worker,
+                client,
+                scratch,
+                request,
+                &mut delivery.connection,
+                &mut delivery.answer,
+                &mut request_sent,
+            )
+            .await
+        }
+    };
+    let whole_request = scratch.upload.is_complete_at(scratch.request.len(), request_sent);
+    finish(worker, client, delivery, &ended, whole_request)
+}
+
+/// An answer being delivered, and where it comes from.
+struct Delivery {
+    connection: ServerConnection,
+    answer: Answer,
+    lease: Lease,
+}
+
+fn finish(
+    worker: &Worker,
+    client: &mut Client,
+    delivery: Delivery,
+    ended: &Result<(), Broke>,
+    whole_request: bool,
+) -> Then {
+    let Delivery { connection, answer, lease } = delivery;
+    let now = now();
+    let endpoint = lease.endpoint().clone();
+    let held = answer.body.as_ref().map_or(0, |body| body.end);
+    let left_over = answer.received.len() - held;
+    worker.give_back_answer(answer);
+    let failure = match ended {
+        Ok(()) => {
+            if let Some(evidence) = lease.finish(Outcome::Success, now) {
+                worker.report_success(&endpoint, evidence);
+            }
+            if whole_request && connection.machine.reusable(left_over) {
+                worker.idle.put(&endpoint, connection, now);
+            }
+            return client.after(worker);
+        }
+        Err(Broke::Client) => {
+            worker.stats.abandoned.add(1);
+            let _ = lease.finish(Outcome::Abandoned, now);
+            return Then::Close;
+        }
+        Err(Broke::Truncated) => Evidence::ResponseFailed(ResponseFailure::Truncated),
+        Err(Broke::TimedOut) => Evidence::ResponseFailed(ResponseFailure::TimedOut),
+        Err(Broke::Garbage) => Evidence::ResponseFailed(ResponseFailure::Garbage),
+        Err(Broke::WrongDigest) => {
+            worker.stats.wrong_digest.add(1);
+            Evidence::WrongDigest
+        }
+    };
+    // Some of the response has gone to the client: only a reset says for certain that it is not the whole.
+    client.stream.reset_on_drop();
+    worker.stats.truncated.add(1);
+    worker.report(&endpoint, failure);
+    let _ = lease.finish(Outcome::Failure, now);
+    Then::Close
+}
+
+async fn tunnel(
+    worker: &Worker,
+    client: &mut Client,
+    scratch: &mut Scratch,
+    connection: ServerConnection,
+    mut answer: Answer,
+    lease: Lease,
+) -> Then {
+    if client.send(&scratch.reply, b"", worker.settings().body_timeout).await.is_err() {
+        return Then::Close;
+    }
+    answer.received.consume(answer.head.len());
+    let received = std::mem::take(&mut answer.received);
+    Then::Tunnel(Box::new(Server { connection, received, lease }))
+}

@@ -1,0 +1,125 @@
+//! Idle connections to servers, of one worker: the newest is used first, each lives for a short while, and all of
+//! them are watched, because a FIN on an idle connection is the earliest sign that a server is gone.
+//!
+//! ```text
+//! exchange ends ──put──▶ idle ──take──▶ the next exchange
+//!                          ├── disturbed (FIN, RST, bytes nobody asked for) ──▶ dropped, and reported when closed
+//!                          ├── older than `lifetime`, or of an older generation of its endpoint ──▶ dropped
+//! ```
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use evenkeel_http1::Outbound;
+use evenkeel_upstream::{Endpoint, EndpointId};
+use evenkeel_wire::{Alarm, Idleness, Stream};
+
+/// A connection to a server, between two exchanges or in one.
+pub(crate) struct ServerConnection {
+    pub(crate) stream: Stream,
+    pub(crate) machine: Outbound,
+    /// The generation of the endpoint under which it was opened: an ejection makes it stale.
+    pub(crate) generation: u32,
+}
+
+/// The most idle connections kept to one endpoint by one worker.
+const MOST: usize = 256;
+
+/// All idle connections of one worker.
+pub(crate) struct IdleConnections {
+    lifetime: Duration,
+    by_endpoint: RefCell<HashMap<EndpointId, Vec<Idle>>>,
+    /// Of the task in [`IdleConnections::watch`]: each idle connection wakes it.
+    watcher: RefCell<Waker>,
+}
+
+struct Idle {
+    connection: ServerConnection,
+    since: Instant,
+}
+
+impl IdleConnections {
+    /// None yet; each will live for `lifetime` at most.
+    pub(crate) fn new(lifetime: Duration) -> Self {
+        Self { lifetime, by_endpoint: RefCell::default(), watcher: RefCell::new(Waker::noop().clone()) }
+    }
+
+    /// The newest connection to `endpoint` that is still good, as far as is known.
+    pub(crate) fn take(&self, endpoint: &Endpoint, now: Instant) -> Option<ServerConnection> {
+        let mut by_endpoint = self.by_endpoint.borrow_mut();
+        let idle = by_endpoint.get_mut(&endpoint.id())?;
+        let generation = endpoint.generation();
+        while let Some(Idle { connection, since }) = idle.pop() {
+            let young = now.saturating_duration_since(since) < self.lifetime;
+            if young && connection.generation == generation && connection.stream.idleness() == Idleness::Quiet
+            {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection whose exchange has ended cleanly.
+    pub(crate) fn put(&self, endpoint: &Endpoint, connection: ServerConnection, now: Instant) {
+        let watcher = self.watcher.borrow();
+        let mut cx = Context::from_waker(&watcher);
+        if connection.generation != endpoint.generation()
+            || connection.stream.poll_disturbed(&mut cx).is_ready()
+        {
+            return;
+        }
+        let mut by_endpoint = self.by_endpoint.borrow_mut();
+        let idle = by_endpoint.entry(endpoint.id()).or_default();
+        if idle.len() < MOST {
+            idle.push(Idle { connection, since: now });
+        }
+    }
+
+    /// Watches all idle connections, for as long as the worker runs: one that is disturbed is dropped, and `closed` is
+    /// told the endpoint when the server closed it.
+    pub(crate) async fn watch(&self, mut closed: impl FnMut(EndpointId)) {
+        let mut sweep = Alarm::new();
+        poll_fn(|cx| -> Poll<()> {
+            if !self.watcher.borrow().will_wake(cx.waker()) {
+                self.watcher.borrow_mut().clone_from(cx.waker());
+            }
+            loop {
+                self.drop_disturbed(cx, &mut closed);
+                let next =
+                    self.by_endpoint.borrow().values().flatten().map(|idle| idle.since + self.lifetime).min();
+                sweep.set(Some(next.unwrap_or_else(|| Instant::now() + self.lifetime)));
+                if sweep.poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await;
+    }
+
+    fn drop_disturbed(&self, cx: &mut Context<'_>, closed: &mut impl FnMut(EndpointId)) {
+        let now = Instant::now();
+        self.by_endpoint.borrow_mut().retain(|endpoint, idle| {
+            idle.retain(|Idle { connection, since }| {
+                if now.saturating_duration_since(*since) >= self.lifetime {
+                    return false;
+                }
+                if connection.stream.poll_disturbed(cx).is_pending() {
+                    return true;
+                }
+                match connection.stream.idleness() {
+                    // The readiness was an old one: ask to be told of the next.
+                    Idleness::Quiet => connection.stream.poll_disturbed(cx).is_pending(),
+                    Idleness::Closed => {
+                        closed(*endpoint);
+                        false
+                    }
+                    Idleness::Unasked => false,
+                }
+            });
+            !idle.is_empty()
+        });
+    }
+}

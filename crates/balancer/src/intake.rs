@@ -1,0 +1,119 @@
+//! What comes in from a client during its exchange: the rest of its body, pipelined requests, or its end.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
+
+use evenkeel_http1::Refusal;
+use evenkeel_wire::Buffer;
+
+use crate::connection::{Client, Scratch};
+use crate::request::Request;
+use crate::upload::Upload;
+use crate::worker::{Worker, now};
+
+/// Why nothing more is to be expected from a client.
+pub(crate) enum Trouble {
+    /// It reset the connection, or ended it inside its request's body.
+    Gone,
+    /// Its body is malformed, too large or too slow.
+    Refused(Refusal),
+}
+
+/// The most bytes of pipelined requests that are read ahead: the rest waits in the kernel.
+const READ_AHEAD: usize = Buffer::ORDINARY;
+
+/// Reads a small body to its end before an endpoint is chosen for it; of any other, what is already here.
+pub(crate) async fn gather(
+    worker: &Worker,
+    client: &mut Client,
+    scratch: &mut Scratch,
+    request: &Request,
+) -> Result<(), Trouble> {
+    let Scratch { received, upload, request: head, .. } = scratch;
+    take(worker, client, received, upload)?;
+    if !request.gathered || upload.is_ended() {
+        return Ok(());
+    }
+    let settings = worker.settings();
+    client.alarm.set(Some(now() + settings.body_timeout));
+    let sent = (head.len(), 0);
+    while !upload.is_ended() {
+        poll_fn(|cx| match poll(cx, worker, client, received, upload, request, sent) {
+            Poll::Pending => client.alarm.poll(cx).map(|()| Err(Trouble::Refused(too_late()))),
+            ready @ Poll::Ready(_) => ready,
+        })
+        .await?;
+        client.alarm.set(Some(now() + settings.body_timeout));
+    }
+    Ok(())
+}
+
+/// Takes in what the client sends. Ready with `Ok` when the body has made progress; pending also while nothing should be
+/// read. `sent` is the length of the head and how far head and body have gone to a server.
+pub(crate) fn poll(
+    cx: &mut Context<'_>,
+    worker: &Worker,
+    client: &mut Client,
+    received: &mut Buffer,
+    upload: &mut Upload,
+    request: &Request,
+    sent: (usize, usize),
+) -> Poll<Result<(), Trouble>> {
+    let in_body = !upload.is_ended();
+    // A gathered body is small: it is read whatever the server does.
+    if in_body && !request.gathered && !upload.wants_more(sent.0, sent.1) {
+        return Poll::Pending;
+    }
+    if client.half_closed || (!in_body && received.len() >= READ_AHEAD) {
+        return Poll::Pending;
+    }
+    received.reserve(if received.len() < READ_AHEAD { READ_AHEAD } else { 2 * received.len() });
+    loop {
+        match ready!(client.stream.poll_fill(cx, received)) {
+            Ok(0) if in_body || worker.settings().abort_on_close => return Poll::Ready(Err(Trouble::Gone)),
+            Ok(0) => {
+                // It waits for its answer and will send nothing more (RFC 9112 §9.6).
+                client.half_closed = true;
+                return Poll::Pending;
+            }
+            Ok(_) if in_body => return Poll::Ready(take(worker, client, received, upload)),
+            Ok(_) if received.free() == 0 => return Poll::Pending,
+            Ok(_) => {}
+            Err(_) => return Poll::Ready(Err(Trouble::Gone)),
+        }
+    }
+}
+
+/// Moves what has been received of the body into the upload.
+fn take(
+    worker: &Worker,
+    client: &mut Client,
+    received: &mut Buffer,
+    upload: &mut Upload,
+) -> Result<(), Trouble> {
+    let settings = worker.settings();
+    while !upload.is_ended() {
+        let piece = client.machine.body(received.filled(), &settings.limits).map_err(Trouble::Refused)?;
+        let data = &received.filled()[piece.data.clone()];
+        worker.stats.bytes_in.add(data.len() as u64);
+        upload.push(data);
+        if upload.taken() > settings.max_body {
+            return Err(Trouble::Refused(Refusal::new(
+                413,
+                "The request's body is larger than this server accepts.",
+            )));
+        }
+        if piece.end {
+            upload.end(client.machine.trailers());
+        }
+        received.consume(piece.consumed);
+        if piece.consumed == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn too_late() -> Refusal {
+    Refusal::new(408, "The request's body did not arrive in time.")
+}

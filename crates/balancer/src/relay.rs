@@ -1,0 +1,256 @@
+//! A response that is passed on as it comes, while the rest of the request may still go the other way.
+//!
+//! ```text
+//! server ──fill──▶ received ──decode, verify──▶ framed for the client ──send──▶ client
+//! ```
+//! One buffer: what the client does not take is not read from the server. The last piece goes out only after the digest,
+//! where one was promised, has been found right; otherwise the client's connection ends in a reset.
+
+use std::future::poll_fn;
+use std::ops::Range;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use evenkeel_wire::Buffer;
+
+use crate::attempt_io::Answer;
+use crate::connection::{Client, Scratch};
+use crate::idle::ServerConnection;
+use crate::intake;
+use crate::request::Request;
+use crate::verify::Verification;
+use crate::worker::{Worker, now};
+
+/// Why a response did not reach the client whole.
+pub(crate) enum Broke {
+    /// The client went away, or took nothing for too long.
+    Client,
+    /// The server's connection ended first.
+    Truncated,
+    /// The server sent nothing for too long.
+    TimedOut,
+    /// The server's framing is broken.
+    Garbage,
+    WrongDigest,
+}
+
+/// What a read asks for while a large body passes, bytes.
+const LARGE: usize = 64 * 1024;
+
+/// Small pieces in the chunked coding are copied together up to this size, so that each does not cost a system call.
+const COALESCED: usize = 16 * 1024;
+
+/// How often a client that has closed its sending side is asked whether it is still there.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Relays the body of the response whose head is in `scratch.reply`. `request_sent` is how much of
+/// the request's head and body has been written to the server.
+pub(crate) async fn relay(
+    worker: &Rc<Worker>,
+    client: &mut Client,
+    scratch: &mut Scratch,
+    request: &Request,
+    connection: &mut ServerConnection,
+    answer: &mut Answer,
+    request_sent: &mut usize,
+) -> Result<(), Broke> {
+    let head = answer.head.len();
+    answer.received.consume(head);
+    let verification = answer.promised.verifier();
+    let mut relay = Relay {
+        worker,
+        client,
+        scratch,
+        request,
+        connection,
+        answer,
+        verification,
+        request_sent,
+        piece: 0..0,
+        consumed: 0,
+        sent: 0,
+        ended: false,
+        upload_broken: false,
+        filled_up: false,
+        progress: now(),
+    };
+    relay.arm();
+    poll_fn(|cx| relay.poll(cx)).await
+}
+
+struct Relay<'a> {
+    worker: &'a Worker,
+    client: &'a mut Client,
+    scratch: &'a mut Scratch,
+    request: &'a Request,
+    connection: &'a mut ServerConnection,
+    answer: &'a mut Answer,
+    verification: Option<Verification>,
+    /// How much of the request's head and body has been written.
+    request_sent: &'a mut usize,
+    /// Content in `answer.received` that goes out behind `scratch.reply`, and how much of the buffer it and its framing take.
+    piece: Range<usize>,
+    consumed: usize,
+    /// How much of `scratch.reply` and the piece has gone out.
+    sent: usize,
+    /// The response is complete but for what has not gone out yet.
+    ended: bool,
+    /// The server takes no more of the request.
+    upload_broken: bool,
+    /// The last read filled the buffer.
+    filled_up: bool,
+    progress: Instant,
+}
+
+impl Relay<'_> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broke>> {
+        loop {
+            self.poll_upload(cx)?;
+            match self.poll_download(cx) {
+                Poll::Ready(done) => return Poll::Ready(done),
+                Poll::Pending if self.client.alarm.poll(cx).is_pending() => return Poll::Pending,
+                Poll::Pending => self.rang()?,
+            }
+        }
+    }
+
+    fn poll_download(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broke>> {
+        loop {
+            self.decode()?;
+            let data = &self.answer.received.filled()[self.piece.clone()];
+            if !self.scratch.reply.is_empty() || !data.is_empty() {
+                let before = self.sent;
+                let sent = self.client.stream.poll_send(cx, &self.scratch.reply, data, &mut self.sent);
+                if self.sent > before {
+                    self.progress = now();
+                }
+                ready!(sent).map_err(|_| Broke::Client)?;
+                self.went_out();
+            } else if self.ended {
+                return Poll::Ready(Ok(()));
+            } else {
+                ready!(self.poll_fill(cx))?;
+            }
+        }
+    }
+
+    /// Takes content out of what has been received and frames it for the client. Content that goes out as it is stays in
+    /// the buffer; content that needs chunk sizes around it is copied together with them.
+    fn decode(&mut self) -> Result<(), Broke> {
+        while !self.ended && self.piece.is_empty() && self.scratch.reply.len() < COALESCED {
+            let limits = &self.worker.settings().limits;
+            let received = self.answer.received.filled();
+            let piece = self.connection.machine.body(received, limits).map_err(|_| Broke::Garbage)?;
+            let data = &received[piece.data.clone()];
+            if let Some(verification) = &mut self.verification {
+                verification.update(data);
+            }
+            self.worker.stats.bytes_out.add(data.len() as u64);
+            let before = self.scratch.reply.len();
+            self.client.machine.before_data(data.len(), &mut self.scratch.reply);
+            if self.scratch.reply.len() > before {
+                self.scratch.reply.extend_from_slice(data);
+                self.client.machine.after_data(&mut self.scratch.reply);
+                self.answer.received.consume(piece.consumed);
+            } else if data.is_empty() {
+                self.answer.received.consume(piece.consumed);
+            } else {
+                self.piece = piece.data;
+                self.consumed = piece.consumed;
+            }
+            if piece.end {
+                self.end()?;
+            }
+            if piece.consumed == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The response is complete: nothing of its last piece has gone out yet, so a wrong digest can still be shown.
+    fn end(&mut self) -> Result<(), Broke> {
+        self.ended = true;
+        if self.verification.take().is_some_and(|verification| !verification.found_right()) {
+            return Err(Broke::WrongDigest);
+        }
+        self.client.machine.end_body(self.connection.machine.trailers(), &mut self.scratch.reply);
+        Ok(())
+    }
+
+    fn went_out(&mut self) {
+        self.scratch.reply.clear();
+        self.answer.received.consume(std::mem::take(&mut self.consumed));
+        self.piece = 0..0;
+        self.sent = 0;
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broke>> {
+        let received = &mut self.answer.received;
+        // A buffer that came back full once says that more is waiting.
+        let wanted = if received.capacity() < LARGE && self.filled_up { LARGE } else { received.len() + 1 };
+        received.reserve(wanted.max(Buffer::ORDINARY));
+        match ready!(self.connection.stream.poll_fill(cx, received)) {
+            Ok(0) => {
+                self.connection.machine.end_of_input().map_err(|_| Broke::Truncated)?;
+                self.end()?;
+            }
+            Ok(_) => self.filled_up = received.free() == 0,
+            Err(_) => return Poll::Ready(Err(Broke::Truncated)),
+        }
+        self.progress = now();
+        Poll::Ready(Ok(()))
+    }
+
+    /// The other direction: what the client still sends goes to the server, for as long as that takes it; and a client
+    /// that vanishes is noticed.
+    fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<(), Broke> {
+        loop {
+            if !self.upload_broken
+                && !self.scratch.upload.is_complete_at(self.scratch.request.len(), *self.request_sent)
+            {
+                let (head, body) =
+                    self.scratch.upload.unsent(&self.scratch.request, *self.request_sent, true);
+                let mut written = 0;
+                let sent = self.connection.stream.poll_send(cx, head, body, &mut written);
+                *self.request_sent += written;
+                if written > 0 {
+                    self.progress = now();
+                    self.scratch.upload.drop_written(self.scratch.request.len(), *self.request_sent);
+                }
+                // It has answered already; what it does not want to read is its own affair.
+                self.upload_broken = matches!(sent, Poll::Ready(Err(_)));
+            }
+            if self.upload_broken && !self.scratch.upload.is_ended() {
+                return Ok(());
+            }
+            let at = (self.scratch.request.len(), *self.request_sent);
+            let Scratch { received, upload, .. } = &mut *self.scratch;
+            match intake::poll(cx, self.worker, self.client, received, upload, self.request, at) {
+                Poll::Ready(Ok(())) => self.progress = now(),
+                Poll::Ready(Err(_)) => return Err(Broke::Client),
+                Poll::Pending => return Ok(()),
+            }
+        }
+    }
+
+    fn arm(&mut self) {
+        let stalled = self.progress + self.worker.settings().body_timeout;
+        let look = now() + LOOK;
+        self.client.alarm.set(Some(if self.client.half_closed { stalled.min(look) } else { stalled }));
+    }
+
+    /// The alarm rang: a look at the client, and at how long nothing has moved.
+    fn rang(&mut self) -> Result<(), Broke> {
+        if self.client.half_closed && self.client.stream.is_reset() {
+            return Err(Broke::Client);
+        }
+        if now() >= self.progress + self.worker.settings().body_timeout {
+            let waits_for_client = !self.scratch.reply.is_empty() || !self.piece.is_empty();
+            return Err(if waits_for_client { Broke::Client } else { Broke::TimedOut });
+        }
+        self.arm();
+        Ok(())
+    }
+}

@@ -1,0 +1,116 @@
+//! The balancer's own answers: problem details (RFC 9457) with a `Proxy-Status` (RFC 9209) that say what went wrong and
+//! name no inside address.
+
+use std::time::{Duration, SystemTime};
+
+use evenkeel_http1::{Inbound, Refusal, status};
+use evenkeel_upstream::attempt::Failure;
+
+use crate::worker::Worker;
+
+/// When a client that found no room should come back.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Refuses a request that breaks the protocol or a limit.
+pub(crate) fn refused(
+    worker: &Worker,
+    machine: &mut Inbound,
+    refusal: &Refusal,
+    request_id: Option<&str>,
+    out: &mut Vec<u8>,
+) {
+    write(
+        worker,
+        machine,
+        &Problem {
+            status: refusal.status,
+            error: refusal.error,
+            detail: refusal.reason,
+            retry_after: None,
+            request_id,
+        },
+        out,
+    );
+}
+
+/// Says that no server answered.
+pub(crate) fn failed(
+    worker: &Worker,
+    machine: &mut Inbound,
+    failure: &Failure,
+    request_id: &str,
+    out: &mut Vec<u8>,
+) {
+    let detail = match failure.status() {
+        503 => "No server can take the request now.",
+        504 => "No server answered in time.",
+        _ => "No server gave a usable answer.",
+    };
+    let problem = Problem {
+        status: failure.status(),
+        error: failure.proxy_error(),
+        detail,
+        retry_after: failure.retry_after,
+        request_id: Some(request_id),
+    };
+    write(worker, machine, &problem, out);
+}
+
+/// Turns a connection away because too many are open.
+pub(crate) fn too_many_connections(worker: &Worker, machine: &mut Inbound, out: &mut Vec<u8>) {
+    let problem = Problem {
+        status: 503,
+        error: "connection_limit_reached",
+        detail: "Too many connections are open.",
+        retry_after: Some(SOON),
+        request_id: None,
+    };
+    write(worker, machine, &problem, out);
+}
+
+/// The answer to an OPTIONS request that may go no further (RFC 9110 §7.6.2).
+pub(crate) fn options(worker: &Worker, machine: &mut Inbound, out: &mut Vec<u8>) {
+    worker.stats.answered(204);
+    let date = httpdate::fmt_http_date(SystemTime::now());
+    machine.answer(204, &[("Date", &date), ("Cache-Control", "no-store")], b"", out);
+}
+
+struct Problem<'a> {
+    status: u16,
+    /// The type of error in Proxy-Status.
+    error: &'a str,
+    detail: &'a str,
+    retry_after: Option<Duration>,
+    /// Sane or made here: it needs no escaping.
+    request_id: Option<&'a str>,
+}
+
+fn write(worker: &Worker, machine: &mut Inbound, problem: &Problem<'_>, out: &mut Vec<u8>) {
+    worker.stats.answered(problem.status);
+    let mut body = serde_json::json!({
+        "type": "about:blank",
+        "title": status::reason(problem.status),
+        "status": problem.status,
+        "detail": problem.detail,
+    });
+    if let Some(id) = problem.request_id {
+        body["request_id"] = id.into();
+    }
+    let body = format!("{body}\n");
+    let date = httpdate::fmt_http_date(SystemTime::now());
+    let proxy_status = format!("{}; error={}", worker.settings().name, problem.error);
+    let mut fields = vec![
+        ("Date", date.as_str()),
+        ("Content-Type", "application/problem+json"),
+        ("Cache-Control", "no-store"),
+        ("Proxy-Status", proxy_status.as_str()),
+    ];
+    let seconds = problem.retry_after.map(|after| after.as_secs().max(1).to_string());
+    if let Some(seconds) = &seconds {
+        fields.push(("Retry-After", seconds));
+    }
+    if let Some(id) = problem.request_id {
+        fields.push(("X-Request-Id", id));
+    }
+    machine.answer(problem.status, &fields, body.as_bytes(), out);
+}

@@ -1,0 +1,165 @@
+//! A request as the balancer needs to know it once its head has been rewritten for servers: the received head is gone
+//! from the buffer by then.
+
+use std::ops::Range;
+
+use evenkeel_http1::{Framing, Method, Refusal, RequestHead, RequestRewrite, Version, request_id, rewrite};
+use evenkeel_upstream::attempt::{Plan, Repeat};
+
+use crate::connection::{Client, Scratch};
+use crate::exchange::is_gathered;
+use crate::worker::Worker;
+
+/// The facts of one request.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of a message, not states of a machine")]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    /// The one protocol that it may change to.
+    pub(crate) upgrade: Option<&'static str>,
+    pub(crate) expects_continue: bool,
+    /// Where in the rewritten head the digit of X-Attempt stands.
+    pub(crate) attempt_at: usize,
+    /// Whether the whole body is read before an endpoint is chosen.
+    pub(crate) gathered: bool,
+    has_body: bool,
+    repeat: Repeat,
+    /// It goes no further than here: OPTIONS with `Max-Forwards: 0`.
+    answered_here: bool,
+    id: Range<usize>,
+}
+
+/// The protocols that are tunnelled.
+const PROTOCOLS: [&str; 1] = ["websocket"];
+
+/// How many hexadecimal digits a request id made here has: 128 bits.
+const ID_DIGITS: usize = 32;
+
+impl Request {
+    /// Checks the head against the limits, writes the head for servers into the scratch space and takes the received one off
+    /// the buffer.
+    pub(crate) fn prepare(
+        worker: &Worker,
+        client: &mut Client,
+        scratch: &mut Scratch,
+    ) -> Result<Self, Refusal> {
+        let settings = worker.settings();
+        let Scratch { received, head, request, upload, .. } = scratch;
+        let input = received.filled();
+        if matches!(head.framing(), Framing::Length(length) if length > settings.max_body) {
+            return Err(Refusal::new(413, "The request's body is larger than this server accepts."));
+        }
+        let mut made = [0; ID_DIGITS];
+        let id = match head.field(input, "x-request-id") {
+            Some(id) if request_id::is_sane(id) => id,
+            _ => {
+                make_id(&mut made, &mut worker.random.borrow_mut());
+                &made
+            }
+        };
+        let upgrade = head.upgrade(input).and_then(offered);
+        let how = RequestRewrite {
+            client: client.peer.ip(),
+            local: local(worker, client, head),
+            scheme: "http",
+            trusted: false,
+            via: &settings.name,
+            request_id: id,
+            upgrade,
+        };
+        request.clear();
+        let rewritten = rewrite(head, input, &how, request)?;
+        let id_end = rewritten.attempt_at - "\r\nX-Attempt: ".len();
+        let keyed = settings.retry_keyed && head.field(input, "idempotency-key").is_some();
+        let prepared = Self {
+            method: head.method(),
+            upgrade,
+            expects_continue: head.expects_continue(),
+            attempt_at: rewritten.attempt_at,
+            gathered: is_gathered(rewritten.framing, head.expects_continue(), settings.keep),
+            has_body: !matches!(rewritten.framing, Framing::Empty | Framing::Length(0)),
+            repeat: match (head.method().is_idempotent(), keyed) {
+                (true, _) => Repeat::Freely,
+                (false, true) => Repeat::InTurn,
+                (false, false) => Repeat::Never,
+            },
+            answered_here: head.max_forwards() == Some(0),
+            id: id_end - id.len()..id_end,
+        };
+        upload.begin(rewritten.framing, settings.keep);
+        let length = head.len();
+        received.consume(length);
+        if worker.shared.is_leaving() {
+            client.machine.close_after_this();
+        }
+        Ok(prepared)
+    }
+
+    /// The id, the same over all attempts.
+    pub(crate) fn id<'a>(&self, rewritten: &'a [u8]) -> &'a str {
+        // Sane ids and those made here are ASCII.
+        std::str::from_utf8(&rewritten[self.id.clone()]).unwrap_or_default()
+    }
+
+    /// What may be done with it.
+    pub(crate) fn plan(&self) -> Plan {
+        let hedgeable = matches!(self.method, Method::Get | Method::Head | Method::Options)
+            && !self.has_body
+            && self.upgrade.is_none();
+        Plan { repeat: self.repeat, hedgeable, replayable: true }
+    }
+
+    /// Whether it may be the trial of an endpoint on probation: if it fails, nobody notices.
+    pub(crate) fn may_be_trial(&self) -> bool {
+        self.method == Method::Get && !self.has_body && self.upgrade.is_none()
+    }
+
+    /// Whether it goes no further than here (OPTIONS with `Max-Forwards: 0`).
+    pub(crate) fn is_answered_here(&self) -> bool {
+        self.answered_here
+    }
+}
+
+/// The first of the protocols asked for that is tunnelled here (RFC 9110 §7.8).
+fn offered(upgrade: &[u8]) -> Option<&'static str> {
+    let mut asked = upgrade.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+    asked.find_map(|asked| {
+        PROTOCOLS.into_iter().find(|protocol| asked.eq_ignore_ascii_case(protocol.as_bytes()))
+    })
+}
+
+/// The address the client connected to: asked from the kernel only where it is needed, for a request without a host.
+fn local(worker: &Worker, client: &Client, head: &RequestHead) -> std::net::SocketAddr {
+    let bound = worker.settings().bind;
+    if head.version() == Version::Http10 { client.stream.local().unwrap_or(bound) } else { bound }
+}
+
+fn make_id(id: &mut [u8; ID_DIGITS], random: &mut fastrand::Rng) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut bits = random.u128(..);
+    for digit in id {
+        *digit = DIGITS[(bits & 15) as usize];
+        bits >>= 4;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_websocket_is_tunnelled() {
+        assert_eq!(offered(b"h2c, WebSocket"), Some("websocket"));
+        assert_eq!(offered(b"h2c"), None);
+        assert_eq!(offered(b"websocket/13"), None);
+    }
+
+    #[test]
+    fn made_ids_are_sane_and_differ() {
+        let mut random = fastrand::Rng::with_seed(7);
+        let (mut one, mut other) = ([0; ID_DIGITS], [0; ID_DIGITS]);
+        make_id(&mut one, &mut random);
+        make_id(&mut other, &mut random);
+        assert!(request_id::is_sane(&one));
+        assert_ne!(one, other);
+    }
+}

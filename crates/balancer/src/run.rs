@@ -1,0 +1,152 @@
+//! The process: listeners, workers, the control task and the admin interface; and how it leaves.
+//!
+//! ```text
+//! main thread:  control task · admin interface · signals
+//! worker 1:     accepts for all · its connections
+//! worker 2…:    its connections
+//! ```
+//! At SIGTERM: `/readyz` says 503, the accept queue is emptied and the listener closes, each client is told to go with its
+//! next response. The process ends when all have gone, or when the grace is over. Nothing that was begun is lost.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use evenkeel_service::Shutdown;
+use evenkeel_upstream::Upstream;
+use evenkeel_wire::Resolver;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, info};
+
+use crate::accept::{self, Arrival, Connections};
+use crate::admin::{self, Admin};
+use crate::control;
+use crate::observe::Stats;
+use crate::settings::Settings;
+use crate::worker::{Shared, Worker, now};
+
+/// How often the process looks whether the last client has gone.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Runs the balancer until it is told to leave.
+pub(crate) fn run(settings: Settings) -> ExitCode {
+    match actix_web::rt::System::new().block_on(serve(settings)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(settings: Settings) -> io::Result<()> {
+    let shutdown = Shutdown::on_signal()?;
+    let resolver =
+        Resolver::from_system().map_err(|error| io::Error::other(format!("/etc/resolv.conf: {error}")))?;
+    let listener =
+        listen(settings.bind).map_err(|error| cannot_listen("BALANCER_BIND", settings.bind, &error))?;
+    let traffic = listener.local_addr()?;
+    let (upstream, control) = Upstream::new(settings.servers.clone(), settings.upstream.clone(), now());
+    let (evidence, reports) = mpsc::channel(control::EVIDENCE_WAITING);
+    let grace = settings.grace;
+    let workers = settings.workers;
+    let admin_bind = settings.admin_bind;
+    let shared = Arc::new(Shared {
+        connections: Connections::new(settings.max_connections),
+        leaving: AtomicBool::new(false),
+        settings,
+        upstream,
+        evidence,
+    });
+    let stats: Vec<Arc<Stats>> = (0..workers).map(|_| Arc::default()).collect();
+    let (asks, asked) = mpsc::channel(ASKS_WAITING);
+    let admin = Admin { shared: shared.clone(), stats: stats.clone(), control: asks };
+    let (admin, admin_address) = admin::listen(admin, admin_bind)
+        .map_err(|error| cannot_listen("BALANCER_ADMIN_BIND", admin_bind, &error))?;
+    actix_web::rt::spawn(control::run(control, shared.clone(), resolver, reports, asked));
+    actix_web::rt::spawn(admin);
+    let accepting = start_workers(&shared, &stats, listener, &shutdown)?;
+    info!("listening traffic={traffic} admin={admin_address}");
+
+    shutdown.requested().await;
+    shared.leaving.store(true, Ordering::Relaxed);
+    let over = now() + grace;
+    // Fails only when the first worker is gone, and then nothing is accepted any more either.
+    let _ = accepting.await;
+    while shared.connections.open() > 0 && now() < over {
+        tokio::time::sleep(LOOK).await;
+    }
+    info!(connections = shared.connections.open(), "left");
+    Ok(())
+}
+
+/// Questions of the admin interface that wait for the control task; more wait for their turn to ask.
+const ASKS_WAITING: usize = 64;
+
+/// Starts a thread for each worker. What it returns is ready once nothing is accepted any more.
+fn start_workers(
+    shared: &Arc<Shared>,
+    stats: &[Arc<Stats>],
+    listener: TcpListener,
+    shutdown: &Shutdown,
+) -> io::Result<oneshot::Receiver<()>> {
+    let (closed, accepting) = oneshot::channel();
+    let mut others = Vec::new();
+    for (index, stats) in stats.iter().enumerate().skip(1) {
+        let (handover, arrivals) = mpsc::unbounded_channel::<Arrival>();
+        others.push(handover);
+        start(index, shared, stats, async |worker| accept::receive(worker, arrivals).await)?;
+    }
+    let shutdown = shutdown.clone();
+    start(0, shared, &stats[0], async move |worker| {
+        match tokio::net::TcpListener::from_std(listener) {
+            Ok(listener) => accept::accept(worker, listener, others, shutdown).await,
+            Err(error) => error!(%error, "the listener cannot be used"),
+        }
+        // The main thread waits for it, unless the process is ending anyway.
+        let _ = closed.send(());
+        // Its connections are still served.
+        std::future::pending::<()>().await;
+    })?;
+    Ok(accepting)
+}
+
+fn start<Work>(index: usize, shared: &Arc<Shared>, stats: &Arc<Stats>, work: Work) -> io::Result<()>
+where
+    Work: AsyncFnOnce(std::rc::Rc<Worker>) + Send + 'static,
+{
+    let (shared, stats) = (shared.clone(), stats.clone());
+    thread::Builder::new().name(format!("worker-{}", index + 1)).spawn(move || {
+        let runtime =
+            Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default());
+        match runtime {
+            Ok(runtime) => runtime.block_on(async {
+                let worker = Worker::new(shared, stats);
+                tokio::task::spawn_local(worker.clone().watch_idle());
+                work(worker).await;
+            }),
+            Err(error) => error!(%error, "a worker could not start"),
+        }
+    })?;
+    Ok(())
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A restarted balancer must not wait for connections of the one before.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(accept::BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+fn cannot_listen(variable: &str, address: SocketAddr, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{variable}: cannot listen on {address}: {error}"))
+}

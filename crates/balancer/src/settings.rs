@@ -1,0 +1,291 @@
+//! `BALANCER_…`: the only file of the balancer that knows the environment. What comes out cannot be wrong.
+
+use std::net::SocketAddr;
+use std::num::NonZero;
+use std::ops::RangeInclusive;
+use std::thread;
+use std::time::Duration;
+
+use evenkeel_http1::Limits;
+use evenkeel_service::{Component, Reading, Reported, Setting, Size, Variable, descriptors, not};
+use evenkeel_upstream::{AdmissionSettings, AttemptSettings, PolicySettings, ProbeSettings, UpstreamSpec};
+
+use crate::probe::{Expect, ProbeKind};
+
+/// What the balancer says about itself on the command line.
+pub(crate) const COMPONENT: Component = Component {
+    name: "balancer",
+    about: "Balances HTTP requests over the servers of one upstream, and moves them when a server fails.",
+    prefix: "BALANCER_",
+    health: Some("ADMIN_BIND"),
+    variables: &[
+        Variable::new("BIND", "0.0.0.0:8080", "where clients connect"),
+        Variable::new("ADMIN_BIND", "0.0.0.0:9090", "where /livez, /readyz, /metrics and /api are answered"),
+        Variable::required(
+            "UPSTREAM",
+            "the servers, such as server:8080 or a:8080;weight=2,b:8080;backup; each name means all its addresses",
+        ),
+        Variable::new("POLICY", "least_requests", "who gets the next request: least_requests or round_robin"),
+        Variable::new(
+            "PROBE",
+            "http:/readyz",
+            "how servers are probed: http:/path, http:9090/path, tcp or off",
+        ),
+        Variable::optional("PROBE_EXPECT", "any status below 500", "the one status that passes"),
+        Variable::new("PROBE_INTERVAL", "1s", "between two probes of a healthy server"),
+        Variable::new("PROBE_TIMEOUT", "500ms", "until a probe has failed; 200ms at most for a suspect"),
+        Variable::new("PROBE_FALL", "2", "failed probes in a row that eject a server"),
+        Variable::new("PROBE_RISE", "2", "passed probes in a row that bring it back while others serve"),
+        Variable::new("CONNECT_TIMEOUT", "1s", "to a connection with a server"),
+        Variable::new("RESPONSE_TIMEOUT", "30s", "from a request sent to the head of its response"),
+        Variable::new(
+            "TOTAL_TIMEOUT",
+            "60s",
+            "for all attempts of a request together, to the beginning of its answer",
+        ),
+        Variable::new("HEAD_TIMEOUT", "10s", "for a client to complete a request's head once it has begun"),
+        Variable::new("BODY_TIMEOUT", "30s", "without progress of a body, in either direction"),
+        Variable::new("IDLE_TIMEOUT", "75s", "for a client's connection between two requests"),
+        Variable::new("SERVER_IDLE", "3s", "for a connection to a server between two requests"),
+        Variable::new("ATTEMPTS", "4", "tries of one request, each on another server; 1 to 4"),
+        Variable::new("MAX_IN_FLIGHT", "1024", "requests at once on one server"),
+        Variable::new("MAX_QUEUE", "1024", "requests that wait for a server below that limit; beyond it 503"),
+        Variable::new("QUEUE_TIMEOUT", "5s", "how long a request waits there; then 503"),
+        Variable::new("MAX_BODY", "16GiB", "of a request; beyond it 413"),
+        Variable::new("MAX_REQUEST_LINE", "8KiB", "beyond it 414"),
+        Variable::new("MAX_HEAD", "32KiB", "of a request or a response; beyond it 431 or 502"),
+        Variable::new("MAX_FIELDS", "100", "in a head, at most 256; beyond it 431 or 502"),
+        Variable::optional(
+            "MAX_CONNECTIONS",
+            "what the descriptor limit allows",
+            "of clients at once; beyond it 503",
+        ),
+        Variable::new("KEEP", "64KiB", "of a request's body, kept to send it again elsewhere"),
+        Variable::new("HOLD", "64KiB", "a response up to this size is held until it is whole"),
+        Variable::optional("WORKERS", "one a core", "threads that carry traffic"),
+        Variable::optional(
+            "NAME",
+            "evenkeel- and six hexadecimal digits, new at each start",
+            "in Via and Proxy-Status",
+        ),
+        Variable::new("FORWARD_UNDERSCORES", "off", "on: pass fields with an underscore in their name"),
+        Variable::new(
+            "ABORT_ON_CLOSE",
+            "off",
+            "on: a client that closes its sending side cancels its request",
+        ),
+        Variable::new(
+            "RETRY_KEYED",
+            "off",
+            "on: a request with an Idempotency-Key may be sent again, whatever its method",
+        ),
+        Variable::new("GRACE", "8s", "for clients to finish when the balancer leaves"),
+    ],
+};
+
+/// Everything a person can set.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) bind: SocketAddr,
+    pub(crate) admin_bind: SocketAddr,
+    pub(crate) servers: UpstreamSpec,
+    pub(crate) upstream: evenkeel_upstream::Settings,
+    pub(crate) probe: ProbeKind,
+    pub(crate) expect: Expect,
+    pub(crate) limits: Limits,
+    pub(crate) max_body: u64,
+    pub(crate) max_connections: usize,
+    pub(crate) keep: usize,
+    pub(crate) hold: usize,
+    pub(crate) head_timeout: Duration,
+    pub(crate) body_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) server_idle: Duration,
+    pub(crate) workers: usize,
+    pub(crate) name: String,
+    pub(crate) abort_on_close: bool,
+    pub(crate) retry_keyed: bool,
+    pub(crate) grace: Duration,
+}
+
+/// Descriptors that are not for connections of clients and servers: listeners, probes, look-ups, logs, the admin interface.
+const RESERVED_DESCRIPTORS: u64 = 128;
+
+/// The most connections of clients, however many descriptors there are.
+const MOST_CONNECTIONS: u64 = 1 << 20;
+
+/// The longest a suspect's probe may take.
+const SUSPECT_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// Reads the settings, reporting everything that is wrong with them.
+pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
+    let bind = reading.value("BIND");
+    let admin_bind = reading.value("ADMIN_BIND");
+    let servers = reading.value_with("UPSTREAM", |text| {
+        text.parse().map_err(|error: evenkeel_upstream::SpecError| error.to_string())
+    });
+    let upstream = upstream(reading);
+    let probe = reading.value("PROBE");
+    let expect = reading.optional("PROBE_EXPECT");
+    let limits = limits(reading);
+    let max_body = reading.value::<Size>("MAX_BODY");
+    let max_connections = reading.optional::<NonZero<usize>>("MAX_CONNECTIONS");
+    let keep = reading.value::<Size>("KEEP");
+    let hold = reading.value::<Size>("HOLD");
+    let head_timeout = duration(reading, "HEAD_TIMEOUT");
+    let body_timeout = duration(reading, "BODY_TIMEOUT");
+    let idle_timeout = duration(reading, "IDLE_TIMEOUT");
+    let server_idle = duration(reading, "SERVER_IDLE");
+    let workers = reading.optional_with("WORKERS", |text| in_range(text, &(1..=256)));
+    let name = reading.optional_with("NAME", pseudonym);
+    let abort_on_close = reading.value("ABORT_ON_CLOSE");
+    let retry_keyed = reading.value("RETRY_KEYED");
+    let grace = reading.value("GRACE");
+    let (probe, mut upstream) = (probe?, upstream?);
+    upstream.probes.enabled = probe != ProbeKind::Off;
+    Ok(Settings {
+        bind: bind?,
+        admin_bind: admin_bind?,
+        servers: servers?,
+        upstream,
+        probe,
+        expect: expect?.unwrap_or(Expect::Alive),
+        limits: limits?,
+        max_body: max_body?.0,
+        max_connections: max_connections?.map_or_else(most_connections, NonZero::get),
+        keep: keep?.bytes(),
+        hold: hold?.bytes(),
+        head_timeout: head_timeout?,
+        body_timeout: body_timeout?,
+        idle_timeout: idle_timeout?,
+        server_idle: server_idle?,
+        workers: workers?.unwrap_or_else(|| thread::available_parallelism().map_or(1, NonZero::get)),
+        name: name?.unwrap_or_else(|| format!("evenkeel-{:06x}", fastrand::u32(..1 << 24))),
+        abort_on_close: abort_on_close?,
+        retry_keyed: retry_keyed?,
+        grace: grace?,
+    })
+}
+
+fn upstream(reading: &mut Reading<'_>) -> Result<evenkeel_upstream::Settings, Reported> {
+    let policy = reading.choice(
+        "POLICY",
+        &[("least_requests", PolicySettings::LeastRequests), ("round_robin", PolicySettings::RoundRobin)],
+    );
+    let interval = duration(reading, "PROBE_INTERVAL");
+    let timeout = duration(reading, "PROBE_TIMEOUT");
+    let fall = reading.value::<NonZero<u32>>("PROBE_FALL");
+    let rise = reading.value::<NonZero<u32>>("PROBE_RISE");
+    let connect_timeout = duration(reading, "CONNECT_TIMEOUT");
+    let response_timeout = duration(reading, "RESPONSE_TIMEOUT");
+    let total = duration(reading, "TOTAL_TIMEOUT");
+    let attempts = reading.value_with("ATTEMPTS", |text| in_range(text, &(1..=4)));
+    let per_endpoint = reading.value::<NonZero<u32>>("MAX_IN_FLIGHT");
+    let queue = reading.value("MAX_QUEUE");
+    let queue_timeout = reading.value("QUEUE_TIMEOUT");
+    let timeout = timeout?;
+    Ok(evenkeel_upstream::Settings {
+        policy: policy?,
+        probes: ProbeSettings {
+            interval: interval?,
+            timeout,
+            suspect_timeout: timeout.min(SUSPECT_TIMEOUT),
+            fall: fall?.get(),
+            rise: rise?.get(),
+            ..ProbeSettings::default()
+        },
+        attempts: AttemptSettings {
+            max: attempts?,
+            connect_timeout: connect_timeout?,
+            response_timeout: response_timeout?,
+            total: total?,
+            ..AttemptSettings::default()
+        },
+        admission: AdmissionSettings {
+            per_endpoint: per_endpoint?.get(),
+            queue: queue?,
+            queue_timeout: queue_timeout?,
+        },
+        ..evenkeel_upstream::Settings::default()
+    })
+}
+
+fn limits(reading: &mut Reading<'_>) -> Result<Limits, Reported> {
+    let request_line = reading.value::<Size>("MAX_REQUEST_LINE");
+    let head = reading.value::<Size>("MAX_HEAD");
+    let fields = reading.value_with("MAX_FIELDS", |text| in_range(text, &(1..=evenkeel_http1::MAX_FIELDS)));
+    let forward_underscores = reading.value("FORWARD_UNDERSCORES");
+    Ok(Limits {
+        request_line: request_line?.bytes(),
+        head: head?.bytes(),
+        fields: fields?,
+        forward_underscores: forward_underscores?,
+        ..Limits::default()
+    })
+}
+
+/// A duration that must not be zero: a timeout of nothing fails everything.
+fn duration(reading: &mut Reading<'_>, name: &'static str) -> Result<Duration, Reported> {
+    reading.value_with(name, |text| match Duration::parse(text)? {
+        Duration::ZERO => Err(format!("`{text}` leaves no time at all; write at least 1ms")),
+        duration => Ok(duration),
+    })
+}
+
+fn in_range<T: Setting + PartialOrd + std::fmt::Display>(
+    text: &str,
+    range: &RangeInclusive<T>,
+) -> Result<T, String> {
+    match T::parse(text) {
+        Ok(number) if range.contains(&number) => Ok(number),
+        _ => Err(format!("`{text}` is not a whole number from {} to {}", range.start(), range.end())),
+    }
+}
+
+/// A name as it may stand in Via (RFC 9110 §7.6.3: a token).
+fn pseudonym(text: &str) -> Result<String, String> {
+    let token = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
+    if token && text.len() <= 64 {
+        Ok(text.to_owned())
+    } else {
+        Err(not(text, "a name of letters, digits, `-`, `.`, `_` or `~`", "balancer-1"))
+    }
+}
+
+/// Each client may need a connection to a server beside its own, and a second one in a race.
+fn most_connections() -> usize {
+    let connections = descriptors::raise().saturating_sub(RESERVED_DESCRIPTORS) / 2;
+    connections.clamp(1, MOST_CONNECTIONS) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(variables: &[(&str, &str)]) -> Result<Settings, String> {
+        let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+        Reading::of(&COMPONENT, variables, read).map_err(|problems| problems.to_string())
+    }
+
+    #[test]
+    fn only_the_upstream_is_required() {
+        let settings = of(&[("BALANCER_UPSTREAM", "server:8080")]).unwrap();
+        assert_eq!(settings.probe, ProbeKind::Http { port: None, path: "/readyz".to_owned() });
+        assert!(settings.name.starts_with("evenkeel-"));
+        assert!(of(&[]).unwrap_err().starts_with("BALANCER_UPSTREAM: is required"));
+    }
+
+    #[test]
+    fn every_problem_is_one_line() {
+        let problems = of(&[
+            ("BALANCER_UPSTREAM", "server"),
+            ("BALANCER_CONNECT_TIMEOUT", "0s"),
+            ("BALANCER_ATTEMPTS", "5"),
+            ("BALANCER_NAME", "a b"),
+            ("BALANCER_POLICI", "x"),
+        ])
+        .unwrap_err();
+        assert_eq!(problems.lines().count(), 5, "{problems}");
+        assert!(problems.contains("BALANCER_ATTEMPTS: `5` is not a whole number from 1 to 4"), "{problems}");
+    }
+}

@@ -1,0 +1,80 @@
+//! After a 101: bytes both ways that nobody here understands (RFC 9110 §7.8), until both sides have ended.
+//!
+//! A side that closes its sending direction (FIN) has it closed towards the other; the other direction goes on. A tunnel
+//! lasts as long as its client's connection: when the balancer leaves, until the grace ends.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use evenkeel_wire::{Buffer, Stream};
+
+use crate::connection::Client;
+use crate::exchange::Server;
+use crate::worker::Worker;
+
+/// Passes bytes between the client and the server until both have ended or one breaks.
+pub(crate) async fn run(
+    worker: &Rc<Worker>,
+    client: &mut Client,
+    from_client: &mut Buffer,
+    server: Box<Server>,
+) {
+    let Server { connection, received: mut from_server, lease } = *server;
+    let mut server = connection.stream;
+    let mut up = Direction::default();
+    let mut down = Direction::default();
+    let ended = poll_fn(|cx| {
+        let up = up.poll(cx, &mut client.stream, &mut server, from_client)?;
+        let down = down.poll(cx, &mut server, &mut client.stream, &mut from_server)?;
+        if up.is_ready() && down.is_ready() {
+            Poll::Ready(Ok::<(), std::io::Error>(()))
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+    worker.stats.bytes_in.add(up.passed);
+    worker.stats.bytes_out.add(down.passed);
+    if ended.is_err() {
+        // The other side must not take a broken tunnel for a regular end.
+        client.stream.reset_on_drop();
+        server.reset_on_drop();
+    }
+    drop(lease);
+}
+
+/// One direction of a tunnel.
+#[derive(Default)]
+struct Direction {
+    passed: u64,
+    ended: bool,
+    finished: bool,
+}
+
+impl Direction {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut Stream,
+        to: &mut Stream,
+        buffer: &mut Buffer,
+    ) -> Poll<std::io::Result<()>> {
+        while !self.finished {
+            if !buffer.is_empty() {
+                let mut sent = 0;
+                let result = to.poll_send(cx, buffer.filled(), b"", &mut sent);
+                buffer.consume(sent);
+                self.passed += sent as u64;
+                ready!(result)?;
+            } else if self.ended {
+                ready!(to.poll_finish(cx))?;
+                self.finished = true;
+            } else {
+                buffer.reserve(Buffer::ORDINARY);
+                self.ended = ready!(from.poll_fill(cx, buffer))? == 0;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}

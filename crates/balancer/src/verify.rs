@@ -1,0 +1,158 @@
+//! Integrity of responses: which bodies are held, what their digests promise, and whether the bytes keep it
+//! (RFC 9530), over the bytes as received, after content coding.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use evenkeel_digest::{Algorithm, CONTENT_DIGEST, Digest, Expected, REPR_DIGEST, Verifier};
+use evenkeel_http1::{Framing, ResponseHead};
+use evenkeel_upstream::attempt::Verdict;
+
+/// What a response's digest fields promise about the bytes that follow its head.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Promised {
+    content: Expected,
+    /// Only where the content is the whole representation; absent where it promises the same as `content`.
+    representation: Expected,
+}
+
+impl Promised {
+    /// Reads the fields of a response's head. Nothing is promised about a body that does not follow: HEAD, 204, 304.
+    pub(crate) fn by(head: &ResponseHead, input: &[u8]) -> Self {
+        if head.framing() == Framing::Empty {
+            return Self::default();
+        }
+        let read = |name| {
+            // The usual response has neither field, or one: an iterator that finds nothing costs nothing more.
+            let lines = head
+                .fields(input)
+                .filter(move |(field, _)| field.eq_ignore_ascii_case(name))
+                .map(|(_, value)| value);
+            Expected::parse(lines).unwrap_or_default()
+        };
+        let content = read(CONTENT_DIGEST.as_bytes());
+        // 206 carries a part: its Repr-Digest is over bytes that are not here (RFC 9530 §3).
+        let representation =
+            if head.status() == 200 { read(REPR_DIGEST.as_bytes()) } else { Expected::default() };
+        Self {
+            content,
+            representation: if representation == content { Expected::default() } else { representation },
+        }
+    }
+
+    /// Whether there is nothing to verify.
+    pub(crate) fn is_none(&self) -> bool {
+        self.content.is_none() && self.representation.is_none()
+    }
+
+    /// The verdict on a body that is at hand as a whole.
+    pub(crate) fn verdict(&self, body: &[u8]) -> Verdict {
+        if self.is_none() {
+            return Verdict::Right;
+        }
+        let kept = self.content.verify(body).is_ok() && self.representation.verify(body).is_ok();
+        if kept { Verdict::Right } else { Verdict::WrongDigest(self.fingerprint(body)) }
+    }
+
+    /// The same for the same bytes with the same promise: if every endpoint sends those, none of them is to blame.
+    fn fingerprint(&self, body: &[u8]) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        body.hash(&mut hasher);
+        for promised in [&self.content, &self.representation] {
+            for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+                promised.get(algorithm).as_ref().map(Digest::as_bytes).hash(&mut hasher);
+            }
+        }
+        hasher.finish()
+    }
+
+    /// Verifies a body that comes in pieces; `None` where nothing is promised.
+    pub(crate) fn verifier(&self) -> Option<Verification> {
+        let begin = || Verification {
+            content: Verifier::new(&self.content),
+            representation: Verifier::new(&self.representation),
+        };
+        (!self.is_none()).then(begin)
+    }
+}
+
+/// A body being verified while it passes.
+pub(crate) struct Verification {
+    content: Verifier,
+    representation: Verifier,
+}
+
+impl Verification {
+    pub(crate) fn update(&mut self, piece: &[u8]) {
+        self.content.update(piece);
+        self.representation.update(piece);
+    }
+
+    pub(crate) fn found_right(self) -> bool {
+        self.content.finish().is_ok() && self.representation.finish().is_ok()
+    }
+}
+
+/// How many bytes of body to wait for before anything of the response goes to the client; `None` where it is relayed
+/// as it comes, because it is larger than `most` or nobody knows how large it is.
+pub(crate) fn body_to_hold(head: &ResponseHead, most: usize) -> Option<usize> {
+    match head.framing() {
+        _ if head.status() == 101 => None,
+        Framing::Empty => Some(0),
+        Framing::Length(length) => usize::try_from(length).ok().filter(|&length| length <= most),
+        Framing::Chunked | Framing::UntilClose => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use evenkeel_http1::{Limits, Method, Outbound};
+
+    fn promised(method: Method, head: &str) -> (Promised, ResponseHead) {
+        let mut machine = Outbound::new();
+        machine.begin(method, None);
+        let mut parsed = ResponseHead::new();
+        machine.head(head.as_bytes(), &mut parsed, &Limits::default()).unwrap().unwrap();
+        (Promised::by(&parsed, head.as_bytes()), parsed)
+    }
+
+    fn with_digest(status: &str, field: &str, of: &[u8]) -> String {
+        let digest = Digest::of(Algorithm::Sha256, of).field_value();
+        format!("HTTP/1.1 {status}\r\nContent-Length: 5\r\n{field}: {digest}\r\n\r\n")
+    }
+
+    #[test]
+    fn a_flipped_byte_is_found() {
+        let (promised, _) = promised(Method::Get, &with_digest("200 OK", "Content-Digest", b"hello"));
+        assert_eq!(promised.verdict(b"hello"), Verdict::Right);
+        assert!(matches!(promised.verdict(b"hellp"), Verdict::WrongDigest(_)));
+        assert_eq!(promised.verdict(b"hellp"), promised.verdict(b"hellp"), "the same bytes, the same blame");
+        assert_ne!(promised.verdict(b"hellp"), promised.verdict(b"hellq"));
+    }
+
+    #[test]
+    fn a_part_is_not_held_against_the_digest_of_the_whole() {
+        let whole = b"hello and more";
+        let (of_part, _) = promised(Method::Get, &with_digest("206 Partial Content", "Repr-Digest", whole));
+        assert!(of_part.is_none());
+        let (of_whole, _) = promised(Method::Get, &with_digest("200 OK", "Repr-Digest", whole));
+        assert!(matches!(of_whole.verdict(b"hello"), Verdict::WrongDigest(_)));
+    }
+
+    #[test]
+    fn nothing_is_promised_where_no_body_follows() {
+        assert!(promised(Method::Head, &with_digest("200 OK", "Content-Digest", b"hello")).0.is_none());
+        assert!(
+            promised(Method::Get, &with_digest("304 Not Modified", "Content-Digest", b"hello")).0.is_none()
+        );
+    }
+
+    #[test]
+    fn small_bodies_of_known_length_are_held() {
+        let held = |head: &str| body_to_hold(&promised(Method::Get, head).1, 1024);
+        assert_eq!(held("HTTP/1.1 200 OK\r\nContent-Length: 1024\r\n\r\n"), Some(1024));
+        assert_eq!(held("HTTP/1.1 200 OK\r\nContent-Length: 1025\r\n\r\n"), None);
+        assert_eq!(held("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"), None);
+        assert_eq!(held("HTTP/1.1 204 No Content\r\n\r\n"), Some(0));
+    }
+}

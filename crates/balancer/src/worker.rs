@@ -1,0 +1,134 @@
+//! A worker: one thread with a single-threaded runtime, its own connections of clients and to servers, its own rotation
+//! and generator. What it shares with the others is in [`Shared`], and nothing of it is locked between a request's head
+//! and its endpoint.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use evenkeel_upstream::{Endpoint, EndpointId, Evidence, Picker, Queue, Upstream};
+use tokio::sync::mpsc;
+
+use crate::accept::Connections;
+use crate::attempt_io::Answer;
+use crate::connection::Scratch;
+use crate::idle::IdleConnections;
+use crate::observe::Stats;
+use crate::settings::Settings;
+
+/// What all workers see of the process.
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) upstream: Upstream,
+    pub(crate) connections: Arc<Connections>,
+    /// Set once the balancer is leaving: each response then tells its client to go.
+    pub(crate) leaving: AtomicBool,
+    /// To the control task; when it is full a report is dropped and counted, and the next failure reports again.
+    pub(crate) evidence: mpsc::Sender<(EndpointId, Evidence)>,
+}
+
+impl Shared {
+    /// Whether each client should be told to go.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+}
+
+/// One worker's own.
+pub(crate) struct Worker {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) picker: RefCell<Picker>,
+    pub(crate) random: RefCell<fastrand::Rng>,
+    pub(crate) idle: IdleConnections,
+    pub(crate) queue: RefCell<Queue>,
+    pub(crate) stats: Arc<Stats>,
+    #[expect(clippy::vec_box, reason = "handed over by pointer, as it is kept while a connection is active")]
+    scratch: RefCell<Vec<Box<Scratch>>>,
+    answers: RefCell<Vec<Answer>>,
+}
+
+/// The most scratch spaces, and the most answers, that wait for their next use in one worker; those beyond are freed.
+const KEPT: usize = 64;
+
+impl Worker {
+    pub(crate) fn new(shared: Arc<Shared>, stats: Arc<Stats>) -> Rc<Self> {
+        Rc::new(Self {
+            picker: RefCell::new(Picker::new(&shared.upstream)),
+            random: RefCell::new(fastrand::Rng::new()),
+            idle: IdleConnections::new(shared.settings.server_idle),
+            queue: RefCell::new(Queue::new(&shared.upstream)),
+            answers: RefCell::default(),
+            stats,
+            scratch: RefCell::default(),
+            shared,
+        })
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
+    /// Counts what happened to an attempt against its endpoint, and tells the control task where that should hear of it.
+    pub(crate) fn report(&self, endpoint: &Endpoint, evidence: Evidence) {
+        if endpoint.report(evidence) {
+            self.tell(endpoint.id(), evidence);
+        }
+    }
+
+    /// Tells the control task of a success that it waits for.
+    pub(crate) fn report_success(&self, endpoint: &Endpoint, evidence: Evidence) {
+        self.tell(endpoint.id(), evidence);
+    }
+
+    /// Tells the control task.
+    fn tell(&self, endpoint: EndpointId, evidence: Evidence) {
+        if self.shared.evidence.try_send((endpoint, evidence)).is_err() {
+            self.stats.dropped_evidence.add(1);
+        }
+    }
+
+    /// Space for the heads and bodies of a connection that has become active.
+    pub(crate) fn take_scratch(&self) -> Box<Scratch> {
+        self.scratch.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Gives the space back while the connection idles.
+    pub(crate) fn give_back_scratch(&self, mut scratch: Box<Scratch>) {
+        let mut kept = self.scratch.borrow_mut();
+        if kept.len() < KEPT && scratch.forget() {
+            kept.push(scratch);
+        }
+    }
+
+    /// Space for a response.
+    pub(crate) fn take_answer(&self) -> Answer {
+        self.answers.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Gives the space back.
+    pub(crate) fn give_back_answer(&self, mut answer: Answer) {
+        let mut kept = self.answers.borrow_mut();
+        if kept.len() < KEPT && answer.forget() {
+            kept.push(answer);
+        }
+    }
+
+    /// Watches the idle connections to servers for as long as the worker runs.
+    pub(crate) async fn watch_idle(self: Rc<Self>) {
+        self.idle
+            .watch(|id| {
+                let endpoint = self.picker.borrow_mut().endpoint(id).cloned();
+                if let Some(endpoint) = endpoint {
+                    self.report(&endpoint, Evidence::IdleClosed);
+                }
+            })
+            .await;
+    }
+}
+
+/// The clock of the data path.
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
