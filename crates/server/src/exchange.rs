@@ -5,7 +5,7 @@
 use std::{future, time::Instant};
 
 use actix_web::{
-    Error, ResponseError as _,
+    Error, HttpMessage as _, HttpResponse, ResponseError as _,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
     middleware::Next,
@@ -20,6 +20,7 @@ use crate::{
     problem::Problem,
     routes, stamp,
     state::State,
+    upload,
 };
 
 /// The middleware of the traffic port.
@@ -41,7 +42,7 @@ pub(crate) async fn exchange(
         state.journal.as_ref().and_then(|journal| Entry::begin(journal, &request, mishap.names()));
 
     let response = match refused {
-        Some(problem) => request.into_response(problem.error_response()),
+        Some(problem) => instead(&state, request, problem.error_response()).await,
         None => answer(&state, request, next, &mishap, entry.as_mut()).await?,
     };
 
@@ -66,12 +67,11 @@ async fn answer(
         sleep(mishap.delay).await;
     }
     if let Err(problem) = admit(state, &request, mishap) {
-        return Ok(request.into_response(problem.error_response()));
+        return Ok(instead(state, request, problem.error_response()).await);
     }
     match mishap.instead {
         Some(Instead::Status(status)) => {
-            let response = routes::with_status(status, "a fault, as asked");
-            return Ok(request.into_response(response));
+            return Ok(instead(state, request, routes::with_status(status, "a fault, as asked")).await);
         }
         Some(Instead::Nothing) => future::pending().await,
         Some(Instead::Unauthorized) | None => {}
@@ -80,6 +80,12 @@ async fn answer(
         entry.executed();
     }
     Ok(next.call(request).await?.map_into_boxed_body())
+}
+
+/// A response that does not need the request's body.
+async fn instead(state: &State, mut request: ServiceRequest, response: HttpResponse) -> ServiceResponse {
+    upload::discard(request.take_payload(), state.settings.body_timeout).await;
+    request.into_response(response)
 }
 
 /// Probes need no credentials; everything else does, where there are any.

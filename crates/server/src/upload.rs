@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::{
-    HttpRequest,
+    HttpRequest, dev,
     http::{
         StatusCode,
         header::{CONTENT_LENGTH, HeaderValue},
@@ -52,6 +52,12 @@ impl Upload {
         })
     }
 
+    /// Reads to the end, for the sake of the promise alone.
+    pub(crate) async fn verify(mut self) -> Result<(), Problem> {
+        while self.piece().await?.is_some() {}
+        Ok(())
+    }
+
     /// The length that the request announced.
     pub(crate) fn length(&self) -> Option<u64> {
         self.length
@@ -89,6 +95,21 @@ impl Upload {
                 }
                 Some(Ok(())) | None => Ok(None),
             },
+        }
+    }
+}
+
+/// How much of a body is read only to keep its connection, in bytes.
+const DISCARDED: usize = 64 << 10;
+
+/// Reads the body of a request that is answered without it, so that its connection can be used again. A long or slow one
+/// is left where it is, and its connection closes.
+pub(crate) async fn discard(mut payload: dev::Payload, patience: Duration) {
+    let mut left = DISCARDED;
+    while let Ok(Some(Ok(piece))) = timeout(patience, payload.next()).await {
+        match left.checked_sub(piece.len()) {
+            Some(rest) => left = rest,
+            None => break,
         }
     }
 }

@@ -15,8 +15,8 @@ pub(crate) const SHARED: Component = Component {
     variables: &[
         Variable::new(
             "LOG",
-            "info",
-            "what is logged: error, warn, info, debug, trace, or a filter by module",
+            "info,actix_server=warn",
+            "what is logged: error, warn, info, debug, trace, or a list of module=level",
         ),
         Variable::new("LOG_FORMAT", "text", "how: text or json"),
     ],

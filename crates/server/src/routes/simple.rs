@@ -2,13 +2,19 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpResponse, ResponseError as _, http::StatusCode, web};
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _, http::StatusCode, web};
 use evenkeel_service::Setting as _;
 use tokio::time::sleep;
 
-use crate::{authentication, problem::Problem, state::State};
+use crate::{authentication, problem::Problem, state::State, upload::Upload};
 
-pub(super) async fn status(code: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub(super) async fn status(
+    state: web::Data<State>,
+    request: HttpRequest,
+    payload: web::Payload,
+    code: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    Upload::new(&request, payload, &state.settings)?.verify().await?;
     let status = code.parse().ok().filter(|status: &StatusCode| (200..600).contains(&status.as_u16()));
     let status = status.ok_or_else(|| {
         Problem::new(StatusCode::BAD_REQUEST, format!("`{code}` is not a status from 200 to 599"))
@@ -18,8 +24,11 @@ pub(super) async fn status(code: web::Path<String>) -> Result<HttpResponse, Prob
 
 pub(super) async fn delay(
     state: web::Data<State>,
+    request: HttpRequest,
+    payload: web::Payload,
     duration: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
+    Upload::new(&request, payload, &state.settings)?.verify().await?;
     let bad = |reason| Problem::new(StatusCode::BAD_REQUEST, reason);
     let (duration, longest) = (Duration::parse(&duration).map_err(bad)?, state.settings.max_delay);
     if duration > longest {

@@ -1,0 +1,12 @@
+//! The server as a process, over real sockets: each test starts one on a free port and talks to it in plain HTTP/1.1.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should fail there")]
+
+mod command;
+mod failing;
+mod journal;
+mod leaving;
+mod process;
+mod serving;
+mod uploading;
+mod wire;
