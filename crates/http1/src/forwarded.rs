@@ -5,6 +5,9 @@ use std::ops::Range;
 
 use crate::text::{is_token, is_token_byte};
 
+/// Parameters that one hop may have; RFC 7239 defines four. A hop with more counts as malformed.
+const MAX_PARAMETERS: usize = 8;
+
 /// The `for` of one hop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Node<'a> {
@@ -17,7 +20,7 @@ pub enum Node<'a> {
 }
 
 /// Whether a whole field value is a list of hops, each a list of different parameters, with node names where
-/// they belong (RFC 7239 §4).
+/// they belong (RFC 7239 §4). Empty hops and parameters, which the grammar has room for, count as malformed.
 ///
 /// ```
 /// use evenkeel_http1::forwarded::is_valid;
@@ -38,17 +41,15 @@ pub fn is_valid(value: &[u8]) -> bool {
 
 /// The `for` of each hop, first the one nearest to the client. `None` when the value is malformed; a hop without
 /// `for` counts as [`Node::Unknown`].
-pub fn nodes(value: &[u8]) -> Option<impl DoubleEndedIterator<Item = Node<'_>>> {
-    let mut nodes = Vec::new();
-    let mut rest = value;
-    loop {
-        let (found, after) = hop(rest)?;
-        nodes.push(found.unwrap_or(Node::Unknown));
-        match after {
-            [] => return Some(nodes.into_iter()),
-            [_, after @ ..] => rest = after,
-        }
-    }
+pub fn nodes(value: &[u8]) -> Option<impl Iterator<Item = Node<'_>>> {
+    let mut rest = Some(value);
+    is_valid(value).then(|| {
+        std::iter::from_fn(move || {
+            let (found, after) = hop(rest?)?;
+            rest = after.strip_prefix(b",");
+            Some(found.unwrap_or(Node::Unknown))
+        })
+    })
 }
 
 /// Appends this proxy's own hop. `client` is where in `out` the client's address already stands as text;
@@ -96,9 +97,6 @@ fn hop(text: &[u8]) -> Option<(Option<Node<'_>>, &[u8])> {
     None
 }
 
-/// Parameters in one hop that are looked at; RFC 7239 defines four. A hop with more counts as malformed.
-const MAX_PARAMETERS: usize = 8;
-
 /// A token, or a quoted string without escapes: no node, host or scheme needs one.
 fn parameter_value(text: &[u8]) -> Option<(&[u8], &[u8])> {
     if let [b'"', quoted @ ..] = text {
@@ -144,4 +142,77 @@ fn port(text: &[u8]) -> Option<Option<&[u8]>> {
 
 fn is_obfuscated(text: &[u8]) -> bool {
     is_token(text) && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn first(value: &str) -> Option<Node<'_>> {
+        nodes(value.as_bytes()).and_then(|mut nodes| nodes.next())
+    }
+
+    #[test]
+    fn p51_every_kind_of_node_is_read() {
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        assert_eq!(first("for=192.0.2.1"), Some(Node::Address(address("192.0.2.1"), None)));
+        assert_eq!(first("For=\"192.0.2.1:80\""), Some(Node::Address(address("192.0.2.1"), Some(b"80"))));
+        assert_eq!(first("for=\"[::1]:1\""), Some(Node::Address(address("::1"), Some(b"1"))));
+        assert_eq!(first("for=\"[::1]:_p\""), Some(Node::Address(address("::1"), Some(b"_p"))));
+        assert_eq!(first("for=_x"), Some(Node::Obfuscated(b"_x")));
+        assert_eq!(first("for=UNKNOWN"), Some(Node::Unknown));
+        assert_eq!(first("proto=http"), Some(Node::Unknown));
+    }
+
+    #[test]
+    fn hops_come_in_order() {
+        let value = b"for=_a;proto=http , by=_me;for=_b,for=_c";
+        assert!(nodes(value).unwrap().eq([b"_a", b"_b", b"_c"].map(|name| Node::Obfuscated(name))));
+    }
+
+    #[test]
+    fn p51_malformed_values_are_no_forwarded() {
+        for value in [
+            "",
+            ",",
+            "for",
+            "for=",
+            "for=a",
+            "for=[::1]",
+            "for=\"[::1]",
+            "for=\"::1\"",
+            "for=1.2.3",
+            "for=1.2.3.4:80",
+            "for=\"1.2.3.4:\"",
+            "for=\"1.2.3.4:123456\"",
+            "for=_a;for=_b",
+            "for=_a;FOR=_b",
+            "for=_a;;proto=http",
+            "for=_a,",
+            "for=_a for=_b",
+            "for =_a",
+            "for= _a",
+            "for=_a;",
+            "for=\"_a\\b\"",
+            "by=x",
+            "for=_",
+            "a=1;b=1;c=1;d=1;e=1;f=1;g=1;h=1;i=1",
+        ] {
+            assert!(!is_valid(value.as_bytes()), "{value}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_valid_and_names_the_client(client: IpAddr, host in "[a-z.]{0,9}(:[0-9]{1,4})?") {
+            let mut out = Vec::new();
+            crate::text::address(client, &mut out);
+            let client_text = 0..out.len();
+            let start = out.len();
+            element(client_text, "http", host.as_bytes(), &mut out);
+            let found: Vec<_> = nodes(&out[start..]).unwrap().collect();
+            prop_assert_eq!(found, [Node::Address(client.to_canonical(), None)]);
+        }
+    }
 }

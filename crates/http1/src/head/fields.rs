@@ -88,25 +88,34 @@ impl Fields {
         strictness: Strictness,
     ) -> Result<(), LineError> {
         self.lines.clear();
-        if !input[..end].ends_with(b"\r\n") {
+        let section = &input[..end];
+        if !section.ends_with(b"\r\n") {
             return Err(LineError::LineEnd);
         }
-        // From the last line up, as a line ends where the next begins.
-        let mut line_end = end as u32 - 2;
-        for header in headers.iter().rev() {
-            let name = Span::of(header.name.as_bytes(), input);
-            let value = Span::of(header.value, input);
-            let field = Field { known: Name::of(header.name.as_bytes()), name, value, line_end };
-            check(&field, input, strictness)?;
-            line_end = name.start;
-            if is_wanted(header.name, strictness) {
-                self.lines.push(field);
+        if strictness != Strictness::Response && !section.is_ascii() {
+            return Err(LineError::NonAscii);
+        }
+        // A line ends where the next begins, the last where the empty line does.
+        let mut lines = headers.iter().map(|header| Span::of(header.name.as_bytes(), input)).peekable();
+        let empty_line = end as u32 - 2;
+        // The start line has to end properly as well; a trailer section has none.
+        let first = lines.peek().map_or(empty_line, |name| name.start) as usize;
+        if first > 0 && !section[..first].ends_with(b"\r\n") {
+            return Err(LineError::LineEnd);
+        }
+        for header in headers {
+            let Some(name) = lines.next() else { break };
+            let line_end = lines.peek().map_or(empty_line, |next| next.start);
+            let line = Span { start: name.start, end: line_end }.in_bytes(input);
+            if !line.ends_with(b"\r\n") || strictness == Strictness::Response && has_bare_line_feed(line) {
+                return Err(LineError::LineEnd);
+            }
+            let known = Name::of(header.name.as_bytes());
+            if known != Name::Other || is_wanted(header.name, strictness) {
+                self.lines.push(Field { known, name, value: Span::of(header.value, input), line_end });
             }
         }
-        self.lines.reverse();
-        // The start line has to end properly as well; a trailer section has none.
-        let start_line = &input[..line_end as usize];
-        if start_line.is_empty() || start_line.ends_with(b"\r\n") { Ok(()) } else { Err(LineError::LineEnd) }
+        Ok(())
     }
 
     pub(crate) fn lines(&self) -> &[Field] {
@@ -128,18 +137,6 @@ impl Fields {
         self.iter(input)
             .find(|(found, _)| found.eq_ignore_ascii_case(name.as_bytes()))
             .map(|(_, value)| value)
-    }
-}
-
-fn check(field: &Field, input: &[u8], strictness: Strictness) -> Result<(), LineError> {
-    let line = Span { start: field.name.start, end: field.line_end }.in_bytes(input);
-    if !line.ends_with(b"\r\n") {
-        return Err(LineError::LineEnd);
-    }
-    match strictness {
-        Strictness::Request { .. } if !field.value.in_bytes(input).is_ascii() => Err(LineError::NonAscii),
-        Strictness::Response if has_bare_line_feed(line) => Err(LineError::LineEnd),
-        _ => Ok(()),
     }
 }
 
