@@ -22,6 +22,7 @@ use actix_web::{
 pub(crate) use self::{
     health::{is_health, livez, readyz},
     simple::with_status,
+    whoami::Address,
 };
 use crate::problem::Problem;
 

@@ -73,7 +73,8 @@ fn traffic(state: &web::Data<State>) -> io::Result<(Server, SocketAddr)> {
     let mut server = HttpServer::new(move || {
         App::new().app_data(shared.clone()).wrap(from_fn(exchange)).configure(routes::configure)
     })
-    .on_connect(remember_socket)
+    .on_connect(remember)
+    .h1_allow_half_closed(!settings.abort_on_close)
     .keep_alive(settings.keep_alive)
     .client_request_timeout(settings.head_timeout)
     .max_connections(settings.max_connections.get())
@@ -104,9 +105,14 @@ fn admin(state: &web::Data<State>) -> io::Result<(Server, SocketAddr)> {
     Ok((server.run(), address))
 }
 
-fn remember_socket(connection: &dyn Any, data: &mut Extensions) {
-    if let Some(socket) = connection.downcast_ref::<TcpStream>().and_then(Socket::of) {
+/// Keeps with each connection what its requests may need of it.
+fn remember(connection: &dyn Any, data: &mut Extensions) {
+    let Some(connection) = connection.downcast_ref::<TcpStream>() else { return };
+    if let Some(socket) = Socket::of(connection) {
         data.insert(socket);
+    }
+    if let Ok(address) = connection.local_addr() {
+        data.insert(routes::Address(address));
     }
 }
 

@@ -69,6 +69,11 @@ pub(crate) const COMPONENT: Component = Component {
         Variable::new("BODY_TIMEOUT", "30s", "how long a request body may stand still before it gets 408"),
         Variable::new("KEEP_ALIVE", "75s", "how long a connection may idle; longer than the balancer's 3 s"),
         Variable::new(
+            "ABORT_ON_CLOSE",
+            "on",
+            "whether a request is given up when its client closes; off serves clients that only end their sending",
+        ),
+        Variable::new(
             "LEAVE_AFTER",
             "3s",
             "how long SIGTERM leaves the listener open: /readyz says 503 and responses close their connections",
@@ -102,6 +107,7 @@ pub(crate) struct Settings {
     pub(crate) head_timeout: Duration,
     pub(crate) body_timeout: Duration,
     pub(crate) keep_alive: Duration,
+    pub(crate) abort_on_close: bool,
     pub(crate) leave_after: Duration,
     pub(crate) finish_within: Duration,
 }
@@ -111,12 +117,12 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     let bind = reading.value("BIND");
     let admin_bind = reading.value("ADMIN_BIND");
     let name = name(reading);
-    let data = data(reading, name.as_ref().map_or("", |(name, _)| name));
-    let credentials = credentials(reading);
     let digest = reading.choice(
         "DIGEST",
         &[("sha-256", Some(Algorithm::Sha256)), ("sha-512", Some(Algorithm::Sha512)), ("off", None)],
     );
+    let data = data(reading, name.as_ref().map_or("", |(name, _)| name), digest.unwrap_or_default());
+    let credentials = credentials(reading);
     let faults = reading.optional_with("FAULTS", Rules::parse);
     let faults_by_request = reading.value("FAULTS_BY_REQUEST");
     let seed = reading.value("SEED");
@@ -129,6 +135,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     let head_timeout = reading.value("HEAD_TIMEOUT");
     let body_timeout = reading.value("BODY_TIMEOUT");
     let keep_alive = reading.value("KEEP_ALIVE");
+    let abort_on_close = reading.value("ABORT_ON_CLOSE");
     let leave_after = reading.value("LEAVE_AFTER");
     let finish_within = reading.value("FINISH_WITHIN");
     let (name, name_value) = name?;
@@ -152,6 +159,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
         head_timeout: head_timeout?,
         body_timeout: body_timeout?,
         keep_alive: keep_alive?,
+        abort_on_close: abort_on_close?,
         leave_after: leave_after?,
         finish_within: finish_within?,
     })
@@ -168,7 +176,7 @@ fn name(reading: &mut Reading<'_>) -> Result<(String, HeaderValue), Reported> {
     }
 }
 
-fn data(reading: &mut Reading<'_>, name: &str) -> Result<Data, Reported> {
+fn data(reading: &mut Reading<'_>, name: &str, digest: Option<Algorithm>) -> Result<Data, Reported> {
     let content = reading.content("DATA");
     let content_type = reading.optional_with("CONTENT_TYPE", |text| {
         HeaderValue::from_str(text).map_err(|_| format!("`{text}` is no value for a header field"))
@@ -176,7 +184,7 @@ fn data(reading: &mut Reading<'_>, name: &str) -> Result<Data, Reported> {
     let content = content?.unwrap_or_else(|| {
         serde_json::json!({ "greeting": "Hello from Evenkeel", "server": name }).to_string().into_bytes()
     });
-    Ok(Data::new(content, content_type?))
+    Ok(Data::new(content, content_type?, digest))
 }
 
 fn credentials(reading: &mut Reading<'_>) -> Result<Option<Credentials>, Reported> {

@@ -64,27 +64,51 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 }
 
 fn with_digests(response: HttpResponse, method: &Method, algorithm: Algorithm) -> HttpResponse {
+    if method == Method::HEAD {
+        return without_content(response, algorithm);
+    }
+    let is_whole = method == Method::GET && response.status() == StatusCode::OK;
+    let wants_content = !response.headers().contains_key(CONTENT_DIGEST);
+    let wants_repr = is_whole && !response.headers().contains_key(REPR_DIGEST);
+    if !wants_content && !wants_repr {
+        return response;
+    }
+    at_hand(response, |headers, bytes| {
+        let digest = Digest::of(algorithm, bytes).field_value();
+        if wants_content {
+            set_content_digest(headers, &digest);
+        }
+        if wants_repr {
+            set_repr_digest(headers, &digest);
+        }
+    })
+}
+
+/// The response to HEAD sends nothing; what GET would send is what its `Repr-Digest` is about.
+fn without_content(response: HttpResponse, algorithm: Algorithm) -> HttpResponse {
+    let wants_repr = response.status() == StatusCode::OK && !response.headers().contains_key(REPR_DIGEST);
+    let mut response = if wants_repr {
+        at_hand(response, |headers, bytes| {
+            set_repr_digest(headers, &Digest::of(algorithm, bytes).field_value());
+        })
+    } else {
+        response
+    };
+    set_content_digest(response.headers_mut(), &Digest::of(algorithm, b"").field_value());
+    response
+}
+
+/// Shows a body that is at hand as a whole to `sign`; one that is made while it is sent passes by.
+fn at_hand(response: HttpResponse, sign: impl FnOnce(&mut HeaderMap, &[u8])) -> HttpResponse {
     let (response, body) = response.into_parts();
     let mut response = response.set_body(());
-    let status = response.status();
     let body = match body.try_into_bytes() {
         Ok(bytes) => {
-            let headers = response.headers_mut();
-            let digest = Digest::of(algorithm, &bytes).field_value();
-            let reads = matches!(*method, Method::GET | Method::HEAD);
-            if reads && status == StatusCode::OK && !headers.contains_key(REPR_DIGEST) {
-                set_repr_digest(headers, &digest);
-            }
-            if !headers.contains_key(CONTENT_DIGEST) {
-                set_content_digest(headers, &digest);
-            }
+            sign(response.headers_mut(), &bytes);
             BoxBody::new(bytes)
         }
         Err(streamed) => streamed,
     };
-    if method == Method::HEAD {
-        set_content_digest(response.headers_mut(), &Digest::of(algorithm, b"").field_value());
-    }
     response.set_body(body)
 }
 

@@ -184,7 +184,7 @@ mod tests {
         assert!(text.contains("  DEMO_BIND = 0.0.0.0:8080\n      where to listen\n"), "{text}");
         assert!(text.contains("  DEMO_PASSWORD[_FILE] = no authentication\n"), "{text}");
         assert!(text.contains("  DEMO_TARGET = required\n"), "{text}");
-        assert!(text.contains("  EVENKEEL_LOG = info,actix_server=warn\n"), "{text}");
+        assert!(text.contains("  EVENKEEL_LOG = info,actix_server=warn,actix_http=off\n"), "{text}");
         assert!(text.contains("usage: demo [--check | healthcheck | --help | --version]"), "{text}");
     }
 }

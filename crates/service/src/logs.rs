@@ -15,7 +15,7 @@ pub(crate) const SHARED: Component = Component {
     variables: &[
         Variable::new(
             "LOG",
-            "info,actix_server=warn",
+            "info,actix_server=warn,actix_http=off",
             "what is logged: error, warn, info, debug, trace, or a list of module=level",
         ),
         Variable::new("LOG_FORMAT", "text", "how: text or json"),

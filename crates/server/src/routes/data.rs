@@ -1,7 +1,6 @@
 //! `/`: the data that the user gave.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use evenkeel_digest::Digest;
 
 use crate::{
     problem::Problem,
@@ -20,11 +19,11 @@ pub(super) async fn data(state: web::Data<State>, request: HttpRequest) -> Resul
         Selection::NotModified => response.finish(),
         Selection::Whole | Selection::Failed | Selection::Unsatisfiable => response.body(data.bytes.clone()),
     };
-    if selection != Selection::Whole
-        && let Some(algorithm) = state.settings.digest
-    {
-        let whole = Digest::of(algorithm, &data.bytes).field_value();
-        stamp::set_repr_digest(response.headers_mut(), &whole);
+    if let Some(digest) = &data.digest {
+        stamp::set_repr_digest(response.headers_mut(), digest);
+        if selection == Selection::Whole {
+            stamp::set_content_digest(response.headers_mut(), digest);
+        }
     }
     Ok(response)
 }

@@ -11,11 +11,14 @@ use serde::Serialize;
 
 use crate::state::State;
 
+/// This server's end of a connection, remembered when it was accepted.
+pub(crate) struct Address(pub(crate) SocketAddr);
+
 #[derive(Serialize)]
 struct Whoami<'a> {
     server: &'a str,
     /// This server's end of the connection, and the other.
-    address: Option<String>,
+    address: Option<SocketAddr>,
     peer: Option<SocketAddr>,
     request: Request<'a>,
 }
@@ -31,7 +34,7 @@ struct Request<'a> {
 pub(super) async fn whoami(state: web::Data<State>, request: HttpRequest) -> HttpResponse {
     let seen = Whoami {
         server: &state.settings.name,
-        address: Some(request.app_config().local_addr().to_string()),
+        address: request.conn_data::<Address>().map(|address| address.0),
         peer: request.peer_addr(),
         request: Request {
             method: request.method().as_str(),

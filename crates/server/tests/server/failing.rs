@@ -107,6 +107,19 @@ fn a_hanging_request_gets_nothing() {
 }
 
 #[test]
+fn a_request_that_hangs_is_given_up_when_its_client_closes() {
+    let server = Server::start(&[("SERVER_FAULTS", "hang@path=/")]);
+    let mut connection = server.connect();
+    connection.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    let metric = |value: u32| format!("\nevenkeel_server_requests_running {value}\n");
+    let running =
+        |value| admin(&server, "GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n").text().contains(&metric(value));
+    while !running(1) {}
+    drop(connection);
+    while !running(0) {}
+}
+
+#[test]
 fn a_connection_can_end_after_each_response() {
     let server = Server::start(&[("SERVER_FAULTS", "close")]);
     let mut connection = server.connect();
