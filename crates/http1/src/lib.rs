@@ -76,6 +76,7 @@
 //! Time-outs, sockets and the decision which server to ask. Content codings: a body passes as it is. HTTP/2 and
 //! HTTP/3. CONNECT and TRACE, which a load balancer does not serve and which are refused with 501.
 
+pub mod basic;
 pub mod forwarded;
 pub mod problem;
 pub mod proxy_protocol;
