@@ -3,27 +3,31 @@
 //! ```text
 //! settings ──▶ ready? ──▶ run (pace, senders, exchanges, measurements) ──▶ report ──▶ exit status
 //! ```
-//! Exit status: 0 every request was answered rightly; 1 not; 64 the settings are wrong; 69 the target never became
-//! ready.
+//! Exit status: 0 the run achieved what `CLIENT_SLO` asks for, by default that every request was answered rightly; 1
+//! it did not; 64 the settings are wrong; 69 the target never became ready.
 
 mod addresses;
 mod clock;
 mod exchange;
+mod incident;
 mod measure;
 mod outcome;
 mod pace;
 mod progress;
+mod proof;
 mod ready;
 mod report;
 mod request;
 mod run;
 mod settings;
 mod show;
+mod slo;
 mod target;
 mod verify;
 mod words;
 mod workload;
 
+use std::fs;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -34,9 +38,11 @@ use evenkeel_wire::Resolver;
 use crate::addresses::Addresses;
 use crate::exchange::{Idle, Sender};
 use crate::progress::Progress;
+use crate::proof::Collector;
 use crate::ready::Ended;
-use crate::report::Report;
+use crate::report::{Report, Reports};
 use crate::request::Origin;
+use crate::run::Plan;
 use crate::settings::{COMPONENT, Settings};
 use crate::target::Target;
 
@@ -62,7 +68,7 @@ async fn measure_all(settings: Rc<Settings>) -> ExitCode {
         Err(error) => return unavailable(&format!("names cannot be looked up: {error}")),
     };
     let base = settings.run.clone().unwrap_or_else(|| format!("{:08x}", fastrand::u32(..)));
-    let mut all_right = true;
+    let mut reports = Vec::new();
     for (number, target) in settings.targets.iter().enumerate() {
         match ready::wait(target, &resolver, &settings, &shutdown).await {
             Ended::Ready => {}
@@ -72,19 +78,38 @@ async fn measure_all(settings: Rc<Settings>) -> ExitCode {
                     settings.wait
                 ));
             }
-            Ended::Stopped => return ExitCode::FAILURE,
+            Ended::Stopped => break,
         }
         let name = run_name(&base, settings.targets.len(), number);
         let report = measure(name, target, &resolver, &settings, &shutdown).await;
         // A reader that went away changes nothing about what was measured: the exit status still tells.
         let _ = writeln!(io::stdout(), "{report}");
-        all_right &= report.all_right();
+        reports.push(report);
         if shutdown.is_requested() {
-            all_right &= number + 1 == settings.targets.len();
             break;
         }
     }
-    if all_right { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    conclude(&Reports::new(reports, settings.targets.len()), &settings)
+}
+
+/// Writes the reports where they are wanted and says how it went.
+fn conclude(reports: &Reports, settings: &Settings) -> ExitCode {
+    if let Some(comparison) = reports.comparison() {
+        let _ = writeln!(io::stdout(), "{comparison}");
+    }
+    let mut passed = reports.passed;
+    let wanted = [
+        (&settings.report_json, Reports::json as fn(&Reports) -> String),
+        (&settings.report_html, Reports::html),
+    ];
+    for (path, render) in wanted {
+        let Some(path) = path else { continue };
+        if let Err(error) = fs::write(path, render(reports)) {
+            tracing::error!(path = %path.display(), %error, "the report could not be written");
+            passed = false;
+        }
+    }
+    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 async fn measure(
@@ -109,9 +134,14 @@ async fn measure(
         connect_timeout: settings.connect_timeout,
         verify: settings.verify,
     };
+    let collector = settings
+        .journals
+        .clone()
+        .map(|journals| Collector::new(&name, settings.admin.clone(), journals, resolver.clone()));
     let progress = Progress::new(settings.requests, &settings.phases);
-    let finished = run::run(name.clone(), settings.clone(), sender, templates, progress, shutdown).await;
-    Report::new(&name, target, settings, &finished)
+    let plan = Plan { name: name.clone(), sender, templates, collector, progress };
+    let finished = run::run(plan, settings.clone(), shutdown).await;
+    Report::new(&name, target, settings, finished)
 }
 
 /// The name of the run against one of so many targets: each needs its own.

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 pub(crate) use failures::{Failures, Noted};
 pub(crate) use latency::Latency;
 pub(crate) use servers::{Servers, Tally};
-pub(crate) use timeline::Timeline;
+pub(crate) use timeline::{Column, Timeline};
 
 use crate::outcome::Exchange;
 
@@ -162,6 +162,7 @@ impl Measurements {
 
     fn close_gap(&mut self, now: Instant) {
         let lasted = now.saturating_duration_since(self.last_right);
+        self.timeline.gap(self.since_begin(now), lasted);
         if lasted > self.gap.lasted {
             self.gap = Gap { begin: self.since_begin(self.last_right), lasted };
         }

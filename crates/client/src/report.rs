@@ -3,17 +3,21 @@
 //! Field names and units are the JSON format's (REPORT.md describes it): every duration is in milliseconds and says
 //! so in its name, every moment counts from the run's beginning.
 
+mod html;
 mod text;
 
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use crate::incident::Incident;
 use crate::measure::{Latencies, Latency, Measurements, Noted, Tally};
 use crate::outcome::{Kind, Phase};
+use crate::proof::{Proof, Verdict};
 use crate::request::request_id;
 use crate::run::Finished;
 use crate::settings::Settings;
+use crate::slo::{Checked, Slo};
 use crate::target::Target;
 
 /// A duration that JSON shows in milliseconds.
@@ -58,6 +62,14 @@ pub(crate) struct Report {
     pub(crate) first_failures: Vec<FailedRequest>,
     /// The longest stretch without any right answer.
     pub(crate) longest_gap: Stretch,
+    /// Stretches in which something was wrong.
+    pub(crate) incidents: Vec<Incident>,
+    /// What the ledgers come to; `None` where no proof was attempted.
+    pub(crate) proof: Option<Proof>,
+    /// What had to be achieved, and whether it was.
+    pub(crate) objectives: Vec<Checked>,
+    /// Whether all of it was, and nothing contradicts.
+    pub(crate) passed: bool,
     /// The run in columns.
     pub(crate) timeline: TimelineReport,
 }
@@ -204,13 +216,48 @@ pub(crate) struct ColumnReport {
     pub(crate) servers: std::collections::BTreeMap<String, u64>,
 }
 
+/// The reports of all targets, as JSON has them.
+#[derive(Debug, Serialize)]
+pub(crate) struct Reports {
+    /// The name and version of the format.
+    pub(crate) format: &'static str,
+    /// Whether every run passed, and every target was measured.
+    pub(crate) passed: bool,
+    /// A report for each target, in the order of measuring.
+    pub(crate) runs: Vec<Report>,
+}
+
+impl Reports {
+    /// The reports of the runs that took place, of so many that should have.
+    pub(crate) fn new(runs: Vec<Report>, wanted: usize) -> Self {
+        let passed = runs.len() == wanted && runs.iter().all(|report| report.passed);
+        Self { format: "evenkeel-client-report/1", passed, runs }
+    }
+
+    /// All of it for programs.
+    pub(crate) fn json(&self) -> String {
+        // Strings, numbers and maps with string keys always have a JSON form.
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+
+    /// All of it as a page that needs nothing but itself.
+    pub(crate) fn html(&self) -> String {
+        html::page(self)
+    }
+
+    /// The runs side by side, where there are several.
+    pub(crate) fn comparison(&self) -> Option<String> {
+        (self.runs.len() > 1).then(|| text::comparison(&self.runs))
+    }
+}
+
 impl Report {
     /// What the finished run called `run` came to.
-    pub(crate) fn new(run: &str, target: &Target, settings: &Settings, finished: &Finished) -> Self {
+    pub(crate) fn new(run: &str, target: &Target, settings: &Settings, finished: Finished) -> Self {
         let measured = &finished.measurements;
         let entries = settings.mix.entries();
         let gap = measured.longest_gap();
-        Self {
+        let mut report = Self {
             run: run.to_owned(),
             target: target.to_string(),
             began: format!("{:.3}", finished.began),
@@ -235,12 +282,21 @@ impl Report {
                 .collect(),
             longest_gap: Stretch { begin_ms: Ms(gap.begin), lasted_ms: Ms(gap.lasted) },
             timeline: timeline(measured),
-        }
+            incidents: finished.incidents,
+            proof: finished.proof,
+            objectives: Vec::new(),
+            passed: false,
+        };
+        report.judge(&settings.slo);
+        report
     }
 
-    /// Whether every request that should have been sent was answered rightly, and there was one at all.
-    pub(crate) fn all_right(&self) -> bool {
-        self.requests.right > 0 && self.requests.failed == 0 && self.requests.dropped == 0
+    /// A run that sent nothing achieved nothing, and one that its ledgers contradict did not happen as it looks.
+    fn judge(&mut self, slo: &Slo) {
+        self.objectives = slo.check(self);
+        let contradicted = self.proof.as_ref().is_some_and(|proof| proof.verdict == Verdict::Contradicted);
+        self.passed =
+            self.requests.right > 0 && !contradicted && self.objectives.iter().all(|objective| objective.met);
     }
 }
 

@@ -1,101 +1,21 @@
 //! The client's settings: every `CLIENT_…` variable, parsed once.
 
+mod variables;
+
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use evenkeel_service::{Component, Reading, Reported, Secret, Setting as _, Size, Variable};
+use evenkeel_service::{Reading, Reported, Secret, Setting as _, Size};
+
+pub(crate) use variables::COMPONENT;
 
 use crate::pace::{Load, Phase, Phases, Rate};
+use crate::slo::Slo;
 use crate::target::Target;
 use crate::workload::{Entry, Expect, Mix, body_size};
-
-/// The client as its command line knows it.
-pub(crate) const COMPONENT: Component = Component {
-    name: "client",
-    about: "Sends requests, verifies every response, measures and reports.",
-    prefix: "CLIENT_",
-    variables: &[
-        Variable::required(
-            "TARGET",
-            "where to send, such as http://balancer:8080; a comma list is measured one after the other and compared",
-        ),
-        Variable::new("WAIT", "60s", "how long to wait until the target is ready; then it ends with 69"),
-        Variable::new("READY", "/", "the path asked while waiting: any answer below 500 is ready"),
-        Variable::optional(
-            "ADMIN",
-            "not asked",
-            "the balancer's admin interface, such as http://balancer:9090: its /readyz must answer 200 as well",
-        ),
-        Variable::new(
-            "REQUESTS",
-            "1000",
-            "how many requests; without a limit where CLIENT_DURATION or CLIENT_PHASES is set alone",
-        ),
-        Variable::optional(
-            "DURATION",
-            "until the requests are sent",
-            "how long to send; the first limit reached ends the run",
-        ),
-        Variable::optional("CONCURRENCY", "16, or 1024 with a rate", "how many requests at a time, at most"),
-        Variable::optional(
-            "RATE",
-            "as soon as the last one is answered",
-            "requests a second, whatever the target does (open loop); latency counts from the moment a request was due",
-        ),
-        Variable::optional(
-            "PHASES",
-            "one, of the whole run",
-            "such as warm-up:5s,ramp:10s@50..500,steady:60s@500: name, length and, if wanted, rate; latencies of warm-up do not count",
-        ),
-        Variable::new("METHOD", "GET", "the method of every request"),
-        Variable::new("PATH", "/", "path and query of every request"),
-        Variable::optional(
-            "BODY",
-            "no body",
-            "the size of every request's body, such as 1KiB; it is sent with its Content-Digest",
-        ),
-        Variable::new("EXPECT", "2xx", "the status that is right: 2xx, or one such as 404"),
-        Variable::optional(
-            "MIX",
-            "one kind of request",
-            "several kinds, such as GET /;weight=8,POST /echo;body=1KiB;echo;keyed;weight=2,GET /status/404;expect=404, in place of METHOD, PATH, BODY and EXPECT",
-        ),
-        Variable::new("SEED", "1", "what the mix is drawn from: the same seed gives the same requests"),
-        Variable::optional("USERNAME", "no credentials", "the user of Basic authentication"),
-        Variable::optional("PASSWORD", "no credentials", "the password of Basic authentication").or_file(),
-        Variable::new(
-            "CONNECTIONS",
-            "keep-alive",
-            "keep-alive, or fresh: a new connection for every request",
-        ),
-        Variable::new(
-            "TIMEOUT",
-            "75s",
-            "how long a request may take; longer than the balancer's own deadline, so that its answer is seen",
-        ),
-        Variable::new("CONNECT_TIMEOUT", "5s", "how long opening a connection may take"),
-        Variable::new(
-            "VERIFY",
-            "present",
-            "digests: present verifies those that come, required fails a response without one, off looks at none",
-        ),
-        Variable::new("SHOW", "5", "how many of the first responses to print"),
-        Variable::new("SHOW_BODY", "1KiB", "how much of each body to print"),
-        Variable::new(
-            "FAILURES",
-            "20",
-            "how many of the first failures to report whole, up to 10000; all are counted",
-        ),
-        Variable::optional(
-            "RUN",
-            "made up",
-            "the run's name, sent as X-Evenkeel-Run and as the beginning of every X-Request-Id",
-        ),
-    ],
-    health: None,
-};
 
 /// The user and password of Basic authentication (RFC 7617).
 #[derive(Debug, Clone)]
@@ -163,6 +83,14 @@ pub(crate) struct Settings {
     pub(crate) show_body: usize,
     /// How many failures are reported whole.
     pub(crate) failures: usize,
+    /// What the run has to achieve.
+    pub(crate) slo: Slo,
+    /// The directory of the servers' journals.
+    pub(crate) journals: Option<PathBuf>,
+    /// Where the report goes as JSON.
+    pub(crate) report_json: Option<PathBuf>,
+    /// Where the report goes as a page.
+    pub(crate) report_html: Option<PathBuf>,
     /// The run's name, where one is given.
     pub(crate) run: Option<String>,
 }
@@ -205,6 +133,10 @@ impl Settings {
             })
         });
         let failures = reading.value_with("FAILURES", |text| in_range(text, &(0..=10_000)));
+        let slo = reading.value("SLO");
+        let journals = reading.optional("JOURNALS");
+        let report_json = reading.optional("REPORT_JSON");
+        let report_html = reading.optional("REPORT_HTML");
         let run = reading.optional_with("RUN", run_name);
 
         let RunLength { phases, requests } = run_length?;
@@ -227,6 +159,10 @@ impl Settings {
             show: show?,
             show_body: show_body?,
             failures: failures?,
+            slo: slo?,
+            journals: journals?,
+            report_json: report_json?,
+            report_html: report_html?,
             run: run?,
         })
     }

@@ -24,11 +24,18 @@ pub(crate) struct Column {
     pub(crate) latency: Latency,
     /// Right answers by server.
     pub(crate) servers: BTreeMap<String, u64>,
+    /// The longest stretch without any right answer that ended in it.
+    pub(crate) gap: Duration,
 }
 
 impl Default for Column {
     fn default() -> Self {
-        Self { tally: Tally::default(), latency: Latency::with_digits(2), servers: BTreeMap::new() }
+        Self {
+            tally: Tally::default(),
+            latency: Latency::with_digits(2),
+            servers: BTreeMap::new(),
+            gap: Duration::ZERO,
+        }
     }
 }
 
@@ -52,6 +59,7 @@ impl Column {
         self.tally.right += other.tally.right;
         self.tally.failed += other.tally.failed;
         self.latency.merge(&other.latency);
+        self.gap = self.gap.max(other.gap);
         for (server, count) in other.servers {
             *self.servers.entry(server).or_default() += count;
         }
@@ -74,14 +82,13 @@ impl Default for Timeline {
 impl Timeline {
     /// Counts an exchange that ended `at` after the run's beginning.
     pub(crate) fn record(&mut self, at: Duration, exchange: &Exchange) {
-        while self.index(at) >= MAX_COLUMNS {
-            self.halve();
-        }
-        let index = self.index(at);
-        if index >= self.columns.len() {
-            self.columns.resize_with(index + 1, Column::default);
-        }
-        self.columns[index].record(exchange);
+        self.column(at).record(exchange);
+    }
+
+    /// Notes a stretch of `lasted` without any right answer that ended `at` after the run's beginning.
+    pub(crate) fn gap(&mut self, at: Duration, lasted: Duration) {
+        let column = self.column(at);
+        column.gap = column.gap.max(lasted);
     }
 
     /// The columns in order, none left out: one in which nothing ended is empty.
@@ -92,6 +99,17 @@ impl Timeline {
     /// How long a column is.
     pub(crate) fn width(&self) -> Duration {
         self.width
+    }
+
+    fn column(&mut self, at: Duration) -> &mut Column {
+        while self.index(at) >= MAX_COLUMNS {
+            self.halve();
+        }
+        let index = self.index(at);
+        if index >= self.columns.len() {
+            self.columns.resize_with(index + 1, Column::default);
+        }
+        &mut self.columns[index]
     }
 
     fn index(&self, at: Duration) -> usize {

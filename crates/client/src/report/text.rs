@@ -5,6 +5,8 @@ use std::fmt;
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::{FailedRequest, Quantiles, Report};
+use crate::incident::Incident;
+use crate::proof::Proof;
 use crate::words::{self, Tame};
 
 impl fmt::Display for Report {
@@ -18,6 +20,13 @@ impl fmt::Display for Report {
         latencies(self, f)?;
         if self.requests.failed > 0 {
             failures(self, f)?;
+        }
+        self.incidents
+            .iter()
+            .zip(1..)
+            .try_for_each(|(incident, number)| write!(f, "{}", Told(number, incident)))?;
+        if let Some(proof) = &self.proof {
+            write!(f, "\n{proof}")?;
         }
         conclusion(self, f)
     }
@@ -132,15 +141,106 @@ fn conclusion(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let requests = &report.requests;
     let due = requests.sent + requests.dropped;
     match due - requests.right {
-        _ if due == 0 => writeln!(f, "\nNothing was sent."),
-        0 => writeln!(f, "\nEvery request was answered rightly."),
+        _ if due == 0 => writeln!(f, "\nNothing was sent.")?,
+        0 => writeln!(f, "\nEvery request was answered rightly.")?,
         lost => writeln!(
             f,
             "\n{} of {} not answered rightly.",
             words::count(lost),
             words::counted(due, "request")
-        ),
+        )?,
     }
+    let missed = report.objectives.iter().filter(|objective| !objective.met);
+    missed.into_iter().try_for_each(|objective| {
+        writeln!(f, "Not met: {} (it was {})", objective.objective, objective.measured)
+    })
+}
+
+/// An incident with its number.
+struct Told<'a>(usize, &'a Incident);
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(number, incident) = self;
+        let (begin, end) = (words::moment(incident.begin_ms.0), words::moment(incident.end_ms.0));
+        writeln!(f, "\nIncident {number}, from {begin} to {end}")?;
+        if !incident.absent.is_empty() {
+            writeln!(f, "    no answer from {}", Tame(&incident.absent.join(", ")))?;
+        }
+        if !incident.endpoints.is_empty() {
+            writeln!(f, "    attempts failed or ended at {}", Tame(&incident.endpoints.join(", ")))?;
+        }
+        writeln!(
+            f,
+            "    {} seen by the client; {} masked",
+            words::counted(incident.failed, "failure"),
+            words::count(incident.masked)
+        )?;
+        let (gap, added) = (incident.longest_gap_ms.0, incident.added_latency_ms.0);
+        writeln!(
+            f,
+            "    longest time without a right answer {}; p99 up by {}",
+            words::duration(gap),
+            words::duration(added)
+        )?;
+        let moments = [
+            ("first failed attempt", incident.first_failed_attempt_ms),
+            ("ejected", incident.ejected_ms),
+            ("load spread again", incident.rebalanced_ms),
+        ];
+        for (what, moment) in moments {
+            if let Some(moment) = moment {
+                writeln!(f, "    {what} at {}", words::moment(moment.0))?;
+            }
+        }
+        match incident.recovered_ms {
+            Some(recovered) => writeln!(f, "    as usual again from {}", words::moment(recovered.0)),
+            None => writeln!(f, "    not over when the run ended"),
+        }
+    }
+}
+
+impl fmt::Display for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "Verdict: {}, with {} in the journals",
+            self.verdict,
+            words::counted(self.executions, "execution")
+        )?;
+        let known = |count: Option<u64>| count.map_or("unknown".to_owned(), words::count);
+        writeln!(f, "    executed twice though it must not be: {}", known(self.duplicates))?;
+        writeln!(
+            f,
+            "    failed attempts: {}, masked requests: {}",
+            known(self.failed_attempts),
+            known(self.masked)
+        )?;
+        self.missing.iter().try_for_each(|missing| writeln!(f, "    missing: {missing}"))?;
+        if self.contradicted > 0 {
+            writeln!(f, "    contradictions: {}", words::count(self.contradicted))?;
+        }
+        self.contradictions.iter().try_for_each(|contradiction| {
+            writeln!(f, "        {}: {}", Tame(&contradiction.id), contradiction.what)
+        })
+    }
+}
+
+/// The runs against several targets, a line each.
+pub(super) fn comparison(runs: &[Report]) -> String {
+    let mut table = table(["Target", "right", "failed", "a second", "p50", "p99", "slowest", "longest gap"]);
+    for run in runs {
+        let right = &run.latency.right;
+        let times = [right.p50_ms, right.p99_ms, right.max_ms, run.longest_gap.lasted_ms];
+        let counts = [
+            words::count(run.requests.right),
+            words::count(run.requests.failed),
+            format!("{:.0}", run.requests.per_second),
+        ];
+        let cells = counts.into_iter().chain(times.map(|ms| words::duration(ms.0)));
+        table.add_row(std::iter::once(run.target.clone()).chain(cells));
+    }
+    aligned(table, 1)
 }
 
 /// A table without lines.

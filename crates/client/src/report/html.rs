@@ -1,0 +1,273 @@
+//! The report as one page that opens without network: charts drawn here as SVG, so that no script has to run for
+//! them, and a style that follows the reader's light or dark.
+//!
+//! ```text
+//! summary ─ rate and failures ─ latency ─ share by server ─ incidents ─ verdict ─ failures
+//! ```
+
+mod chart;
+
+use std::fmt::Write as _;
+
+use super::{Report, Reports};
+use crate::incident::Incident;
+use crate::words;
+use chart::{Band, Chart, Line, Stack};
+
+/// The page's style: colours by meaning, so that both schemes change in one place.
+const STYLE: &str = include_str!("html/style.css");
+
+/// The whole page.
+pub(super) fn page(reports: &Reports) -> String {
+    let title = reports.runs.first().map_or("no run".into(), |run| format!("run {}", run.run));
+    let mut page = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>Evenkeel client report: {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n",
+        escaped(&title)
+    );
+    if let Some(comparison) = reports.comparison() {
+        let _ = writeln!(page, "<section><h2>Compared</h2><pre>{}</pre></section>", escaped(&comparison));
+    }
+    reports.runs.iter().for_each(|run| one(&mut page, run));
+    page.push_str("</main>\n</body>\n</html>\n");
+    page
+}
+
+fn one(page: &mut String, run: &Report) {
+    let (class, verdict) = if run.passed { ("passed", "passed") } else { ("missed", "not passed") };
+    let _ = write!(
+        page,
+        "<header>\n<h1>{} <span class=\"{class}\">{verdict}</span></h1>\n<p>run {}, begun {}, {}</p>\n</header>\n",
+        escaped(&run.target),
+        escaped(&run.run),
+        escaped(&run.began),
+        words::duration(run.lasted_ms.0)
+    );
+    summary(page, run);
+    charts(page, run);
+    incidents(page, run);
+    proof(page, run);
+    failures(page, run);
+}
+
+/// The numbers that matter most, large.
+fn summary(page: &mut String, run: &Report) {
+    let right = &run.latency.right;
+    let masked = run.proof.as_ref().and_then(|proof| proof.masked);
+    let numbers = [
+        ("answered rightly", words::count(run.requests.right)),
+        ("failed", words::count(run.requests.failed)),
+        ("masked", masked.map_or("–".into(), words::count)),
+        ("a second", format!("{:.0}", run.requests.per_second)),
+        ("p50", words::duration(right.p50_ms.0)),
+        ("p99", words::duration(right.p99_ms.0)),
+        ("slowest", words::duration(right.max_ms.0)),
+        ("longest gap", words::duration(run.longest_gap.lasted_ms.0)),
+    ];
+    page.push_str("<dl class=\"numbers\">\n");
+    for (name, number) in numbers {
+        let _ = writeln!(page, "<div><dt>{name}</dt><dd>{number}</dd></div>");
+    }
+    page.push_str("</dl>\n");
+    if !run.objectives.is_empty() {
+        page.push_str(
+            "<table>\n<thead><tr><th>Objective</th><th>Measured</th><th></th></tr></thead>\n<tbody>\n",
+        );
+        for objective in &run.objectives {
+            let (class, met) = if objective.met { ("passed", "met") } else { ("missed", "not met") };
+            row(page, &[&objective.objective, &objective.measured], Some((class, met)));
+        }
+        page.push_str("</tbody>\n</table>\n");
+    }
+}
+
+fn charts(page: &mut String, run: &Report) {
+    let (columns, width) = (&run.timeline.columns, run.timeline.column_ms.0);
+    if columns.is_empty() {
+        return;
+    }
+    let seconds = width.as_secs_f64();
+    let bands: Vec<Band> =
+        run.incidents.iter().zip(1..).map(|(incident, number)| band(incident, number)).collect();
+    let chart = |title, unit, lines, stacks| Chart {
+        title,
+        unit,
+        lines,
+        stacks,
+        bands: &bands,
+        columns: columns.len(),
+        width,
+    };
+
+    let rate = |count: u64| count as f64 / seconds;
+    let stacks = vec![
+        Stack {
+            name: "right".into(),
+            class: "right".into(),
+            values: columns.iter().map(|column| rate(column.tally.right)).collect(),
+        },
+        Stack {
+            name: "failed".into(),
+            class: "failed".into(),
+            values: columns.iter().map(|column| rate(column.tally.failed)).collect(),
+        },
+    ];
+    page.push_str(&chart("Answers a second", "/s", vec![], stacks).svg());
+
+    let line = |name: &str, class: &str, of: fn(&super::ColumnReport) -> super::Ms| Line {
+        name: name.into(),
+        class: class.into(),
+        values: columns
+            .iter()
+            .map(|column| (column.tally.right > 0).then(|| of(column).0.as_secs_f64() * 1e3))
+            .collect(),
+    };
+    let lines = vec![
+        line("slowest", "max", |column| column.max_ms),
+        line("p99", "p99", |column| column.p99_ms),
+        line("p50", "p50", |column| column.p50_ms),
+    ];
+    page.push_str(&chart("Latency of right answers", " ms", lines, vec![]).svg());
+
+    let names: Vec<&String> = {
+        let mut names: Vec<_> = columns.iter().flat_map(|column| column.servers.keys()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    };
+    let share = |name: &String| Stack {
+        name: name.clone(),
+        class: format!("server{}", names.iter().position(|other| *other == name).unwrap_or_default() % 8),
+        values: columns
+            .iter()
+            .map(|column| {
+                column
+                    .servers
+                    .get(name)
+                    .map_or(0.0, |&count| count as f64 * 100.0 / column.tally.right as f64)
+            })
+            .collect(),
+    };
+    if !names.is_empty() {
+        page.push_str(
+            &chart("Share by server", " %", vec![], names.iter().map(|name| share(name)).collect()).svg(),
+        );
+    }
+}
+
+fn band(incident: &Incident, number: usize) -> Band {
+    Band { name: number.to_string(), from: incident.begin_ms.0, until: incident.end_ms.0 }
+}
+
+fn incidents(page: &mut String, run: &Report) {
+    page.push_str("<section>\n<h2>Incidents</h2>\n");
+    if run.incidents.is_empty() {
+        page.push_str("<p>None: nothing failed, no server was missed, and no second was much slower than the others.</p>\n");
+    } else {
+        page.push_str(
+            "<table>\n<thead><tr><th>No.</th><th>From</th><th>Until</th><th>Who</th><th>Failed</th><th>Masked</th>\
+             <th>First failed attempt</th><th>Ejected</th><th>Longest gap</th><th>p99 up by</th><th>Load spread again</th>\
+             <th>As usual again</th></tr></thead>\n<tbody>\n",
+        );
+        for (incident, number) in run.incidents.iter().zip(1..) {
+            let moment = |ms: Option<super::Ms>| ms.map_or("–".to_owned(), |ms| words::moment(ms.0));
+            let who: Vec<_> = incident.absent.iter().chain(&incident.endpoints).cloned().collect();
+            let cells = [
+                number.to_string(),
+                words::moment(incident.begin_ms.0),
+                words::moment(incident.end_ms.0),
+                who.join(", "),
+                words::count(incident.failed),
+                words::count(incident.masked),
+                moment(incident.first_failed_attempt_ms),
+                moment(incident.ejected_ms),
+                words::duration(incident.longest_gap_ms.0),
+                words::duration(incident.added_latency_ms.0),
+                moment(incident.rebalanced_ms),
+                incident.recovered_ms.map_or("not before the end".to_owned(), |ms| words::moment(ms.0)),
+            ];
+            row(page, &cells.each_ref().map(String::as_str), None);
+        }
+        page.push_str("</tbody>\n</table>\n");
+    }
+    page.push_str("</section>\n");
+}
+
+fn proof(page: &mut String, run: &Report) {
+    let Some(proof) = &run.proof else { return };
+    let _ = write!(
+        page,
+        "<section>\n<h2>Verdict of the ledgers</h2>\n<pre>{}</pre>\n</section>\n",
+        escaped(&proof.to_string())
+    );
+}
+
+fn failures(page: &mut String, run: &Report) {
+    if run.failures.is_empty() {
+        return;
+    }
+    page.push_str(
+        "<section>\n<h2>Failures</h2>\n<table>\n<thead><tr><th>Kind</th><th>While</th><th>Count</th><th>First</th>\
+         <th>Last</th></tr></thead>\n<tbody>\n",
+    );
+    for failure in &run.failures {
+        let cells = [
+            failure.kind.to_string(),
+            failure.phase.to_string(),
+            words::count(failure.count),
+            words::moment(failure.first_ms.0),
+            words::moment(failure.last_ms.0),
+        ];
+        row(page, &cells.each_ref().map(String::as_str), None);
+    }
+    page.push_str("</tbody>\n</table>\n");
+    if !run.first_failures.is_empty() {
+        page.push_str(
+            "<h3>The first ones</h3>\n<table>\n<thead><tr><th>At</th><th>Request id</th><th>Request</th><th>Kind</th><th>After</th>\
+             <th>Server</th><th>Detail</th></tr></thead>\n<tbody>\n",
+        );
+        for failure in &run.first_failures {
+            let cells = [
+                words::moment(failure.at_ms.0),
+                failure.id.clone(),
+                failure.request.clone(),
+                failure.kind.to_string(),
+                words::duration(failure.after_ms.0),
+                failure.server.clone().unwrap_or_else(|| "–".into()),
+                failure.detail.clone(),
+            ];
+            row(page, &cells.each_ref().map(String::as_str), None);
+        }
+        page.push_str("</tbody>\n</table>\n");
+    }
+    page.push_str("</section>\n");
+}
+
+/// A row of text, and at its end a mark of some class.
+fn row(page: &mut String, cells: &[&str], mark: Option<(&str, &str)>) {
+    page.push_str("<tr>");
+    for cell in cells {
+        let _ = write!(page, "<td>{}</td>", escaped(cell));
+    }
+    if let Some((class, text)) = mark {
+        let _ = write!(page, "<td class=\"{class}\">{}</td>", escaped(text));
+    }
+    page.push_str("</tr>\n");
+}
+
+/// Text as it may stand in HTML, in an attribute too.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}

@@ -1,0 +1,264 @@
+//! A chart over the run's columns as SVG: stacked areas or lines, incidents as bands behind them.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::escaped;
+use crate::words;
+
+/// The size of the drawing, in its own units.
+const SIZE: (f64, f64) = (960.0, 220.0);
+
+/// The room around the plot: left for the scale, below for the time.
+const MARGIN: (f64, f64, f64, f64) = (56.0, 8.0, 14.0, 24.0);
+
+/// A value for each column, drawn as a line; it is broken where there is none.
+pub(super) struct Line {
+    pub(super) name: String,
+    pub(super) class: String,
+    pub(super) values: Vec<Option<f64>>,
+}
+
+/// A value for each column, drawn as an area on top of those before it.
+pub(super) struct Stack {
+    pub(super) name: String,
+    pub(super) class: String,
+    pub(super) values: Vec<f64>,
+}
+
+/// A stretch to be marked.
+pub(super) struct Band {
+    pub(super) name: String,
+    pub(super) from: Duration,
+    pub(super) until: Duration,
+}
+
+/// Everything in one drawing.
+pub(super) struct Chart<'a> {
+    pub(super) title: &'a str,
+    /// What stands behind the numbers of the scale.
+    pub(super) unit: &'a str,
+    pub(super) lines: Vec<Line>,
+    pub(super) stacks: Vec<Stack>,
+    pub(super) bands: &'a [Band],
+    /// How many columns there are, and how long each is.
+    pub(super) columns: usize,
+    pub(super) width: Duration,
+}
+
+impl Chart<'_> {
+    /// The drawing with its caption, which is the legend as well.
+    pub(super) fn svg(&self) -> String {
+        let top = self.top();
+        let mut svg = String::new();
+        let legend = self.lines.iter().map(|line| (&line.name, &line.class));
+        let legend = legend.chain(self.stacks.iter().map(|stack| (&stack.name, &stack.class)));
+        let _ = write!(svg, "<figure>\n<figcaption>{}", escaped(self.title));
+        for (name, class) in legend {
+            let _ = write!(svg, " <span><i class=\"{class}\"></i>{}</span>", escaped(name));
+        }
+        let _ = writeln!(
+            svg,
+            "</figcaption>\n<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">",
+            SIZE.0,
+            SIZE.1,
+            escaped(self.title)
+        );
+        self.draw_bands(&mut svg);
+        self.draw_scale(&mut svg, top);
+        self.draw_stacks(&mut svg, top);
+        self.draw_lines(&mut svg, top);
+        svg.push_str("</svg>\n</figure>\n");
+        svg
+    }
+
+    /// The upper end of the scale: a round number that nothing exceeds.
+    fn top(&self) -> f64 {
+        let lines = self.lines.iter().flat_map(|line| line.values.iter().copied().flatten());
+        let stacks =
+            (0..self.columns).map(|column| self.stacks.iter().map(|stack| stack.values[column]).sum());
+        round_up(lines.chain(stacks).fold(0.0, f64::max))
+    }
+
+    fn draw_bands(&self, svg: &mut String) {
+        let (_, _, top, bottom) = MARGIN;
+        for Band { name, from, until } in self.bands {
+            let (left, right) = (self.x_at(*from), self.x_at(*until));
+            let _ = writeln!(
+                svg,
+                "<rect class=\"band\" x=\"{left:.1}\" y=\"{top}\" width=\"{:.1}\" height=\"{:.1}\"/>\
+                 <text x=\"{left:.1}\" y=\"{:.1}\">{}</text>",
+                (right - left).max(3.0),
+                SIZE.1 - top - bottom,
+                top - 3.0,
+                escaped(name)
+            );
+        }
+    }
+
+    fn draw_scale(&self, svg: &mut String, top: f64) {
+        let (left, right, _, bottom) = MARGIN;
+        for part in 0..=4 {
+            let value = top * f64::from(part) / 4.0;
+            let y = y(value, top);
+            let _ = writeln!(
+                svg,
+                "<line class=\"grid\" x1=\"{left}\" x2=\"{:.1}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
+                 <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}{}</text>",
+                SIZE.0 - right,
+                left - 6.0,
+                y + 4.0,
+                number(value),
+                escaped(self.unit)
+            );
+        }
+        let whole = self.width * u32::try_from(self.columns).unwrap_or(u32::MAX);
+        for part in 0..=5 {
+            let at = whole * part / 5;
+            let anchor = ["start", "middle", "middle", "middle", "middle", "end"][part as usize];
+            let _ = writeln!(
+                svg,
+                "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{}</text>",
+                self.x_at(at),
+                SIZE.1 - bottom + 16.0,
+                words::duration(at)
+            );
+        }
+    }
+
+    /// Areas in steps: a column is a stretch of time, not a point.
+    fn draw_stacks(&self, svg: &mut String, top: f64) {
+        let mut below = vec![0.0; self.columns];
+        for stack in &self.stacks {
+            let above: Vec<f64> =
+                below.iter().zip(&stack.values).map(|(below, value)| below + value).collect();
+            let mut path = String::new();
+            for (column, value) in above.iter().enumerate() {
+                let _ = write!(
+                    path,
+                    "{:.1},{:.1} {:.1},{:.1} ",
+                    self.x(column),
+                    y(*value, top),
+                    self.x(column + 1),
+                    y(*value, top)
+                );
+            }
+            for (column, value) in below.iter().enumerate().rev() {
+                let _ = write!(
+                    path,
+                    "{:.1},{:.1} {:.1},{:.1} ",
+                    self.x(column + 1),
+                    y(*value, top),
+                    self.x(column),
+                    y(*value, top)
+                );
+            }
+            let _ = writeln!(svg, "<polygon class=\"{}\" points=\"{}\"/>", stack.class, path.trim_end());
+            below = above;
+        }
+    }
+
+    fn draw_lines(&self, svg: &mut String, top: f64) {
+        for line in &self.lines {
+            for stretch in
+                line.values.iter().enumerate().collect::<Vec<_>>().split(|(_, value)| value.is_none())
+            {
+                let mut path = String::new();
+                for (column, value) in stretch {
+                    let y = y(value.unwrap_or_default(), top);
+                    let _ = write!(path, "{:.1},{y:.1} {:.1},{y:.1} ", self.x(*column), self.x(column + 1));
+                }
+                if !path.is_empty() {
+                    let _ = writeln!(
+                        svg,
+                        "<polyline class=\"line {}\" points=\"{}\"/>",
+                        line.class,
+                        path.trim_end()
+                    );
+                }
+            }
+        }
+    }
+
+    fn x(&self, column: usize) -> f64 {
+        let (left, right, ..) = MARGIN;
+        left + (SIZE.0 - left - right) * column as f64 / self.columns as f64
+    }
+
+    fn x_at(&self, moment: Duration) -> f64 {
+        let (left, right, ..) = MARGIN;
+        let part = moment.as_secs_f64() / (self.width.as_secs_f64() * self.columns as f64);
+        left + (SIZE.0 - left - right) * part.min(1.0)
+    }
+}
+
+fn y(value: f64, top: f64) -> f64 {
+    let (.., above, below) = MARGIN;
+    SIZE.1 - below - (SIZE.1 - above - below) * (value / top).min(1.0)
+}
+
+/// The next of 1, 2, 4, 6, 8 and 10 times a power of ten: all are divided by four well.
+fn round_up(value: f64) -> f64 {
+    if value <= 0.0 {
+        return 1.0;
+    }
+    let power = 10_f64.powf(value.log10().floor());
+    // A hair of tolerance: 100 % summed of thirds is a little more.
+    let factor =
+        [1.0, 2.0, 4.0, 6.0, 8.0, 10.0].into_iter().find(|factor| value <= factor * power * 1.000_001);
+    factor.unwrap_or(10.0) * power
+}
+
+/// A number of the scale without needless digits.
+fn number(value: f64) -> String {
+    let digits = match value {
+        v if v >= 10.0 => 0,
+        v if v >= 1.0 => 1,
+        _ => 2,
+    };
+    let text = format!("{value:.digits$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chart(bands: &[Band], stacks: Vec<Stack>, lines: Vec<Line>) -> Chart<'_> {
+        Chart { title: "Rate", unit: "/s", lines, stacks, bands, columns: 4, width: Duration::from_secs(1) }
+    }
+
+    #[test]
+    fn the_scale_ends_in_a_round_number_that_nothing_exceeds() {
+        for (value, top) in
+            [(0.0, 1.0), (0.7, 0.8), (1.0, 1.0), (1.1, 2.0), (37.0, 40.0), (100.0, 100.0), (180.0, 200.0)]
+        {
+            assert!((round_up(value) - top).abs() < 1e-9, "{value}: {}", round_up(value));
+        }
+        assert_eq!([0.0, 0.25, 2.5, 75.0].map(number), ["0", "0.25", "2.5", "75"]);
+    }
+
+    #[test]
+    fn a_line_is_broken_where_there_is_no_value() {
+        let line = Line {
+            name: "p99".into(),
+            class: "p99".into(),
+            values: vec![Some(1.0), None, Some(2.0), Some(1.0)],
+        };
+        let svg = chart(&[], vec![], vec![line]).svg();
+        assert_eq!(svg.matches("<polyline").count(), 2, "{svg}");
+    }
+
+    #[test]
+    fn incidents_are_marked_where_they_were() {
+        let bands = [Band { name: "1".into(), from: Duration::from_secs(2), until: Duration::from_secs(3) }];
+        let svg = chart(&bands, vec![], vec![]).svg();
+        assert!(svg.contains("<rect class=\"band\" x=\"504.0\""), "{svg}");
+    }
+
+    #[test]
+    fn names_from_elsewhere_cannot_become_markup() {
+        let stack = Stack { name: "<script>".into(), class: "right".into(), values: vec![1.0; 4] };
+        assert!(!chart(&[], vec![stack], vec![]).svg().contains("<script>"));
+    }
+}
