@@ -21,6 +21,7 @@ use evenkeel_wire::{Alarm, Buffer, Stream};
 
 use crate::accept::Permit;
 use crate::exchange::{self, Then};
+use crate::introduction;
 use crate::reply;
 use crate::tunnel;
 use crate::upload::Upload;
@@ -30,7 +31,12 @@ use crate::worker::{Worker, now};
 pub(crate) struct Client {
     pub(crate) stream: Stream,
     pub(crate) machine: Inbound,
+    /// Who it is: the other end, or whom the PROXY protocol names.
     pub(crate) peer: SocketAddr,
+    /// The address it connected to, where the PROXY protocol names it.
+    pub(crate) destination: Option<SocketAddr>,
+    /// False while the header of the PROXY protocol is awaited.
+    pub(crate) introduced: bool,
     pub(crate) alarm: Alarm,
     /// The client has closed its sending side and still waits for its answer.
     pub(crate) half_closed: bool,
@@ -76,8 +82,8 @@ const LINGER_QUIET: Duration = Duration::from_secs(2);
 /// Serves a client for as long as its connection lasts.
 pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, peer: SocketAddr, permit: Permit) {
     worker.stats.connections.add(1);
-    let mut client =
-        Client { stream, machine: Inbound::new(), peer, alarm: Alarm::new(), half_closed: false };
+    let mut client = Client::new(stream, peer);
+    client.introduced = !worker.settings().proxy_protocol;
     while client.wait_for_a_byte(worker.settings().idle_timeout).await {
         // Boxed, so that the task of an idle connection stays small.
         if Box::pin(active(&worker, &mut client)).await == Active::Over {
@@ -90,8 +96,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, peer: SocketAddr, 
 /// Answers a connection beyond the limit with 503 and closes it.
 pub(crate) async fn refuse(worker: Rc<Worker>, stream: Stream) {
     let peer = SocketAddr::from(([0, 0, 0, 0], 0));
-    let mut client =
-        Client { stream, machine: Inbound::new(), peer, alarm: Alarm::new(), half_closed: false };
+    let mut client = Client::new(stream, peer);
     client.machine.close_after_this();
     let mut out = Vec::new();
     reply::too_many_connections(&worker, &mut client.machine, &mut out);
@@ -109,6 +114,10 @@ enum Active {
 
 async fn active(worker: &Rc<Worker>, client: &mut Client) -> Active {
     let mut scratch = worker.take_scratch();
+    if !client.introduced && !introduction::receive(worker, client, &mut scratch.received).await {
+        worker.give_back_scratch(scratch);
+        return Active::Over;
+    }
     let outcome = loop {
         match client.next_head(worker, &mut scratch).await {
             Next::Head => {}
@@ -149,6 +158,18 @@ enum Next {
 }
 
 impl Client {
+    fn new(stream: Stream, peer: SocketAddr) -> Self {
+        Self {
+            stream,
+            machine: Inbound::new(),
+            peer,
+            destination: None,
+            introduced: true,
+            alarm: Alarm::new(),
+            half_closed: false,
+        }
+    }
+
     /// Waits while nothing happens. False when the connection has been idle for too long: it is closed without a word,
     /// since a 408 could cross a request that is just being sent.
     async fn wait_for_a_byte(&mut self, timeout: Duration) -> bool {
@@ -241,7 +262,11 @@ impl Client {
         if *sent > before {
             self.alarm.set(Some(now() + patience));
         }
-        self.alarm.poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        self.alarm.poll(cx).map(|()| {
+            // What the kernel still holds would wait for this client to take it.
+            self.stream.reset_on_drop();
+            Err(io::ErrorKind::TimedOut.into())
+        })
     }
 
     /// Says that nothing more will come, and waits a bounded time until the client has taken that in.

@@ -247,8 +247,12 @@ impl Relay<'_> {
             return Err(Broke::Client);
         }
         if now() >= self.progress + self.worker.settings().body_timeout {
-            let waits_for_client = !self.scratch.reply.is_empty() || !self.piece.is_empty();
-            return Err(if waits_for_client { Broke::Client } else { Broke::TimedOut });
+            if self.scratch.reply.is_empty() && self.piece.is_empty() {
+                return Err(Broke::TimedOut);
+            }
+            // What the kernel still holds would wait for this client to take it.
+            self.client.stream.reset_on_drop();
+            return Err(Broke::Client);
         }
         self.arm();
         Ok(())

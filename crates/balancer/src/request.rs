@@ -61,7 +61,7 @@ impl Request {
             client: client.peer.ip(),
             local: local(worker, client, head),
             scheme: "http",
-            trusted: false,
+            trusted: settings.trusted.include(client.peer.ip()),
             via: &settings.name,
             request_id: id,
             upgrade,
@@ -130,7 +130,11 @@ fn offered(upgrade: &[u8]) -> Option<&'static str> {
 /// The address the client connected to: asked from the kernel only where it is needed, for a request without a host.
 fn local(worker: &Worker, client: &Client, head: &RequestHead) -> std::net::SocketAddr {
     let bound = worker.settings().bind;
-    if head.version() == Version::Http10 { client.stream.local().unwrap_or(bound) } else { bound }
+    match client.destination {
+        Some(destination) => destination,
+        None if head.version() == Version::Http10 => client.stream.local().unwrap_or(bound),
+        None => bound,
+    }
 }
 
 fn make_id(id: &mut [u8; ID_DIGITS], random: &mut fastrand::Rng) {

@@ -11,6 +11,7 @@ use evenkeel_service::{Component, Reading, Reported, Setting, Size, Variable, de
 use evenkeel_upstream::{AdmissionSettings, AttemptSettings, PolicySettings, ProbeSettings, UpstreamSpec};
 
 use crate::probe::{Expect, ProbeKind};
+use crate::trust::TrustedProxies;
 
 /// What the balancer says about itself on the command line.
 pub(crate) const COMPONENT: Component = Component {
@@ -68,6 +69,16 @@ pub(crate) const COMPONENT: Component = Component {
             "evenkeel- and six hexadecimal digits, new at each start",
             "in Via and Proxy-Status",
         ),
+        Variable::optional(
+            "TRUSTED_PROXIES",
+            "nobody",
+            "networks whose X-Forwarded-* and Forwarded are believed, such as 10.0.0.0/8,fd00::/8",
+        ),
+        Variable::new(
+            "PROXY_PROTOCOL",
+            "off",
+            "on: every connection begins with a PROXY protocol header, version 1 or 2",
+        ),
         Variable::new("FORWARD_UNDERSCORES", "off", "on: pass fields with an underscore in their name"),
         Variable::new(
             "ABORT_ON_CLOSE",
@@ -103,6 +114,8 @@ pub(crate) struct Settings {
     pub(crate) server_idle: Duration,
     pub(crate) workers: usize,
     pub(crate) name: String,
+    pub(crate) trusted: TrustedProxies,
+    pub(crate) proxy_protocol: bool,
     pub(crate) abort_on_close: bool,
     pub(crate) retry_keyed: bool,
     pub(crate) grace: Duration,
@@ -138,6 +151,8 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     let server_idle = duration(reading, "SERVER_IDLE");
     let workers = reading.optional_with("WORKERS", |text| in_range(text, &(1..=256)));
     let name = reading.optional_with("NAME", pseudonym);
+    let trusted = reading.optional("TRUSTED_PROXIES");
+    let proxy_protocol = reading.value("PROXY_PROTOCOL");
     let abort_on_close = reading.value("ABORT_ON_CLOSE");
     let retry_keyed = reading.value("RETRY_KEYED");
     let grace = reading.value("GRACE");
@@ -161,6 +176,8 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
         server_idle: server_idle?,
         workers: workers?.unwrap_or_else(|| thread::available_parallelism().map_or(1, NonZero::get)),
         name: name?.unwrap_or_else(|| format!("evenkeel-{:06x}", fastrand::u32(..1 << 24))),
+        trusted: trusted?.unwrap_or_default(),
+        proxy_protocol: proxy_protocol?,
         abort_on_close: abort_on_close?,
         retry_keyed: retry_keyed?,
         grace: grace?,
