@@ -26,7 +26,8 @@ use crate::worker::{Worker, now};
 pub(crate) struct AttemptIo {
     pub(crate) number: TryNo,
     pub(crate) lease: Lease,
-    pub(crate) answer: Answer,
+    /// Boxed, and the box reused: an attempt is moved about, and this is the most of it.
+    pub(crate) answer: Box<Answer>,
     line: Line,
     /// How much of the request's head and body together has been written.
     sent: usize,
@@ -123,7 +124,7 @@ impl AttemptIo {
         number: TryNo,
         lease: Lease,
         connection: ServerConnection,
-        answer: Answer,
+        answer: Box<Answer>,
         now: Instant,
     ) -> Self {
         Self::new(number, lease, Line::Open { connection, reused: true }, answer, now)
@@ -133,7 +134,7 @@ impl AttemptIo {
     pub(crate) fn on_fresh(
         number: TryNo,
         lease: Lease,
-        answer: Answer,
+        answer: Box<Answer>,
         timeout: Duration,
         now: Instant,
     ) -> Self {
@@ -141,7 +142,7 @@ impl AttemptIo {
         Self::new(number, lease, line, answer, now)
     }
 
-    fn new(number: TryNo, lease: Lease, line: Line, answer: Answer, now: Instant) -> Self {
+    fn new(number: TryNo, lease: Lease, line: Line, answer: Box<Answer>, now: Instant) -> Self {
         Self {
             number,
             lease,
@@ -170,7 +171,7 @@ impl AttemptIo {
     }
 
     /// The connection, when the attempt is over and it may be of further use.
-    pub(crate) fn into_connection(self) -> Option<(ServerConnection, Answer, Lease)> {
+    pub(crate) fn into_connection(self) -> Option<(ServerConnection, Box<Answer>, Lease)> {
         match self.line {
             Line::Open { connection, .. } => Some((connection, self.answer, self.lease)),
             Line::Opening(_) | Line::Gone => None,
@@ -203,7 +204,7 @@ impl AttemptIo {
     }
 
     /// The storage of its response, and its lease.
-    pub(crate) fn into_answer(self) -> (Answer, Lease) {
+    pub(crate) fn into_answer(self) -> (Box<Answer>, Lease) {
         (self.answer, self.lease)
     }
 
@@ -306,7 +307,7 @@ impl AttemptIo {
     /// Looks at what has been received, without reading more.
     fn look(&mut self, exchange: &Exchange<'_>) -> Option<Happened> {
         let Line::Open { connection, .. } = &mut self.line else { return None };
-        let Answer { received, head, promised, body } = &mut self.answer;
+        let Answer { received, head, promised, body } = &mut *self.answer;
         if let Progress::Holding(total) = self.progress {
             if received.len() < total {
                 return None;

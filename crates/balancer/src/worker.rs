@@ -46,7 +46,8 @@ pub(crate) struct Worker {
     pub(crate) stats: Arc<Stats>,
     #[expect(clippy::vec_box, reason = "handed over by pointer, as it is kept while a connection is active")]
     scratch: RefCell<Vec<Box<Scratch>>>,
-    answers: RefCell<Vec<Answer>>,
+    #[expect(clippy::vec_box, reason = "handed over by pointer, as it is kept while an attempt lasts")]
+    answers: RefCell<Vec<Box<Answer>>>,
 }
 
 /// The most scratch spaces, and the most answers, that wait for their next use in one worker; those beyond are freed.
@@ -103,12 +104,12 @@ impl Worker {
     }
 
     /// Space for a response.
-    pub(crate) fn take_answer(&self) -> Answer {
+    pub(crate) fn take_answer(&self) -> Box<Answer> {
         self.answers.borrow_mut().pop().unwrap_or_default()
     }
 
     /// Gives the space back.
-    pub(crate) fn give_back_answer(&self, mut answer: Answer) {
+    pub(crate) fn give_back_answer(&self, mut answer: Box<Answer>) {
         let mut kept = self.answers.borrow_mut();
         if kept.len() < KEPT && answer.forget() {
             kept.push(answer);
