@@ -30,7 +30,7 @@ fn read(stream: &[u8], cuts: &[usize]) -> Seen {
                     seen.sent.extend_from_slice(&input[piece.data]);
                     in_body = !piece.end;
                     seen.complete += usize::from(piece.end);
-                    (piece.consumed > 0).then_some(piece.consumed)
+                    (piece.consumed > 0 || piece.end).then_some(piece.consumed)
                 })
             } else {
                 inbound.head(input, &mut head, &limits).inspect(|found| {
@@ -43,7 +43,6 @@ fn read(stream: &[u8], cuts: &[usize]) -> Seen {
             };
             match step {
                 Ok(Some(consumed)) => at += consumed,
-                Ok(None) if in_body && inbound.body_ended() => in_body = false,
                 Ok(None) => break,
                 Err(refusal) => {
                     seen.refused = Some(refusal.status);
@@ -105,7 +104,8 @@ proptest! {
         let whole = read(&stream, &[]);
         let pieces = read(&stream, &cuts(stream.len(), &at));
         prop_assert_eq!(whole.complete, pieces.complete);
-        prop_assert_eq!(whole.refused.is_some(), pieces.refused.is_some());
+        // A fault may show later in pieces, at the end of its line, but nothing refused is ever complete.
+        prop_assert!(whole.refused.is_some() || pieces.refused.is_none());
         // Data may go on before what follows it turns out to be wrong.
         prop_assert!(pieces.sent.starts_with(&whole.sent));
         prop_assert!(whole.refused.is_some() || pieces.sent == whole.sent);
@@ -116,7 +116,7 @@ proptest! {
         let whole = read(&stream, &[]);
         let bytes = read(&stream, &(0..stream.len()).collect::<Vec<_>>());
         prop_assert_eq!(whole.complete, bytes.complete);
-        prop_assert_eq!(whole.refused.is_some(), bytes.refused.is_some());
+        prop_assert!(whole.refused.is_some() || bytes.refused.is_none());
         prop_assert!(bytes.sent.starts_with(&whole.sent));
         prop_assert!(whole.refused.is_some() || bytes.sent == whole.sent);
     }
