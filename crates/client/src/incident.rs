@@ -170,10 +170,10 @@ pub(crate) struct Incident {
     pub(crate) end_ms: Ms,
     /// Requests that failed for the client.
     pub(crate) failed: u64,
-    /// Requests answered rightly though an attempt failed, as far as the balancer told.
-    pub(crate) masked: u64,
-    /// Attempts that failed, as far as the balancer told.
-    pub(crate) failed_attempts: u64,
+    /// Requests answered rightly though an attempt failed; `None` when the balancer did not tell.
+    pub(crate) masked: Option<u64>,
+    /// Attempts that failed; `None` when the balancer did not tell.
+    pub(crate) failed_attempts: Option<u64>,
     /// The first failed attempt.
     pub(crate) first_failed_attempt_ms: Option<Ms>,
     /// The first ejection.
@@ -192,8 +192,9 @@ pub(crate) struct Incident {
     pub(crate) recovered_ms: Option<Ms>,
 }
 
-/// Finds the incidents of a run from its moments of trouble and its columns.
-pub(crate) fn find(mut troubles: Troubles, timeline: &Timeline) -> Vec<Incident> {
+/// Finds the incidents of a run from its moments of trouble and its columns. `told` says whether the balancer told all
+/// of its attempts.
+pub(crate) fn find(mut troubles: Troubles, timeline: &Timeline, told: bool) -> Vec<Incident> {
     let (columns, width) = (timeline.columns(), timeline.width());
     let begin = |index: usize| width * u32::try_from(index).unwrap_or(u32::MAX);
     let calm: Vec<&Column> = columns
@@ -221,8 +222,8 @@ pub(crate) fn find(mut troubles: Troubles, timeline: &Timeline) -> Vec<Incident>
             begin_ms: Ms(spell.first),
             end_ms: Ms(spell.last),
             failed: spell.failures,
-            masked: spell.masked,
-            failed_attempts: spell.failed_attempts,
+            masked: told.then_some(spell.masked),
+            failed_attempts: told.then_some(spell.failed_attempts),
             first_failed_attempt_ms: spell.first_failed_attempt.map(Ms),
             ejected_ms: spell.first_ejection.map(Ms),
             endpoints: spell.endpoints.into_iter().collect(),
@@ -245,4 +246,4 @@ fn column_of(moment: Duration, width: Duration) -> usize {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

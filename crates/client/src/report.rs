@@ -386,3 +386,6 @@ fn timeline(measured: &Measurements) -> TimelineReport {
             .collect(),
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -110,10 +110,11 @@ pub(crate) async fn run(plan: Plan, settings: Rc<Settings>, shutdown: &Shutdown)
         collector.finish(&mut reconciler);
         reconciler.conclude()
     });
+    let told = proof.as_ref().is_some_and(|proof: &Proof| proof.failed_attempts.is_some());
     let pace = run.pace.borrow();
     Finished {
         began,
-        incidents: incident::find(run.troubles.take(), &measurements.timeline),
+        incidents: incident::find(run.troubles.take(), &measurements.timeline, told),
         measurements,
         dropped: pace.dropped(),
         stopped: pace.stopped(),

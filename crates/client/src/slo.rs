@@ -227,3 +227,73 @@ impl Comparison {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::Kind;
+    use crate::proof::Proof;
+    use crate::report::tests::{proof, report};
+
+    /// Whether a run of nine right answers of 2 ms and one failure meets the objective.
+    fn met(objective: &str, proof: Option<Proof>) -> bool {
+        let report = report(&[], 9, &[Kind::WrongDigest], proof);
+        let checked = Slo::parse(objective).unwrap().check(&report);
+        assert_eq!(checked.len(), 1);
+        checked[0].met
+    }
+
+    #[test]
+    fn counts_are_compared_with_counts_and_with_shares() {
+        assert!(
+            !met("failed=0", None)
+                && met("failed=1", None)
+                && met("failed<=1", None)
+                && !met("failed<1", None)
+        );
+        assert!(met("failed<=10%", None) && !met("failed<10%", None));
+        assert!(met("wrong>0", None) && met("dropped=0", None) && met("late=0", None));
+    }
+
+    #[test]
+    fn times_are_compared_with_times() {
+        assert!(met("p99<250ms", None) && !met("p99<1ms", None));
+        assert!(met("p99.9<1s", None) && met("slowest>=2ms", None) && met("gap<1m", None));
+    }
+
+    #[test]
+    fn rates_are_compared_with_rates() {
+        assert!(met("rate>1", None) && !met("rate>1000000", None));
+    }
+
+    #[test]
+    fn what_was_not_measured_is_not_met() {
+        assert!(!met("duplicates=0", None) && !met("verdict=proved", None));
+        assert!(!met("duplicates=0", Some(Proof { duplicates: None, ..proof(Verdict::Incomplete) })));
+        assert!(
+            met("duplicates=0", Some(proof(Verdict::Proved)))
+                && met("verdict=proved", Some(proof(Verdict::Proved)))
+        );
+        assert!(!met("verdict=proved", Some(proof(Verdict::Incomplete))));
+        let nothing = report(&[], 0, &[], None);
+        assert!(!Slo::parse("p99<250ms").unwrap().check(&nothing)[0].met, "no answer is not a fast answer");
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_how_to_write_it() {
+        for (text, hint) in [
+            ("", "failed=0"),
+            ("failed", "p99<250ms"),
+            ("speed=0", "there are failed, wrong"),
+            ("failed=none", "0.1%"),
+            ("failed=-1", "0.1%"),
+            ("p99<250", "250ms"),
+            ("verdict=perfect", "verdict=proved"),
+            ("verdict>proved", "verdict=proved"),
+            ("rate=fast", "such as 200"),
+        ] {
+            let error = Slo::parse(text).unwrap_err();
+            assert!(error.contains(hint), "{text}: {error}");
+        }
+    }
+}

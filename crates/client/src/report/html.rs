@@ -179,7 +179,7 @@ fn incidents(page: &mut String, run: &Report) {
                 words::moment(incident.end_ms.0),
                 who.join(", "),
                 words::count(incident.failed),
-                words::count(incident.masked),
+                incident.masked.map_or("–".into(), words::count),
                 moment(incident.first_failed_attempt_ms),
                 moment(incident.ejected_ms),
                 words::duration(incident.longest_gap_ms.0),

@@ -170,12 +170,11 @@ impl fmt::Display for Told<'_> {
         if !incident.endpoints.is_empty() {
             writeln!(f, "    attempts failed or ended at {}", Tame(&incident.endpoints.join(", ")))?;
         }
-        writeln!(
-            f,
-            "    {} seen by the client; {} masked",
-            words::counted(incident.failed, "failure"),
-            words::count(incident.masked)
-        )?;
+        write!(f, "    {} seen by the client", words::counted(incident.failed, "failure"))?;
+        match incident.masked {
+            Some(masked) => writeln!(f, ", {} masked by the balancer", words::count(masked))?,
+            None => writeln!(f)?,
+        }
         let (gap, added) = (incident.longest_gap_ms.0, incident.added_latency_ms.0);
         writeln!(
             f,

@@ -1,0 +1,154 @@
+use evenkeel_service::Reading;
+
+use super::*;
+use crate::measure::tests::{exchange, some_beginning};
+use crate::proof::Contradiction;
+use crate::settings::COMPONENT;
+
+/// The report of a run with so many right answers, 10 ms apart and 2 ms long, and a failure of each kind after them.
+pub(crate) fn report(
+    variables: &[(&str, &str)],
+    right: u64,
+    failed: &[Kind],
+    proof: Option<Proof>,
+) -> Report {
+    let variables = [&[("CLIENT_TARGET", "http://balancer:8080")], variables].concat();
+    let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+    let settings = Reading::of(&COMPONENT, variables, Settings::read).unwrap();
+    let begin = some_beginning();
+    let mut measurements = Measurements::new(1, settings.failures, begin);
+    let outcomes = (0..right).map(|_| None).chain(failed.iter().copied().map(Some));
+    for (outcome, number) in outcomes.zip(1..) {
+        let at = Duration::from_millis(10) * number;
+        measurements.record(&exchange(begin, at, Duration::from_millis(2), outcome));
+    }
+    let finished = Finished {
+        began: "2026-11-23T12:00:00Z".parse().unwrap(),
+        incidents: Vec::new(),
+        measurements,
+        dropped: 0,
+        stopped: false,
+        proof,
+    };
+    Report::new("r", &settings.targets[0], &settings, finished)
+}
+
+/// A verdict with one contradiction where there must be one.
+pub(crate) fn proof(verdict: Verdict) -> Proof {
+    let contradicted = verdict == Verdict::Contradicted;
+    let contradiction = Contradiction { id: "r-00000003".into(), what: "it was executed twice".into() };
+    Proof {
+        verdict,
+        executions: 10,
+        duplicates: Some(u64::from(contradicted)),
+        masked: Some(2),
+        failed_attempts: Some(2),
+        contradicted: u64::from(contradicted),
+        contradictions: if contradicted { vec![contradiction] } else { Vec::new() },
+        missing: if verdict == Verdict::Incomplete {
+            vec!["server-2 told nothing".into()]
+        } else {
+            Vec::new()
+        },
+    }
+}
+
+#[test]
+fn a_run_passes_when_all_is_right_and_only_then() {
+    assert!(report(&[], 10, &[], None).passed);
+    assert!(!report(&[], 10, &[Kind::Refused], None).passed);
+    assert!(!report(&[], 0, &[], None).passed, "nothing sent is nothing achieved");
+    assert!(report(&[("CLIENT_SLO", "failed<10%")], 100, &[Kind::Refused], None).passed);
+}
+
+#[test]
+fn a_contradiction_fails_a_run_whatever_is_asked_for_and_a_gap_only_where_a_proof_is() {
+    assert!(!report(&[("CLIENT_SLO", "failed=0")], 10, &[], Some(proof(Verdict::Contradicted))).passed);
+    assert!(report(&[], 10, &[], Some(proof(Verdict::Incomplete))).passed);
+    assert!(!report(&[("CLIENT_SLO", "verdict=proved")], 10, &[], Some(proof(Verdict::Incomplete))).passed);
+}
+
+#[test]
+fn json_has_its_format_and_times_in_milliseconds() {
+    let reports = Reports::new(vec![report(&[], 10, &[Kind::Status(502)], None)], 1);
+    let json: serde_json::Value = serde_json::from_str(&reports.json()).unwrap();
+    assert_eq!((&json["format"], &json["passed"]), (&"evenkeel-client-report/1".into(), &false.into()));
+    let run = &json["runs"][0];
+    assert_eq!((&run["requests"]["right"], &run["requests"]["failed"]), (&10.into(), &1.into()));
+    assert_eq!(
+        (&run["failures"][0]["kind"], &run["failures"][0]["first_ms"]),
+        (&"status 502".into(), &110.0.into())
+    );
+    assert_eq!(run["first_failures"][0]["id"], "r-00000000");
+    assert_eq!(
+        (&run["timeline"]["column_ms"], &run["timeline"]["columns"][0]["right"]),
+        (&1000.0.into(), &10.into())
+    );
+    let p50 = run["latency"]["right"]["p50_ms"].as_f64().unwrap();
+    assert!((1.99..2.01).contains(&p50), "{p50}");
+}
+
+/// Every name in the JSON, so that none goes undescribed.
+fn names(value: &serde_json::Value, found: &mut std::collections::BTreeSet<String>) {
+    match value {
+        serde_json::Value::Object(fields) => fields.iter().for_each(|(name, value)| {
+            found.insert(name.clone());
+            names(value, found);
+        }),
+        serde_json::Value::Array(values) => values.iter().for_each(|value| names(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_name_in_the_json_is_described() {
+    let mut run = report(&[], 10, &[Kind::Status(502)], Some(proof(Verdict::Contradicted)));
+    run.incidents.push(crate::incident::tests::some_incident());
+    let json: serde_json::Value = serde_json::from_str(&Reports::new(vec![run], 1).json()).unwrap();
+    let mut found = std::collections::BTreeSet::new();
+    names(&json, &mut found);
+    let description = include_str!("../../REPORT.md");
+    // The only names that are not the format's own are those of servers.
+    let undescribed: Vec<_> = found
+        .iter()
+        .filter(|name| *name != "server-1" && !description.contains(&format!("`{name}`")))
+        .collect();
+    assert!(undescribed.is_empty(), "not in REPORT.md: {undescribed:?}");
+}
+
+#[test]
+fn a_report_for_people_ends_with_what_was_not_met() {
+    let text = report(&[], 9, &[Kind::WrongDigest], Some(proof(Verdict::Contradicted))).to_string();
+    assert!(text.contains("wrong digest  wait       1"), "{text}");
+    assert!(text.contains("Verdict: contradicted, with 10 executions in the journals"), "{text}");
+    assert!(text.contains("        r-00000003: it was executed twice\n"), "{text}");
+    assert!(
+        text.ends_with("1 of 10 requests not answered rightly.\nNot met: failed=0 (it was 1)\nNot met: wrong=0 (it was 1)\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn several_targets_are_compared_and_all_must_pass() {
+    let runs = || vec![report(&[], 10, &[], None), report(&[], 10, &[Kind::Refused], None)];
+    let reports = Reports::new(runs(), 2);
+    assert!(!reports.passed);
+    assert_eq!(reports.comparison().unwrap().lines().count(), 3);
+    assert!(
+        !Reports::new(vec![report(&[], 10, &[], None)], 2).passed,
+        "a target that was not measured did not pass"
+    );
+}
+
+#[test]
+fn the_page_needs_nothing_but_itself_and_text_from_elsewhere_stays_text() {
+    let mut run = report(&[], 10, &[Kind::Refused], Some(proof(Verdict::Proved)));
+    run.first_failures[0].detail = "<script>alert(1)</script>".into();
+    let page = Reports::new(vec![run], 1).html();
+    assert!(page.contains("&lt;script&gt;alert(1)"));
+    for outside in ["<script", "<link", "src=", "url(", "@import", "href="] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    assert_eq!(page.matches("<svg").count(), 3);
+    assert_eq!(page.matches("<figure>").count(), page.matches("</figure>").count());
+}
