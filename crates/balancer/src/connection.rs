@@ -286,15 +286,23 @@ impl Client {
         }
     }
 
+    /// While the balancer leaves, each response tells its client to go.
+    pub(crate) fn note_leaving(&mut self, worker: &Worker) {
+        if worker.shared.is_leaving() {
+            self.machine.close_after_this();
+        }
+    }
+
     /// What follows from the protocol's own verdict on the connection after a response.
     pub(crate) fn after(&self, worker: &Worker) -> Then {
         match self.machine.after() {
-            After::NextRequest if !self.half_closed => Then::Next,
+            // Also after the client has closed its sending side: what it sent before is still answered.
+            After::NextRequest => Then::Next,
             After::Linger => Then::Linger,
             // While leaving, the client did not expect the end: its next request may be on the way.
             After::Close if worker.shared.is_leaving() => Then::Linger,
             // A tunnel is begun where the 101 is sent; here it would be one without a server.
-            After::NextRequest | After::Close | After::Tunnel => Then::Close,
+            After::Close | After::Tunnel => Then::Close,
         }
     }
 }

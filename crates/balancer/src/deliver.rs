@@ -29,6 +29,7 @@ pub(crate) async fn deliver(
     let settings = worker.settings();
     worker.stats.answered(answer.head.status());
     scratch.reply.clear();
+    client.note_leaving(worker);
     let how = ResponseRewrite { via: &settings.name, extra: b"" };
     client.machine.respond(&answer.head, answer.received.filled(), &how, &mut scratch.reply);
     if client.machine.after() == After::Tunnel {

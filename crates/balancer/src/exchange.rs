@@ -71,6 +71,7 @@ pub(crate) async fn run(worker: &Rc<Worker>, client: &mut Client, scratch: &mut 
             worker.stats.failed.add(1);
             let id = request.id(&scratch.request);
             scratch.reply.clear();
+            client.note_leaving(worker);
             reply::failed(worker, &mut client.machine, &failure, id, &mut scratch.reply);
             let sent = client.send(&scratch.reply, b"", worker.settings().body_timeout).await;
             if sent.is_ok() { client.after(worker) } else { Then::Close }
@@ -249,7 +250,7 @@ impl<'a> Exchange<'a> {
             self.end = Some(End::Refused(refusal));
             return;
         }
-        if self.client.half_closed && self.client.stream.is_reset() {
+        if self.client.stream.is_reset() {
             self.tell(Event::ClientGone, now);
             self.end = Some(End::ClientGone);
             return;

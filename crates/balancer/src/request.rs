@@ -88,9 +88,6 @@ impl Request {
         upload.begin(rewritten.framing, settings.keep);
         let length = head.len();
         received.consume(length);
-        if worker.shared.is_leaving() {
-            client.machine.close_after_this();
-        }
         Ok(prepared)
     }
 
