@@ -6,13 +6,12 @@
 //! ```
 
 mod chart;
+mod charts;
 
 use std::fmt::Write as _;
 
-use super::{Report, Reports};
-use crate::incident::Incident;
+use super::{Ms, Report, Reports};
 use crate::words;
-use chart::{Band, Chart, Line, Stack};
 
 /// The page's style: colours by meaning, so that both schemes change in one place.
 const STYLE: &str = include_str!("html/style.css");
@@ -45,7 +44,7 @@ fn one(page: &mut String, run: &Report) {
         words::duration(run.lasted_ms.0)
     );
     summary(page, run);
-    charts(page, run);
+    page.push_str(&charts::of(run));
     incidents(page, run);
     proof(page, run);
     failures(page, run);
@@ -56,7 +55,7 @@ fn summary(page: &mut String, run: &Report) {
     let right = &run.latency.right;
     let masked = run.proof.as_ref().and_then(|proof| proof.masked);
     let numbers = [
-        ("answered rightly", words::count(run.requests.right)),
+        ("right", words::count(run.requests.right)),
         ("failed", words::count(run.requests.failed)),
         ("masked", masked.map_or("–".into(), words::count)),
         ("a second", format!("{:.0}", run.requests.per_second)),
@@ -82,84 +81,6 @@ fn summary(page: &mut String, run: &Report) {
     }
 }
 
-fn charts(page: &mut String, run: &Report) {
-    let (columns, width) = (&run.timeline.columns, run.timeline.column_ms.0);
-    if columns.is_empty() {
-        return;
-    }
-    let seconds = width.as_secs_f64();
-    let bands: Vec<Band> =
-        run.incidents.iter().zip(1..).map(|(incident, number)| band(incident, number)).collect();
-    let chart = |title, unit, lines, stacks| Chart {
-        title,
-        unit,
-        lines,
-        stacks,
-        bands: &bands,
-        columns: columns.len(),
-        width,
-    };
-
-    let rate = |count: u64| count as f64 / seconds;
-    let stacks = vec![
-        Stack {
-            name: "right".into(),
-            class: "right".into(),
-            values: columns.iter().map(|column| rate(column.tally.right)).collect(),
-        },
-        Stack {
-            name: "failed".into(),
-            class: "failed".into(),
-            values: columns.iter().map(|column| rate(column.tally.failed)).collect(),
-        },
-    ];
-    page.push_str(&chart("Answers a second", "/s", vec![], stacks).svg());
-
-    let line = |name: &str, class: &str, of: fn(&super::ColumnReport) -> super::Ms| Line {
-        name: name.into(),
-        class: class.into(),
-        values: columns
-            .iter()
-            .map(|column| (column.tally.right > 0).then(|| of(column).0.as_secs_f64() * 1e3))
-            .collect(),
-    };
-    let lines = vec![
-        line("slowest", "max", |column| column.max_ms),
-        line("p99", "p99", |column| column.p99_ms),
-        line("p50", "p50", |column| column.p50_ms),
-    ];
-    page.push_str(&chart("Latency of right answers", " ms", lines, vec![]).svg());
-
-    let names: Vec<&String> = {
-        let mut names: Vec<_> = columns.iter().flat_map(|column| column.servers.keys()).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
-    };
-    let share = |name: &String| Stack {
-        name: name.clone(),
-        class: format!("server{}", names.iter().position(|other| *other == name).unwrap_or_default() % 8),
-        values: columns
-            .iter()
-            .map(|column| {
-                column
-                    .servers
-                    .get(name)
-                    .map_or(0.0, |&count| count as f64 * 100.0 / column.tally.right as f64)
-            })
-            .collect(),
-    };
-    if !names.is_empty() {
-        page.push_str(
-            &chart("Share by server", " %", vec![], names.iter().map(|name| share(name)).collect()).svg(),
-        );
-    }
-}
-
-fn band(incident: &Incident, number: usize) -> Band {
-    Band { name: number.to_string(), from: incident.begin_ms.0, until: incident.end_ms.0 }
-}
-
 fn incidents(page: &mut String, run: &Report) {
     page.push_str("<section>\n<h2>Incidents</h2>\n");
     if run.incidents.is_empty() {
@@ -171,7 +92,7 @@ fn incidents(page: &mut String, run: &Report) {
              <th>As usual again</th></tr></thead>\n<tbody>\n",
         );
         for (incident, number) in run.incidents.iter().zip(1..) {
-            let moment = |ms: Option<super::Ms>| ms.map_or("–".to_owned(), |ms| words::moment(ms.0));
+            let moment = |ms: Option<Ms>| ms.map_or("–".to_owned(), |ms| words::moment(ms.0));
             let who: Vec<_> = incident.absent.iter().chain(&incident.endpoints).cloned().collect();
             let cells = [
                 number.to_string(),

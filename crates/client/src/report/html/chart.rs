@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::escaped;
-use crate::words;
 
 /// The size of the drawing, in its own units.
 const SIZE: (f64, f64) = (960.0, 220.0);
@@ -113,15 +112,14 @@ impl Chart<'_> {
             );
         }
         let whole = self.width * u32::try_from(self.columns).unwrap_or(u32::MAX);
-        for part in 0..=5 {
-            let at = whole * part / 5;
-            let anchor = ["start", "middle", "middle", "middle", "middle", "end"][part as usize];
+        let step = tick(whole);
+        for at in (0..=TICKS).map(|number| step * number).take_while(|&at| at <= whole) {
             let _ = writeln!(
                 svg,
-                "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{}</text>",
+                "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
                 self.x_at(at),
                 SIZE.1 - bottom + 16.0,
-                words::duration(at)
+                clock(at)
             );
         }
     }
@@ -209,6 +207,28 @@ fn round_up(value: f64) -> f64 {
     factor.unwrap_or(10.0) * power
 }
 
+/// The most moments named on the time axis after its beginning.
+const TICKS: u32 = 10;
+
+/// The distance of moments on the time axis: a round one, with at most [`TICKS`] in the whole.
+fn tick(whole: Duration) -> Duration {
+    const ROUND: [u64; 12] = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1_800, 3_600];
+    let fits = |step: &u64| Duration::from_secs(*step) * TICKS >= whole;
+    // Beyond ten hours, as many hours as it takes.
+    let hours = whole.as_secs().div_ceil(u64::from(TICKS) * 3_600) * 3_600;
+    Duration::from_secs(ROUND.into_iter().find(fits).unwrap_or(hours))
+}
+
+/// A moment on the time axis: `45 s`, `2:30`, `1:00:00`.
+fn clock(at: Duration) -> String {
+    let (hours, minutes, seconds) = (at.as_secs() / 3_600, at.as_secs() / 60 % 60, at.as_secs() % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds} s"),
+        (0, _) => format!("{minutes}:{seconds:02}"),
+        (_, _) => format!("{hours}:{minutes:02}:{seconds:02}"),
+    }
+}
+
 /// A number of the scale without needless digits.
 fn number(value: f64) -> String {
     let digits = match value {
@@ -236,6 +256,16 @@ mod tests {
             assert!((round_up(value) - top).abs() < 1e-9, "{value}: {}", round_up(value));
         }
         assert_eq!([0.0, 0.25, 2.5, 75.0].map(number), ["0", "0.25", "2.5", "75"]);
+    }
+
+    #[test]
+    fn the_time_axis_has_round_moments() {
+        let step = |seconds| tick(Duration::from_secs(seconds)).as_secs();
+        assert_eq!([1, 17, 60, 600, 36_000, 360_000].map(step), [1, 2, 10, 60, 3_600, 36_000]);
+        assert_eq!(
+            [45, 150, 3_600].map(|seconds| clock(Duration::from_secs(seconds))),
+            ["45 s", "2:30", "1:00:00"]
+        );
     }
 
     #[test]
