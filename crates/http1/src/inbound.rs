@@ -19,6 +19,9 @@ use crate::{Framing, Limits, Method, Refusal, RequestHead, ResponseHead, Version
 /// Empty lines skipped before a request line (RFC 9112 §2.2). Beyond: 400.
 const MAX_EMPTY_LINES: usize = 16;
 
+const FORBIDDEN: Refusal =
+    Refusal::bad("The request's head has a control character, or a line not ended by CR LF.");
+
 /// One client's connection. Small, so that an idle one can keep it.
 #[derive(Debug, Default)]
 pub struct Inbound {
@@ -54,7 +57,7 @@ enum Fate {
 pub enum After {
     /// Read the next request.
     NextRequest,
-    /// Close it.
+    /// Close it. Where bytes from the client are still unread, as with [`After::Linger`].
     Close,
     /// The client may still be sending: shut the sending side down, read and discard for a bounded time, then
     /// close. Closing at once would reset the connection and take the response from the client
@@ -119,11 +122,6 @@ impl Inbound {
     /// Whether a head has begun to arrive and is not complete.
     pub fn begun(&self) -> bool {
         self.progress.begun
-    }
-
-    /// Whether the client is to be told, on HEAD, what the length would be, but no body.
-    pub fn is_head_request(&self) -> bool {
-        self.asked.is_head
     }
 
     /// Writes the head of a server's response: framed as this client can read it, without what concerns the
@@ -230,21 +228,14 @@ impl Inbound {
         if matches!(input[start..], [] | [b'\r']) {
             return Ok(None);
         }
-        let window = &input[..input.len().min(limits.head)];
-        let is_new = self.progress.is_new();
-        if is_new && head.parse(window, start, limits)? {
-            return Ok(Some(head.len()));
-        }
-        let worth = self.progress.look(window, start).map_err(|_| {
-            Refusal::bad("The request's head has a control character, or a line not ended by CR LF.")
-        })?;
-        if worth && !is_new && head.parse(window, start, limits)? {
+        let window = &input[..input.len().min(limits.head_bytes())];
+        if self.progress.find(window, start, FORBIDDEN, || head.parse(window, start, limits))? {
             return Ok(Some(head.len()));
         }
         if !self.progress.has_line && window.len() - start > limits.request_line + 1 {
             return Err(Refusal::LINE_TOO_LONG);
         }
-        if input.len() >= limits.head {
+        if window.len() == limits.head_bytes() {
             return Err(Refusal::HEAD_TOO_LARGE);
         }
         Ok(None)

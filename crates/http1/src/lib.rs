@@ -102,7 +102,7 @@ pub use framing::{ContentLength, Framing, TransferEncoding};
 pub use head::request::RequestHead;
 pub use head::response::ResponseHead;
 pub use inbound::{After, Inbound};
-pub use limits::{Limits, MAX_CONNECTION_OPTIONS, MAX_FIELDS, MAX_INTERIM_RESPONSES};
+pub use limits::{Limits, MAX_CONNECTION_OPTIONS, MAX_FIELDS, MAX_HEAD, MAX_INTERIM_RESPONSES};
 pub use method::{Method, Version};
 pub use outbound::Outbound;
 pub use rewrite::request::{RequestRewrite, Rewritten, rewrite};

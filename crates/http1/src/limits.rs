@@ -4,6 +4,10 @@
 /// parsed into an array of this many entries on the stack.
 pub const MAX_FIELDS: usize = 256;
 
+/// The most bytes a head can be allowed to have, whatever [`Limits::head`] says: 16 MiB. Offsets into a head have
+/// 32 bits.
+pub const MAX_HEAD: usize = 16 << 20;
+
 /// Connection options (`Connection: a, b`) looked at in one message. Each is compared with every field on
 /// the way out, so this bounds the work that one head can cause.
 pub const MAX_CONNECTION_OPTIONS: usize = 32;
@@ -22,7 +26,7 @@ pub struct Limits {
     /// Bytes of a request line, without its line end. Beyond: 414. Default 8 KiB.
     pub request_line: usize,
     /// Bytes of a head, start line and the final empty line included. Beyond: 431, or an error for a
-    /// response. A trailer section has the same limit. Default 32 KiB.
+    /// response. A trailer section has the same limit. At most [`MAX_HEAD`] takes effect. Default 32 KiB.
     pub head: usize,
     /// Field lines of a head, and of a trailer section. At most [`MAX_FIELDS`] takes effect. Beyond: 431, or
     /// an error for a response. Default 100.
@@ -32,6 +36,18 @@ pub struct Limits {
     /// Whether request fields with an underscore in their name are passed on. Many servers read
     /// `Transfer_Encoding` as `Transfer-Encoding`, so they are dropped unless this is set. Default `false`.
     pub forward_underscores: bool,
+}
+
+impl Limits {
+    /// The bytes that a head, or a trailer section, may have.
+    pub(crate) fn head_bytes(&self) -> usize {
+        self.head.min(MAX_HEAD)
+    }
+
+    /// The lines that a head, or a trailer section, may have.
+    pub(crate) fn field_lines(&self) -> usize {
+        self.fields.min(MAX_FIELDS)
+    }
 }
 
 impl Default for Limits {

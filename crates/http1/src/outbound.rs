@@ -12,7 +12,10 @@ use crate::head::progress::Progress;
 use crate::limits::MAX_INTERIM_RESPONSES;
 use crate::{Framing, Limits, Method, ResponseError, ResponseHead};
 
-/// One connection to a server.
+const FORBIDDEN: ResponseError =
+    ResponseError::Head("the head has a control character, or a line not ended by CR LF");
+
+/// One connection to a server. Small, so that an idle one can keep it.
 #[derive(Debug, Default)]
 pub struct Outbound {
     body: BodyReader,
@@ -137,18 +140,12 @@ impl Outbound {
             [b'H', ..] => {}
             _ => return Err(ResponseError::Head("the response does not begin with an HTTP/1 status line")),
         }
-        let window = &input[..input.len().min(limits.head)];
-        let is_new = self.progress.is_new();
-        if is_new && head.parse(window, self.method, limits)? {
+        let window = &input[..input.len().min(limits.head_bytes())];
+        let method = self.method;
+        if self.progress.find(window, 0, FORBIDDEN, || head.parse(window, method, limits))? {
             return Ok(Some(head.len()));
         }
-        let worth = self.progress.look(window, 0).map_err(|_| {
-            ResponseError::Head("the head has a control character, or a line not ended by CR LF")
-        })?;
-        if worth && !is_new && head.parse(window, self.method, limits)? {
-            return Ok(Some(head.len()));
-        }
-        if input.len() >= limits.head { Err(ResponseError::TooLarge) } else { Ok(None) }
+        if window.len() == limits.head_bytes() { Err(ResponseError::TooLarge) } else { Ok(None) }
     }
 
     fn accept(&mut self, head: &ResponseHead, input: &[u8]) -> Result<(), ResponseError> {

@@ -159,7 +159,7 @@ impl Chunked {
 
     fn keep_trailer(&mut self, bytes: &[u8], limits: &Limits) -> Result<(), BodyError> {
         // The empty line counts as well, as it does in a head.
-        if self.trailers.len() + bytes.len() + 2 > limits.head {
+        if self.trailers.len() + bytes.len() + 2 > limits.head_bytes() {
             return Err(BodyError::TrailersTooLarge);
         }
         self.trailers.extend_from_slice(bytes);

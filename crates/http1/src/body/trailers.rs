@@ -44,7 +44,7 @@ const HEAD_ONLY: &[&str] = &[
 /// The lines of a trailer section (with its empty line) that may be passed on, each ended by CR LF.
 pub(crate) fn forwardable(section: &[u8], limits: &Limits) -> Result<Vec<u8>, BodyError> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_FIELDS];
-    let room = &mut headers[..limits.fields.min(MAX_FIELDS)];
+    let room = &mut headers[..limits.field_lines()];
     let (end, headers) = match httparse::parse_headers(section, room) {
         Ok(httparse::Status::Complete(found)) => found,
         Err(httparse::Error::TooManyHeaders) => return Err(BodyError::TrailersTooLarge),

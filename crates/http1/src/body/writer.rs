@@ -37,7 +37,7 @@ impl BodyWriter {
         Self { framing, in_chunk: false, ended: framing == Framing::Empty }
     }
 
-    /// What goes before `len` bytes of data. For no data nothing is written: a chunk of 0 bytes is the end.
+    /// What goes before `len` bytes of data, which must not go beyond a length announced. For no data nothing is written: a chunk of 0 bytes is the end.
     pub fn before_data(&mut self, len: usize, out: &mut Vec<u8>) {
         match &mut self.framing {
             Framing::Chunked if len > 0 => {
@@ -45,7 +45,10 @@ impl BodyWriter {
                 out.extend_from_slice(b"\r\n");
                 self.in_chunk = true;
             }
-            Framing::Length(left) => *left = left.saturating_sub(len as u64),
+            Framing::Length(left) => {
+                debug_assert!(len as u64 <= *left, "more data than Content-Length announced");
+                *left = left.saturating_sub(len as u64);
+            }
             _ => {}
         }
     }

@@ -16,19 +16,32 @@ pub(crate) struct Progress {
 }
 
 /// A byte that no head may have: a control character, a LF without CR, or a CR without LF.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Forbidden;
+struct Forbidden;
 
 impl Progress {
-    /// Whether nothing has been looked at yet.
-    pub(crate) fn is_new(self) -> bool {
-        self.seen == 0
+    /// Whether there is a whole head in `input`, beginning at `start`. Calls `parse`, which says just that, when
+    /// there is something new to find out; otherwise fails with `forbidden` if a byte is new that no head may have.
+    pub(crate) fn find<E>(
+        &mut self,
+        input: &[u8],
+        start: usize,
+        forbidden: E,
+        mut parse: impl FnMut() -> Result<bool, E>,
+    ) -> Result<bool, E> {
+        let is_first_look = self.seen == 0;
+        if is_first_look && parse()? {
+            return Ok(true);
+        }
+        match self.look(input, start) {
+            Ok(is_worth_parsing) => Ok(is_worth_parsing && !is_first_look && parse()?),
+            Err(Forbidden) => Err(forbidden),
+        }
     }
 
-    /// Looks at what is new in `input`, whose head begins at `start`. Says whether it is worth parsing.
-    pub(crate) fn look(&mut self, input: &[u8], start: usize) -> Result<bool, Forbidden> {
+    /// Looks at what is new. Says whether the start line or the head has become complete.
+    fn look(&mut self, input: &[u8], start: usize) -> Result<bool, Forbidden> {
         self.begun = true;
-        let mut worth = false;
+        let mut is_complete = false;
         let mut at = start.max(self.seen as usize);
         while at < input.len() {
             match (input[at], input.get(at + 1)) {
@@ -38,7 +51,7 @@ impl Progress {
                         // The head is complete: what follows is not looked at.
                         return Ok(true);
                     }
-                    worth |= !self.has_line;
+                    is_complete |= !self.has_line;
                     self.has_line = true;
                     at += 1;
                 }
@@ -49,6 +62,6 @@ impl Progress {
             at += 1;
         }
         self.seen = at as u32;
-        Ok(worth)
+        Ok(is_complete)
     }
 }

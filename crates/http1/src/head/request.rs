@@ -144,7 +144,7 @@ impl RequestHead {
     /// known by then has been checked.
     pub(crate) fn parse(&mut self, input: &[u8], start: usize, limits: &Limits) -> Result<bool, Refusal> {
         let mut storage = [const { MaybeUninit::uninit() }; MAX_FIELDS];
-        let room = &mut storage[..limits.fields.min(MAX_FIELDS)];
+        let room = &mut storage[..limits.field_lines()];
         let mut parsed = httparse::Request::new(&mut []);
         let status = match httparse::ParserConfig::default().parse_request_with_uninit_headers(
             &mut parsed,

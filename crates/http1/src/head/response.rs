@@ -95,7 +95,7 @@ impl ResponseHead {
         limits: &Limits,
     ) -> Result<bool, ResponseError> {
         let mut storage = [const { MaybeUninit::uninit() }; MAX_FIELDS];
-        let room = &mut storage[..limits.fields.min(MAX_FIELDS)];
+        let room = &mut storage[..limits.field_lines()];
         let mut parsed = httparse::Response::new(&mut []);
         let status = match httparse::ParserConfig::default()
             .allow_obsolete_multiline_headers_in_responses(true)

@@ -94,7 +94,7 @@ fn cuts(len: usize, cuts: &[Index]) -> Vec<usize> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
     #[test]
     fn requests_are_the_same_however_they_arrive(
