@@ -1,39 +1,17 @@
-//! The client as a process, against an origin that behaves well or badly on purpose.
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
-mod origin;
+//! What becomes of requests, and what the client says about it.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::thread;
 
-use origin::{Origin, Reply, response};
+use crate::origin::{Origin, Reply, response};
+use crate::{client, finished, run};
 
 /// The digest of `hello`, by `printf hello | openssl dgst -sha256 -binary | base64`.
 const HELLO_DIGEST: &str = "Content-Digest: sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=:\r\n";
-
-fn client(target: &str, variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_client"));
-    command.env_clear().env("CLIENT_TARGET", target).envs(variables.iter().copied());
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-/// Runs the client against `origin`: what it printed, and its exit status.
-fn run(origin: &Origin, variables: &[(&str, &str)]) -> (String, i32) {
-    finished(&client(&format!("http://{}", origin.address), variables).output().unwrap())
-}
-
-fn finished(output: &Output) -> (String, i32) {
-    let text =
-        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    (text, output.status.code().unwrap())
-}
 
 fn hello(fields: &str) -> Reply {
     Reply::whole(200, fields, b"hello")
