@@ -1,1 +1,24 @@
-//! Tests of the set together, as processes and as containers.
+//! Tests of the set together, as processes and as containers; here is what they are written with.
+//!
+//! ```text
+//! Processes (the manager and its children) ─┐
+//!                                           ├──▶ Load, Connection: what a client sees
+//! Compose (containers, feature `docker`) ───┘
+//! ```
+//!
+//! The requests are sent by a small client of this crate's own, on purpose: what judges the set must not share code
+//! with it, except for the digest of a body.
+
+mod binaries;
+#[cfg(feature = "docker")]
+mod compose;
+mod http;
+mod load;
+mod processes;
+
+pub use binaries::{binary, root};
+#[cfg(feature = "docker")]
+pub use compose::{Compose, docker};
+pub use http::{Answer, Connection, Upload, basic};
+pub use load::{Load, Tally};
+pub use processes::{Member, Processes};
