@@ -167,3 +167,66 @@ fn is_coding(coding: &[u8]) -> bool {
     let name = coding.split(|&byte| byte == b';').next().unwrap_or_default();
     is_token(trim(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LENGTHS: [ContentLength; 4] =
+        [ContentLength::Absent, ContentLength::Once(3), ContentLength::Repeated(3), ContentLength::Malformed];
+    const CODINGS: [TransferEncoding; 4] = [
+        TransferEncoding::Absent,
+        TransferEncoding::Chunked,
+        TransferEncoding::Unsupported,
+        TransferEncoding::Malformed,
+    ];
+
+    #[test]
+    fn a_request_has_a_body_only_where_its_end_is_beyond_doubt() {
+        for version in [Version::Http10, Version::Http11] {
+            for coding in CODINGS {
+                for length in LENGTHS {
+                    let expected = match (coding, length, version) {
+                        (TransferEncoding::Absent, ContentLength::Absent, _) => Some(Framing::Empty),
+                        (TransferEncoding::Absent, ContentLength::Once(3), _) => Some(Framing::Length(3)),
+                        (TransferEncoding::Chunked, ContentLength::Absent, Version::Http11) => {
+                            Some(Framing::Chunked)
+                        }
+                        _ => None,
+                    };
+                    assert_eq!(Framing::of_request(version, coding, length).ok(), expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_response_may_repeat_its_length_and_end_with_the_connection() {
+        for version in [Version::Http10, Version::Http11] {
+            for coding in CODINGS {
+                for length in LENGTHS {
+                    let expected = match (coding, length, version) {
+                        (TransferEncoding::Absent, ContentLength::Absent, _) => Some(Framing::UntilClose),
+                        (
+                            TransferEncoding::Absent,
+                            ContentLength::Once(3) | ContentLength::Repeated(3),
+                            _,
+                        ) => Some(Framing::Length(3)),
+                        (TransferEncoding::Chunked, ContentLength::Absent, Version::Http11) => {
+                            Some(Framing::Chunked)
+                        }
+                        _ => None,
+                    };
+                    let of =
+                        |method, status| Framing::of_response(method, status, version, coding, length).ok();
+                    assert_eq!(of(Method::Get, 200), expected);
+                    let bodiless = expected.map(|_| Framing::Empty);
+                    assert_eq!(of(Method::Head, 200), bodiless);
+                    assert_eq!(of(Method::Get, 103), bodiless);
+                    assert_eq!(of(Method::Get, 204), bodiless);
+                    assert_eq!(of(Method::Get, 304), bodiless);
+                }
+            }
+        }
+    }
+}

@@ -79,3 +79,38 @@ impl BodyWriter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(framing: Framing, parts: &[&str], trailers: &str) -> (String, bool) {
+        let mut body = BodyWriter::new(framing);
+        let mut out = Vec::new();
+        for part in parts {
+            body.before_data(part.len(), &mut out);
+            out.extend_from_slice(part.as_bytes());
+            body.after_data(&mut out);
+        }
+        body.end(trailers.as_bytes(), &mut out);
+        (String::from_utf8(out).unwrap(), body.is_complete())
+    }
+
+    #[test]
+    fn no_data_is_not_taken_for_the_end() {
+        let chunked = written(Framing::Chunked, &["ab", "", "c"], "X: y\r\n");
+        assert_eq!(chunked, ("2\r\nab\r\n1\r\nc\r\n0\r\nX: y\r\n\r\n".into(), true));
+    }
+
+    #[test]
+    fn only_chunks_have_marks_and_trailers() {
+        assert_eq!(written(Framing::Length(3), &["ab", "c"], "X: y\r\n"), ("abc".into(), true));
+        assert_eq!(written(Framing::UntilClose, &["abc"], "X: y\r\n"), ("abc".into(), false));
+        assert_eq!(written(Framing::Empty, &[], ""), (String::new(), true));
+    }
+
+    #[test]
+    fn p66_a_body_short_of_its_length_is_not_complete() {
+        assert_eq!(written(Framing::Length(3), &["ab"], ""), ("ab".into(), false));
+    }
+}

@@ -152,11 +152,15 @@ impl RequestHead {
             room,
         ) {
             Ok(status) => status,
-            Err(httparse::Error::Version) => {
-                let target_end = Span::of(parsed.path.unwrap_or_default().as_bytes(), input).end;
-                return self.parse_other_version(input, start, target_end as usize + 1, limits);
+            Err(error) => {
+                return match parsed.path {
+                    Some(target) if error == httparse::Error::Version => {
+                        let target_end = Span::of(target.as_bytes(), input).end;
+                        self.parse_other_version(input, start, target_end as usize + 1, limits)
+                    }
+                    _ => Err(refusal(error, parsed.version.is_some())),
+                };
             }
-            Err(error) => return Err(refusal(error, parsed.version.is_some())),
         };
         if let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version) {
             self.request_line(input, method, target, version)?;
@@ -186,8 +190,8 @@ impl RequestHead {
         if let Some(copy) = as_http11(input, version_at) {
             return self.parse(&copy, start, limits);
         }
-        match input[version_at..] {
-            [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9', ..] => {
+        match input.get(version_at..) {
+            Some([b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9', ..]) => {
                 Err(Refusal::new(505, "This server speaks HTTP/1.0 and HTTP/1.1 only."))
             }
             _ => Err(NO_REQUEST_LINE),
