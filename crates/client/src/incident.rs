@@ -192,9 +192,14 @@ pub(crate) struct Incident {
     pub(crate) recovered_ms: Option<Ms>,
 }
 
-/// Finds the incidents of a run from its moments of trouble and its columns. `told` says whether the balancer told all
-/// of its attempts.
-pub(crate) fn find(mut troubles: Troubles, timeline: &Timeline, told: bool) -> Vec<Incident> {
+/// Finds the incidents of a run of length `elapsed` from its moments of trouble and its columns. `told` says whether the
+/// balancer told all of its attempts.
+pub(crate) fn find(
+    mut troubles: Troubles,
+    timeline: &Timeline,
+    elapsed: Duration,
+    told: bool,
+) -> Vec<Incident> {
     let (columns, width) = (timeline.columns(), timeline.width());
     let begin = |index: usize| width * u32::try_from(index).unwrap_or(u32::MAX);
     let calm: Vec<&Column> = columns
@@ -207,7 +212,9 @@ pub(crate) fn find(mut troubles: Troubles, timeline: &Timeline, told: bool) -> V
     for (index, column) in columns.iter().enumerate() {
         if usual.is_slow(column) || !usual.absent(column).is_empty() {
             troubles.spell(begin(index));
-            troubles.spell(begin(index + 1).checked_sub(Duration::from_micros(1)).unwrap_or_default());
+            // Just before the next column, which may be as usual.
+            let end = begin(index + 1).saturating_sub(Duration::from_micros(1));
+            troubles.spell(end.min(elapsed).max(begin(index)));
         }
     }
     let describe = |spell: Spell| {

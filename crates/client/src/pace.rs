@@ -49,6 +49,11 @@ impl Phase {
         !self.name.starts_with(WARM_UP)
     }
 
+    /// Whether it still goes on so long after its beginning.
+    fn is_on(&self, elapsed: Duration) -> bool {
+        self.lasts.is_none_or(|lasts| elapsed < lasts)
+    }
+
     /// When its `number`th request (from 0) is due, from the phase's beginning; `None` when that is past its end,
     /// or when there are no moments because the loop is closed.
     fn due(&self, number: u64) -> Option<Duration> {
@@ -142,8 +147,8 @@ impl Setting for Rate {
 pub(crate) struct Ticket {
     /// The request's number in the run, from 0.
     pub(crate) sequence: u64,
-    /// The moment to send it; in the past when it is late.
-    pub(crate) intended: Instant,
+    /// The moment to send it, in the past when it is late; `None` means now, whenever that is.
+    pub(crate) intended: Option<Instant>,
     /// Whether its latency counts.
     pub(crate) measured: bool,
 }
@@ -186,14 +191,11 @@ impl Pace {
     pub(crate) fn next(&mut self, now: Instant) -> Option<Ticket> {
         while !self.stopped && self.requests.is_none_or(|requests| self.sequence + self.dropped < requests) {
             let phase = self.phases.get(self.current)?;
-            let intended = match phase.load {
-                Load::Closed => phase
-                    .lasts
-                    .is_none_or(|lasts| now.saturating_duration_since(self.began) < lasts)
-                    .then_some(now.max(self.began)),
+            let due = match phase.load {
+                Load::Closed => phase.is_on(now.saturating_duration_since(self.began)).then_some(self.began),
                 Load::Open { .. } => phase.due(self.in_phase).map(|due| self.began + due),
             };
-            let Some(intended) = intended else {
+            let Some(due) = due else {
                 // A phase begins where the one before ends, however late that is noticed.
                 self.began += phase.lasts?;
                 self.current += 1;
@@ -201,10 +203,13 @@ impl Pace {
                 continue;
             };
             self.in_phase += 1;
-            if now.saturating_duration_since(intended) > self.patience {
+            let open = phase.load != Load::Closed;
+            if open && now.saturating_duration_since(due) > self.patience {
                 self.dropped += 1;
                 continue;
             }
+            // A closed loop has no moments, but it may be asked before its phase begins.
+            let intended = (open || due > now).then_some(due);
             let ticket = Ticket { sequence: self.sequence, intended, measured: phase.measured() };
             self.sequence += 1;
             return Some(ticket);
@@ -258,7 +263,7 @@ mod tests {
         let later = now + Duration::from_millis(5);
         let tickets: Vec<_> = std::iter::from_fn(|| pace.next(later)).collect();
         assert_eq!(tickets.iter().map(|ticket| ticket.sequence).collect::<Vec<_>>(), [0, 1, 2]);
-        assert!(tickets.iter().all(|ticket| ticket.intended == later && ticket.measured));
+        assert!(tickets.iter().all(|ticket| ticket.intended.is_none() && ticket.measured));
     }
 
     #[test]
@@ -275,7 +280,7 @@ mod tests {
         let mut pace = Pace::new(vec![open(10.0, 10.0, 1)], None, PATIENCE, now);
         let late = now + Duration::from_millis(450);
         let due: Vec<u128> = std::iter::from_fn(|| pace.next(late))
-            .map(|ticket| (ticket.intended - now).as_millis())
+            .map(|ticket| (ticket.intended.unwrap() - now).as_millis())
             .collect();
         assert_eq!(due, [0, 100, 200, 300, 400, 500, 600, 700, 800, 900]);
     }
@@ -285,7 +290,7 @@ mod tests {
         let now = Instant::now();
         let mut pace = Pace::new(vec![open(10.0, 10.0, 20)], None, PATIENCE, now);
         let ticket = pace.next(now + Duration::from_millis(11_050)).unwrap();
-        assert_eq!(ticket.intended - now, Duration::from_millis(1_100));
+        assert_eq!(ticket.intended.unwrap() - now, Duration::from_millis(1_100));
         assert_eq!((ticket.sequence, pace.dropped()), (0, 11));
     }
 
@@ -294,7 +299,7 @@ mod tests {
         let now = Instant::now();
         let mut pace = Pace::new(vec![open(0.001, 100.0, 10)], None, PATIENCE, now);
         let due: Vec<f64> = std::iter::from_fn(|| pace.next(now))
-            .map(|ticket| (ticket.intended - now).as_secs_f64())
+            .map(|ticket| (ticket.intended.unwrap() - now).as_secs_f64())
             .collect();
         assert!((499..=501).contains(&due.len()), "{} requests", due.len());
         let first_half = due.iter().filter(|&&due| due < 5.0).count();
@@ -317,7 +322,15 @@ mod tests {
         assert!(!pace.next(now).unwrap().measured);
         let ticket = pace.next(now + Duration::from_millis(2_300)).unwrap();
         assert!(ticket.measured);
-        assert_eq!(ticket.intended, now + Duration::from_secs(2));
+        assert_eq!(ticket.intended, Some(now + Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn a_closed_loop_asked_before_its_phase_waits_for_it() {
+        let now = Instant::now();
+        let mut pace = Pace::new(vec![open(1.0, 1.0, 2), closed("rush", 2)], None, PATIENCE, now);
+        let tickets: Vec<_> = std::iter::from_fn(|| pace.next(now)).take(3).collect();
+        assert_eq!(tickets[2].intended, Some(now + Duration::from_secs(2)));
     }
 
     #[test]

@@ -114,7 +114,7 @@ pub(crate) async fn run(plan: Plan, settings: Rc<Settings>, shutdown: &Shutdown)
     let pace = run.pace.borrow();
     Finished {
         began,
-        incidents: incident::find(run.troubles.take(), &measurements.timeline, told),
+        incidents: incident::find(run.troubles.take(), &measurements.timeline, measurements.elapsed(), told),
         measurements,
         dropped: pace.dropped(),
         stopped: pace.stopped(),
@@ -171,10 +171,10 @@ impl Run {
         loop {
             let now = clock::now();
             let Some(mut ticket) = self.pace.borrow_mut().next(now) else { return };
-            if ticket.intended > now {
-                let ahead = ticket.intended.checked_sub(TIMER).unwrap_or(now);
+            if let Some(moment) = ticket.intended.filter(|&moment| moment > now) {
+                let ahead = moment.checked_sub(TIMER).unwrap_or(now);
                 tokio::select! {
-                    () = tokio::time::sleep_until(ahead.into()) => ticket.intended = ticket.intended.min(clock::now()),
+                    () = tokio::time::sleep_until(ahead.into()) => ticket.intended = Some(moment.min(clock::now())),
                     () = shutdown.requested() => return,
                 }
             }
@@ -198,7 +198,7 @@ impl Run {
             sequence: ticket.sequence,
             entry: index,
             measured: ticket.measured,
-            intended: ticket.intended,
+            intended: ticket.intended.unwrap_or(begun),
             begun,
             connect: trace.connect,
             head: trace.head,

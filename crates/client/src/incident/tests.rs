@@ -48,13 +48,13 @@ const ALL: &[&str] = &["a", "b", "c"];
 
 #[test]
 fn a_calm_run_has_no_incidents() {
-    assert_eq!(find(Troubles::default(), &timeline(20, |_| ALL, |_| ms(2)), true), []);
+    assert_eq!(find(Troubles::default(), &timeline(20, |_| ALL, |_| ms(2)), ms(20_000), true), []);
 }
 
 #[test]
 fn a_server_that_is_gone_for_some_seconds_is_an_incident_with_an_end() {
     let timeline = timeline(20, |second| if (5..9).contains(&second) { &["a", "c"] } else { ALL }, |_| ms(2));
-    let incidents = find(Troubles::default(), &timeline, true);
+    let incidents = find(Troubles::default(), &timeline, ms(20_000), true);
     let [incident] = incidents.as_slice() else { panic!("one incident, not {incidents:?}") };
     assert_eq!(incident.absent, ["b"]);
     assert_eq!((incident.begin_ms, incident.rebalanced_ms), (Ms(ms(5_000)), Some(Ms(ms(5_000)))));
@@ -64,7 +64,7 @@ fn a_server_that_is_gone_for_some_seconds_is_an_incident_with_an_end() {
 #[test]
 fn a_server_that_does_not_come_back_is_no_recovery() {
     let timeline = timeline(20, |second| if second >= 15 { &["a", "c"] } else { ALL }, |_| ms(2));
-    let incidents = find(Troubles::default(), &timeline, true);
+    let incidents = find(Troubles::default(), &timeline, ms(20_000), true);
     assert_eq!(incidents.len(), 1);
     assert_eq!(incidents[0].recovered_ms, None);
 }
@@ -72,7 +72,7 @@ fn a_server_that_does_not_come_back_is_no_recovery() {
 #[test]
 fn slow_seconds_are_an_incident_and_say_how_much_slower() {
     let timeline = timeline(20, |_| ALL, |second| if second == 7 { ms(502) } else { ms(2) });
-    let incidents = find(Troubles::default(), &timeline, true);
+    let incidents = find(Troubles::default(), &timeline, ms(20_000), true);
     assert_eq!(incidents.len(), 1);
     let added = incidents[0].added_latency_ms.0;
     assert!((ms(490)..ms(510)).contains(&added), "{added:?}");
@@ -86,7 +86,7 @@ fn moments_close_together_are_one_incident_in_whatever_order_they_come() {
     troubles.note(ms(6_500), Trouble::Failure);
     troubles.note(ms(5_040), Trouble::Ejected("10.0.0.2:80".into()));
     troubles.note(ms(5_020), Trouble::Masked);
-    let incidents = find(troubles, &timeline(20, |_| ALL, |_| ms(2)), true);
+    let incidents = find(troubles, &timeline(20, |_| ALL, |_| ms(2)), ms(20_000), true);
     let [first, second] = incidents.as_slice() else { panic!("two incidents, not {incidents:?}") };
     assert_eq!((first.begin_ms, first.end_ms), (Ms(ms(5_000)), Ms(ms(6_500))));
     assert_eq!((first.failed, first.masked, first.failed_attempts), (1, Some(1), Some(1)));
