@@ -1,13 +1,14 @@
-//! A client's connection: small while it idles, and one exchange after the other while it is active.
+//! A client's connection: one exchange after the other while it is busy, parked while it is not.
 //!
 //! ```text
-//!            first byte                       head complete
-//! idle ────────────────▶ active: reading a head ─────────▶ exchange ──▶ the next head …
-//!  ▲                        │ nothing for a moment                          │
-//!  └────────────────────────┘                                  close ◀──────┘ refused, `Connection: close`, leaving
+//!           first byte                    head complete
+//! quiet ───────────────▶ reading a head ────────────────▶ exchange ──▶ the next head, if some of it is here …
+//!  ▲ └─ for a while ─▶ parked                                │
+//!  └─────────────────────────────────────────────────────────┴──▶ closed: refused, `Connection: close`, leaving
 //! ```
-//! An idle connection holds its socket, its protocol state and one timer: about a kilobyte. Buffers and parsed heads
-//! ([`Scratch`]) come from the worker when the first byte arrives and go back when the connection falls quiet.
+//! Buffers, parsed heads and the state of an exchange ([`Scratch`]) come from the worker with the first byte of a request
+//! and go back with the last byte of its answer. A connection that then stays quiet gives up its task as well: see
+//! [`crate::parked`].
 
 use std::future::poll_fn;
 use std::io;
@@ -16,18 +17,22 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use arrayvec::ArrayVec;
 use evenkeel_http1::{After, Inbound, Refusal, RequestHead};
+use evenkeel_upstream::attempt::MAX_ATTEMPTS;
 use evenkeel_wire::{Alarm, Buffer, Stream};
 
 use crate::accept::Permit;
+use crate::attempt_io::AttemptIo;
 use crate::exchange::{self, Then};
 use crate::introduction;
+use crate::parked::Idle;
 use crate::reply;
 use crate::tunnel;
 use crate::upload::Upload;
 use crate::worker::{Worker, now};
 
-/// A client's connection, as it is kept while idle.
+/// A client's connection.
 pub(crate) struct Client {
     pub(crate) stream: Stream,
     pub(crate) machine: Inbound,
@@ -42,7 +47,7 @@ pub(crate) struct Client {
     pub(crate) half_closed: bool,
 }
 
-/// What a connection needs while it is active, reused from one connection to the next.
+/// What a connection needs while it is busy, reused from one connection to the next.
 #[derive(Default)]
 pub(crate) struct Scratch {
     /// What the client has sent and nobody has taken yet.
@@ -53,6 +58,8 @@ pub(crate) struct Scratch {
     pub(crate) upload: Upload,
     /// What goes to the client: heads, chunk sizes, small bodies.
     pub(crate) reply: Vec<u8>,
+    /// The attempts in progress. Here and not in the task, which is smaller for it.
+    pub(crate) live: ArrayVec<AttemptIo, MAX_ATTEMPTS>,
 }
 
 /// A vector that grew beyond this is freed rather than kept.
@@ -71,7 +78,7 @@ impl Scratch {
     }
 }
 
-/// How long a connection stays active without a byte before it gives its buffers back.
+/// How long a connection keeps its task without a byte.
 const QUIET: Duration = Duration::from_secs(1);
 
 /// How long a client may take to close after the last response, and how long it may be silent meanwhile. A client that
@@ -79,18 +86,22 @@ const QUIET: Duration = Duration::from_secs(1);
 const LINGER: Duration = Duration::from_secs(10);
 const LINGER_QUIET: Duration = Duration::from_secs(2);
 
-/// Serves a client for as long as its connection lasts.
+/// Serves a client that has just connected.
 pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, peer: SocketAddr, permit: Permit) {
     worker.stats.connections.add(1);
     let mut client = Client::new(stream, peer);
     client.introduced = !worker.settings().proxy_protocol;
-    while client.wait_for_a_byte(worker.settings().idle_timeout).await {
-        // Boxed, so that the task of an idle connection stays small.
-        if Box::pin(active(&worker, &mut client)).await == Active::Over {
-            break;
-        }
-    }
-    drop(permit);
+    client.serve(worker, permit).await;
+}
+
+/// Serves a client that was parked and has something to say.
+pub(crate) async fn resume(worker: Rc<Worker>, idle: Idle) {
+    let Idle { stream, peer, destination, introduced, permit } = idle;
+    let Ok(stream) = Stream::from_std(stream) else { return };
+    let mut client = Client::new(stream, peer);
+    client.destination = destination.map(|destination| *destination);
+    client.introduced = introduced;
+    client.serve(worker, permit).await;
 }
 
 /// Answers a connection beyond the limit with 503 and closes it.
@@ -105,24 +116,15 @@ pub(crate) async fn refuse(worker: Rc<Worker>, stream: Stream) {
     }
 }
 
-#[derive(PartialEq, Eq)]
-enum Active {
-    /// Nothing has come for a while.
-    Quiet,
-    Over,
-}
-
-async fn active(worker: &Rc<Worker>, client: &mut Client) -> Active {
-    let mut scratch = worker.take_scratch();
+/// Serves requests for as long as some of the next one is here. False when the connection is over.
+async fn serve_some(worker: &Rc<Worker>, client: &mut Client, scratch: &mut Scratch) -> bool {
     if !client.introduced && !introduction::receive(worker, client, &mut scratch.received).await {
-        worker.give_back_scratch(scratch);
-        return Active::Over;
+        return false;
     }
-    let outcome = loop {
-        match client.next_head(worker, &mut scratch).await {
+    loop {
+        match client.next_head(worker, scratch).await {
             Next::Head => {}
-            Next::Quiet => break Active::Quiet,
-            Next::Gone => break Active::Over,
+            Next::Gone => return false,
             Next::Refused(refusal) => {
                 worker.stats.refused.add(1);
                 scratch.reply.clear();
@@ -130,29 +132,27 @@ async fn active(worker: &Rc<Worker>, client: &mut Client) -> Active {
                 if client.send(&scratch.reply, b"", worker.settings().body_timeout).await.is_ok() {
                     client.linger().await;
                 }
-                break Active::Over;
+                return false;
             }
         }
-        match exchange::run(worker, client, &mut scratch).await {
+        match exchange::run(worker, client, scratch).await {
+            Then::Next if scratch.received.is_empty() && !client.half_closed => return true,
             Then::Next => {}
-            Then::Close => break Active::Over,
+            Then::Close => return false,
             Then::Linger => {
                 client.linger().await;
-                break Active::Over;
+                return false;
             }
             Then::Tunnel(server) => {
-                tunnel::run(worker, client, &mut scratch.received, server).await;
-                break Active::Over;
+                Box::pin(tunnel::run(worker, client, &mut scratch.received, server)).await;
+                return false;
             }
         }
-    };
-    worker.give_back_scratch(scratch);
-    outcome
+    }
 }
 
 enum Next {
     Head,
-    Quiet,
     Gone,
     Refused(Refusal),
 }
@@ -170,10 +170,29 @@ impl Client {
         }
     }
 
-    /// Waits while nothing happens. False when the connection has been idle for too long: it is closed without a word,
-    /// since a 408 could cross a request that is just being sent.
-    async fn wait_for_a_byte(&mut self, timeout: Duration) -> bool {
-        self.alarm.set(Some(now() + timeout));
+    async fn serve(mut self, worker: Rc<Worker>, permit: Permit) {
+        while self.hears_a_byte().await {
+            let mut scratch = worker.take_scratch();
+            let lasts = serve_some(&worker, &mut self, &mut scratch).await;
+            worker.give_back_scratch(scratch);
+            if !lasts {
+                return;
+            }
+        }
+        let Ok(stream) = self.stream.into_std() else { return };
+        let destination = self.destination.map(Box::new);
+        worker.parked.park(Idle {
+            stream,
+            peer: self.peer,
+            destination,
+            introduced: self.introduced,
+            permit,
+        });
+    }
+
+    /// Waits for a while. False when nothing has come.
+    async fn hears_a_byte(&mut self) -> bool {
+        self.alarm.set(Some(now() + QUIET));
         poll_fn(|cx| match (self.stream.poll_disturbed(cx), self.alarm.poll(cx)) {
             (Poll::Ready(()), _) => Poll::Ready(true),
             (Poll::Pending, Poll::Ready(())) => Poll::Ready(false),
@@ -198,20 +217,14 @@ impl Client {
             if self.half_closed {
                 return Next::Gone;
             }
-            let begun = match begun {
-                None if self.machine.begun() => *begun.insert(now()),
-                None => now(),
-                Some(begun) => begun,
-            };
-            let patience = if self.machine.begun() { settings.head_timeout } else { QUIET };
-            self.alarm.set(Some(begun + patience));
+            let begun = *begun.get_or_insert_with(now);
+            self.alarm.set(Some(begun + settings.head_timeout));
             match self.fill(received).await {
                 Filled::Some => {}
-                Filled::End | Filled::Broken => return Next::Gone,
                 Filled::Late if self.machine.begun() => {
                     return Next::Refused(Refusal::new(408, "The request's head did not arrive in time."));
                 }
-                Filled::Late => return Next::Quiet,
+                Filled::End | Filled::Broken | Filled::Late => return Next::Gone,
             }
         }
     }

@@ -120,7 +120,6 @@ struct Exchange<'a> {
     scratch: &'a mut Scratch,
     request: &'a Request,
     attempts: Attempts,
-    live: ArrayVec<AttemptIo, MAX_ATTEMPTS>,
     tried: Tried,
     /// The try that waits until an endpoint is below its limit.
     queued: Option<(Place, TryNo, Why)>,
@@ -154,7 +153,6 @@ impl<'a> Exchange<'a> {
             scratch,
             request,
             attempts,
-            live: ArrayVec::new(),
             tried: Tried::default(),
             queued: None,
             body_deadline,
@@ -194,7 +192,7 @@ impl<'a> Exchange<'a> {
         let settings = self.worker.settings();
         let head = self.scratch.request.as_slice();
         loop {
-            for (index, io) in self.live.iter_mut().enumerate() {
+            for (index, io) in self.scratch.live.iter_mut().enumerate() {
                 let exchange = attempt_io::Exchange {
                     method: self.request.method,
                     upgrade: self.request.upgrade,
@@ -207,8 +205,8 @@ impl<'a> Exchange<'a> {
                     return Poll::Ready(Woken::Attempt(index, happened));
                 }
             }
-            let sent = self.live.iter().map(AttemptIo::sent).max().unwrap_or_default();
-            if self.live.len() == 1 && self.scratch.upload.drop_written(head.len(), sent) {
+            let sent = self.scratch.live.iter().map(AttemptIo::sent).max().unwrap_or_default();
+            if self.scratch.live.len() == 1 && self.scratch.upload.drop_written(head.len(), sent) {
                 // Told here and not as an event of its own: it changes what may be done, and starts nothing.
                 let lost = self.attempts.on(Event::BodyLost, self.worker.shared.upstream.budgets(), now());
                 debug_assert!(lost.is_empty(), "losing the body must not start anything");
@@ -236,7 +234,7 @@ impl<'a> Exchange<'a> {
 
     fn set_alarm(&mut self) {
         let queued = self.queued.as_ref().map(|_| now() + Queue::LOOK_AGAIN);
-        let patience = self.live.iter().filter_map(AttemptIo::expects_until).min();
+        let patience = self.scratch.live.iter().filter_map(AttemptIo::expects_until).min();
         let next =
             [self.attempts.next_wake(), self.body_deadline, queued, patience].into_iter().flatten().min();
         self.client.alarm.set(next);
@@ -261,7 +259,7 @@ impl<'a> Exchange<'a> {
         let mut conditions = ArrayVec::<Condition, MAX_ATTEMPTS>::new();
         {
             let mut picker = self.worker.picker.borrow_mut();
-            conditions.extend(self.live.iter().map(|io| picker.condition(io.number, &io.lease, now)));
+            conditions.extend(self.scratch.live.iter().map(|io| picker.condition(io.number, &io.lease, now)));
         }
         self.tell(Event::Woke(&conditions), now);
     }
@@ -269,7 +267,7 @@ impl<'a> Exchange<'a> {
     /// Whether a body that makes no progress is the client's doing, rather than that of a server which reads slowly.
     fn waits_for_client(&mut self) -> bool {
         let head = self.scratch.request.len();
-        let sent = self.live.iter().map(AttemptIo::sent).max().unwrap_or_default();
+        let sent = self.scratch.live.iter().map(AttemptIo::sent).max().unwrap_or_default();
         let waits = self.scratch.upload.wants_more(head, sent);
         if !waits {
             self.body_deadline = Some(now() + self.worker.settings().body_timeout);
@@ -279,7 +277,7 @@ impl<'a> Exchange<'a> {
 
     fn happened(&mut self, index: usize, happened: &Happened) {
         let now = now();
-        let Some(io) = self.live.get_mut(index) else { return };
+        let Some(io) = self.scratch.live.get_mut(index) else { return };
         let number = io.number;
         match *happened {
             Happened::Connected => {
@@ -308,7 +306,7 @@ impl<'a> Exchange<'a> {
 
     /// An attempt is over and has failed: tells the machine, whose report still needs the endpoint, then lets it go.
     fn ended(&mut self, index: usize, event: Event<'_>, now: Instant) {
-        let number = self.live[index].number;
+        let number = self.scratch.live[index].number;
         self.tell(event, now);
         self.let_go(number, Outcome::Failure, now);
     }
@@ -321,17 +319,17 @@ impl<'a> Exchange<'a> {
                 Action::Try(number, why) => self.try_another(number, why, now),
                 Action::Reconnect(number) => {
                     let timeout = self.worker.settings().upstream.attempts.connect_timeout;
-                    if let Some(io) = self.live.iter_mut().find(|io| io.number == number) {
+                    if let Some(io) = self.scratch.live.iter_mut().find(|io| io.number == number) {
                         io.reconnect(timeout, now);
                     }
                 }
                 Action::Cancel(number) => self.cancel(number, now),
                 Action::Commit(number) => {
-                    let index = self.live.iter().position(|io| io.number == number);
-                    self.end = index.map(|index| End::Answer(self.live.remove(index)));
+                    let index = self.scratch.live.iter().position(|io| io.number == number);
+                    self.end = index.map(|index| End::Answer(self.scratch.live.remove(index)));
                 }
                 Action::Report(number, evidence) => {
-                    if let Some(io) = self.live.iter().find(|io| io.number == number) {
+                    if let Some(io) = self.scratch.live.iter().find(|io| io.number == number) {
                         self.worker.report(io.lease.endpoint(), evidence);
                     }
                 }
@@ -382,7 +380,7 @@ impl<'a> Exchange<'a> {
             AttemptIo::on_fresh(number, lease, answer, timeout, now)
         };
         io.number_in_head(&self.scratch.request, self.request.attempt_at);
-        self.live.push(io);
+        self.scratch.live.push(io);
         self.tell(Event::Chosen { number, endpoint: endpoint.id(), usual: endpoint.usual(), reused }, now);
         Ok(())
     }
@@ -413,9 +411,9 @@ impl<'a> Exchange<'a> {
     /// Gives an attempt up. A connection that is still opening opens on, for the next request; any other may still bring
     /// an answer that nobody waits for, and is closed.
     fn cancel(&mut self, number: TryNo, now: Instant) {
-        let Some(index) = self.live.iter().position(|io| io.number == number) else { return };
-        if self.live[index].is_opening() {
-            let io = self.live.remove(index);
+        let Some(index) = self.scratch.live.iter().position(|io| io.number == number) else { return };
+        if self.scratch.live[index].is_opening() {
+            let io = self.scratch.live.remove(index);
             attempt_io::open_for_later(self.worker, io);
         } else {
             self.let_go(number, Outcome::Abandoned, now);
@@ -423,8 +421,8 @@ impl<'a> Exchange<'a> {
     }
 
     fn let_go(&mut self, number: TryNo, outcome: Outcome, now: Instant) {
-        if let Some(index) = self.live.iter().position(|io| io.number == number) {
-            let (answer, lease) = self.live.remove(index).into_answer();
+        if let Some(index) = self.scratch.live.iter().position(|io| io.number == number) {
+            let (answer, lease) = self.scratch.live.remove(index).into_answer();
             self.worker.give_back_answer(answer);
             // A failure says what it was in the report that came before.
             let _ = lease.finish(outcome, now);
@@ -434,7 +432,7 @@ impl<'a> Exchange<'a> {
     /// Passes an interim response (1xx) on to the client. It commits to nothing.
     async fn pass_on_interim(&mut self, index: usize) {
         let settings = self.worker.settings();
-        let Some(io) = self.live.get_mut(index) else { return };
+        let Some(io) = self.scratch.live.get_mut(index) else { return };
         self.scratch.reply.clear();
         let how = ResponseRewrite { via: &settings.name, extra: b"" };
         let (head, input) = (&io.answer.head, io.answer.received.filled());
@@ -453,6 +451,8 @@ impl<'a> Exchange<'a> {
 
 impl Drop for Exchange<'_> {
     fn drop(&mut self) {
+        // Whatever still runs is given up: its leases end as abandoned.
+        self.scratch.live.clear();
         if let Some((place, ..)) = self.queued.take() {
             self.worker.queue.borrow_mut().leave(place);
         }

@@ -15,6 +15,7 @@ mod idle;
 mod intake;
 mod introduction;
 mod observe;
+mod parked;
 mod probe;
 mod relay;
 mod reply;

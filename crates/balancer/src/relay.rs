@@ -57,7 +57,7 @@ pub(crate) async fn relay(
 ) -> Result<(), Broke> {
     let head = answer.head.len();
     answer.received.consume(head);
-    let verification = answer.promised.verifier();
+    let verification = answer.promised.verifier().map(Box::new);
     let mut relay = Relay {
         worker,
         client,
@@ -86,7 +86,8 @@ struct Relay<'a> {
     request: &'a Request,
     connection: &'a mut ServerConnection,
     answer: &'a mut Answer,
-    verification: Option<Verification>,
+    /// Boxed: two hash states are most of a kilobyte.
+    verification: Option<Box<Verification>>,
     /// How much of the request's head and body has been written.
     request_sent: &'a mut usize,
     /// Content in `answer.received` that goes out behind `scratch.reply`, and how much of the buffer it and its framing take.

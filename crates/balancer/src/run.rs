@@ -31,7 +31,7 @@ use crate::observe::Stats;
 use crate::settings::Settings;
 use crate::worker::{Shared, Worker, now};
 
-/// How often the process looks whether the last client has gone.
+/// How often the process looks whether the first server is there, or the last client gone.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Runs the balancer until it is told to leave.
@@ -71,6 +71,7 @@ async fn serve(settings: Settings) -> io::Result<()> {
         .map_err(|error| cannot_listen("BALANCER_ADMIN_BIND", admin_bind, &error))?;
     actix_web::rt::spawn(control::run(control, shared.clone(), resolver, reports, asked));
     actix_web::rt::spawn(admin);
+    first_proof(&shared, &shutdown).await;
     let accepting = start_workers(&shared, &stats, listener, &shutdown)?;
     info!("listening traffic={traffic} admin={admin_address}");
 
@@ -84,6 +85,18 @@ async fn serve(settings: Settings) -> io::Result<()> {
     }
     info!(connections = shared.connections.open(), "left");
     Ok(())
+}
+
+/// How long the first clients are left in the accept queue for the first server to be proven.
+const FIRST_PROOF: Duration = Duration::from_secs(1);
+
+/// Waits until a request would find a server, or has waited long enough. A balancer that restarts under load would
+/// otherwise answer its first clients 503, though all servers are well.
+async fn first_proof(shared: &Shared, shutdown: &Shutdown) {
+    let over = now() + FIRST_PROOF;
+    while !shared.upstream.snapshot().can_serve() && now() < over && !shutdown.is_requested() {
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// Questions of the admin interface that wait for the control task; more wait for their turn to ask.
@@ -127,9 +140,14 @@ where
             Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default());
         match runtime {
             Ok(runtime) => runtime.block_on(async {
-                let worker = Worker::new(shared, stats);
-                tokio::task::spawn_local(worker.clone().watch_idle());
-                work(worker).await;
+                match Worker::new(shared, stats) {
+                    Ok(worker) => {
+                        tokio::task::spawn_local(worker.clone().watch_idle());
+                        tokio::task::spawn_local(worker.clone().watch_parked());
+                        work(worker).await;
+                    }
+                    Err(error) => error!(%error, "a worker could not start"),
+                }
             }),
             Err(error) => error!(%error, "a worker could not start"),
         }

@@ -3,6 +3,7 @@
 //! and its endpoint.
 
 use std::cell::RefCell;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,9 +14,10 @@ use tokio::sync::mpsc;
 
 use crate::accept::Connections;
 use crate::attempt_io::Answer;
-use crate::connection::Scratch;
+use crate::connection::{self, Scratch};
 use crate::idle::IdleConnections;
 use crate::observe::Stats;
+use crate::parked::Parked;
 use crate::settings::Settings;
 
 /// What all workers see of the process.
@@ -42,6 +44,7 @@ pub(crate) struct Worker {
     pub(crate) picker: RefCell<Picker>,
     pub(crate) random: RefCell<fastrand::Rng>,
     pub(crate) idle: IdleConnections,
+    pub(crate) parked: Parked,
     pub(crate) queue: RefCell<Queue>,
     pub(crate) stats: Arc<Stats>,
     #[expect(clippy::vec_box, reason = "handed over by pointer, as it is kept while a connection is active")]
@@ -54,17 +57,18 @@ pub(crate) struct Worker {
 const KEPT: usize = 64;
 
 impl Worker {
-    pub(crate) fn new(shared: Arc<Shared>, stats: Arc<Stats>) -> Rc<Self> {
-        Rc::new(Self {
+    pub(crate) fn new(shared: Arc<Shared>, stats: Arc<Stats>) -> io::Result<Rc<Self>> {
+        Ok(Rc::new(Self {
             picker: RefCell::new(Picker::new(&shared.upstream)),
             random: RefCell::new(fastrand::Rng::new()),
             idle: IdleConnections::new(shared.settings.server_idle),
+            parked: Parked::new(shared.settings.idle_timeout)?,
             queue: RefCell::new(Queue::new(&shared.upstream)),
             answers: RefCell::default(),
             stats,
             scratch: RefCell::default(),
             shared,
-        })
+        }))
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -114,6 +118,15 @@ impl Worker {
         if kept.len() < KEPT && answer.forget() {
             kept.push(answer);
         }
+    }
+
+    /// Watches the parked connections of clients for as long as the worker runs.
+    pub(crate) async fn watch_parked(self: Rc<Self>) {
+        self.parked
+            .watch(|idle| {
+                tokio::task::spawn_local(connection::resume(self.clone(), idle));
+            })
+            .await;
     }
 
     /// Watches the idle connections to servers for as long as the worker runs.

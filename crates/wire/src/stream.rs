@@ -87,6 +87,16 @@ impl Stream {
         Self { tcp }
     }
 
+    /// Takes over a connected stream that was kept outside the runtime.
+    pub fn from_std(tcp: std::net::TcpStream) -> io::Result<Self> {
+        Ok(Self { tcp: TcpStream::from_std(tcp)? })
+    }
+
+    /// The stream itself, to be kept outside the runtime.
+    pub fn into_std(self) -> io::Result<std::net::TcpStream> {
+        self.tcp.into_std()
+    }
+
     /// The address of the other side, if it is still known.
     pub fn peer(&self) -> io::Result<SocketAddr> {
         self.tcp.peer_addr()

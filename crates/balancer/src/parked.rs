@@ -1,0 +1,122 @@
+//! Connections of clients that have nothing to say: parked outside the runtime, as a descriptor and a few words each.
+//!
+//! ```text
+//! busy ──quiet for a while──▶ parked ──a byte, or the end──▶ busy
+//!                               └──idle for too long──▶ closed without a word
+//! ```
+//! A task with its registration and its timer costs a kilobyte or more, and most connections of a real site idle most of
+//! the time. So an idle one is taken out of the runtime and registered with an epoll instance of the worker's own, which
+//! the runtime watches as a single descriptor.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use slab::Slab;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use crate::accept::Permit;
+use crate::worker::now;
+
+/// A connection without anything under way, so that its protocol state is that of a new one.
+pub(crate) struct Idle {
+    pub(crate) stream: TcpStream,
+    pub(crate) peer: SocketAddr,
+    /// Boxed because it is rare: only the PROXY protocol names it.
+    pub(crate) destination: Option<Box<SocketAddr>>,
+    pub(crate) introduced: bool,
+    pub(crate) permit: Permit,
+}
+
+/// All parked connections of one worker.
+pub(crate) struct Parked {
+    epoll: AsyncFd<OwnedFd>,
+    entries: RefCell<Slab<Entry>>,
+    /// How long a connection may idle before it is closed.
+    timeout: Duration,
+}
+
+struct Entry {
+    idle: Idle,
+    since: Instant,
+}
+
+/// Events taken from the kernel at once.
+const EVENTS: usize = 256;
+
+impl Parked {
+    /// None yet.
+    ///
+    /// # Errors
+    /// When the process has no descriptor left for it.
+    pub(crate) fn new(timeout: Duration) -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        #[expect(
+            deprecated,
+            reason = "its successor is unsafe, for types whose descriptor changes; an OwnedFd's does not"
+        )]
+        let epoll = AsyncFd::with_interest(epoll, Interest::READABLE)?;
+        Ok(Self { epoll, entries: RefCell::default(), timeout })
+    }
+
+    /// Parks a connection. One that the kernel refuses to watch is closed.
+    pub(crate) fn park(&self, idle: Idle) {
+        let mut entries = self.entries.borrow_mut();
+        let entry = entries.vacant_entry();
+        let data = EventData::new_u64(entry.key() as u64);
+        if epoll::add(self.epoll.get_ref(), &idle.stream, data, EventFlags::IN | EventFlags::RDHUP).is_ok() {
+            entry.insert(Entry { idle, since: now() });
+        }
+    }
+
+    /// Hands each connection that is no longer quiet to `wake`, and closes those that have been quiet for too long; as long
+    /// as the worker runs.
+    pub(crate) async fn watch(&self, mut wake: impl FnMut(Idle)) {
+        let period = (self.timeout / 8).max(Duration::from_millis(10));
+        let mut sweep = tokio::time::interval(period);
+        loop {
+            tokio::select! {
+                ready = self.epoll.readable() => {
+                    // Fails only when the runtime is shutting down.
+                    let Ok(mut ready) = ready else { return };
+                    if !self.wake_some(&mut wake) {
+                        ready.clear_ready();
+                    }
+                }
+                _ = sweep.tick() => self.close_the_oldest(),
+            }
+        }
+    }
+
+    /// False when no connection has anything to say.
+    fn wake_some(&self, wake: &mut impl FnMut(Idle)) -> bool {
+        let mut events = Vec::with_capacity(EVENTS);
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        if epoll::wait(self.epoll.get_ref(), rustix::buffer::spare_capacity(&mut events), Some(&at_once))
+            .is_err()
+        {
+            return false;
+        }
+        for event in &events {
+            let key = { event.data }.u64() as usize;
+            let Some(Entry { idle, .. }) = self.entries.borrow_mut().try_remove(key) else { continue };
+            // Its key may be another connection's from now on, so the kernel must forget it first.
+            if epoll::delete(self.epoll.get_ref(), &idle.stream).is_ok() {
+                wake(idle);
+            }
+        }
+        !events.is_empty()
+    }
+
+    fn close_the_oldest(&self) {
+        let now = now();
+        self.entries
+            .borrow_mut()
+            .retain(|_, entry| now.saturating_duration_since(entry.since) < self.timeout);
+    }
+}
