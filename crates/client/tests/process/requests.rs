@@ -1,6 +1,7 @@
 //! What becomes of requests, and what the client says about it.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -207,4 +208,51 @@ fn a_signal_ends_the_sending_and_what_is_in_flight_is_finished_and_reported() {
     let (text, status) = finished(&child.wait_with_output().unwrap());
     assert_eq!(status, 0, "{text}");
     assert!(text.contains("1 request in ") && text.contains("; ended before its time"), "{text}");
+}
+
+#[test]
+fn the_report_is_written_as_json_and_as_a_page() {
+    let origin = Origin::start(|_| hello("X-Server: a\r\n"));
+    let directory = tempfile::tempdir().unwrap();
+    let (json, html) = (directory.path().join("report.json"), directory.path().join("report.html"));
+    let variables = [
+        ("CLIENT_REQUESTS", "10"),
+        ("CLIENT_REPORT_JSON", json.to_str().unwrap()),
+        ("CLIENT_REPORT_HTML", html.to_str().unwrap()),
+    ];
+    let (text, status) = run(&origin, &variables);
+    assert_eq!(status, 0, "{text}");
+    let json: serde_json::Value = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
+    assert_eq!((&json["passed"], &json["runs"][0]["requests"]["right"]), (&true.into(), &10.into()));
+    assert!(fs::read_to_string(html).unwrap().starts_with("<!doctype html>"));
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_a_failure() {
+    let origin = Origin::start(|_| hello(""));
+    let (text, status) =
+        run(&origin, &[("CLIENT_REQUESTS", "1"), ("CLIENT_REPORT_JSON", "/nowhere/report.json")]);
+    assert_eq!(status, 1, "{text}");
+    assert!(text.contains("the report could not be written"), "{text}");
+}
+
+#[test]
+fn objectives_decide_the_exit_status() {
+    let origin = Origin::start(|_| hello(""));
+    let status = |slo: &str| run(&origin, &[("CLIENT_REQUESTS", "5"), ("CLIENT_SLO", slo)]).1;
+    assert_eq!(status("failed=0,p99<75s"), 0);
+    assert_eq!(status("failed=0,p99<1us"), 1);
+}
+
+#[test]
+fn several_targets_are_measured_and_compared() {
+    let (one, other) = (Origin::start(|_| hello("")), Origin::start(|_| Reply::whole(404, "", b"")));
+    let targets = format!("http://{},http://{}", one.address, other.address);
+    let (text, status) =
+        finished(&client(&targets, &[("CLIENT_REQUESTS", "5"), ("CLIENT_RUN", "r")]).output().unwrap());
+    assert_eq!(status, 1, "{text}");
+    assert!(text.contains("Run r.0 against") && text.contains("Run r.1 against"), "{text}");
+    let compared = text.lines().filter(|line| line.starts_with(" http://")).count();
+    assert_eq!(compared, 2, "{text}");
+    assert_eq!((one.seen().len(), other.seen().len()), (5, 5));
 }
