@@ -138,11 +138,7 @@ impl Inbound {
             self.fate = Fate::Tunnel;
         }
         self.settle(framing);
-        let delivery = Delivery {
-            framing,
-            connection: self.connection_option(),
-            keep_length: framing == Framing::Empty && head.status() != 204,
-        };
+        let delivery = Delivery { framing, connection: self.connection_option() };
         response::write(head, input, how, &delivery, out);
     }
 
@@ -155,7 +151,7 @@ impl Inbound {
         out: &mut Vec<u8>,
     ) {
         if self.asked.version == Version::Http11 {
-            let delivery = Delivery { framing: Framing::Empty, connection: None, keep_length: false };
+            let delivery = Delivery { framing: Framing::Empty, connection: None };
             response::write(head, input, how, &delivery, out);
         }
     }

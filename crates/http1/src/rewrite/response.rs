@@ -2,7 +2,7 @@
 
 use crate::head::fields::Field;
 use crate::head::name::Name;
-use crate::text::{decimal, field};
+use crate::text::{decimal, field, value_of_line};
 use crate::{Framing, ResponseHead};
 
 /// What a response gains on its way through.
@@ -19,8 +19,6 @@ pub struct ResponseRewrite<'a> {
 pub(crate) struct Delivery {
     pub(crate) framing: Framing,
     pub(crate) connection: Option<&'static str>,
-    /// Whether Content-Length is kept though no body follows: on HEAD and 304.
-    pub(crate) keep_length: bool,
 }
 
 /// Appends the head as `delivery` has it.
@@ -33,12 +31,12 @@ pub(crate) fn write(
 ) {
     out.reserve(head.len() + how.extra.len() + 128);
     status_line(head.status(), head.reason(input), out);
-    let mut length = match delivery.framing {
-        Framing::Length(length) => Some(length),
-        Framing::Empty if delivery.keep_length => head.content_length(),
-        _ => None,
+    let mut length = match (delivery.framing, head.status()) {
+        (Framing::Length(length), _) => Some(length),
+        // On HEAD and 304 it tells the length that the body would have; here there would be none (RFC 9110 §8.6).
+        (Framing::Empty, 100..=199 | 204) | (Framing::Chunked | Framing::UntilClose, _) => None,
+        (Framing::Empty, _) => head.content_length(),
     };
-    let is_upgrade = delivery.connection == Some("upgrade");
     for line in head.fields.lines() {
         match line.known {
             // In its place, but once and in canonical form, however often it was sent.
@@ -49,7 +47,7 @@ pub(crate) fn write(
                     out.extend_from_slice(b"\r\n");
                 }
             }
-            Name::Upgrade if is_upgrade => copy(line, input, out),
+            Name::Upgrade if head.status() == 101 => copy(line, input, out),
             Name::Other if head.connection.names(line.name.in_bytes(input), &head.fields, input) => {}
             known if known.is_hop_by_hop() => {}
             _ => copy(line, input, out),
@@ -65,7 +63,7 @@ pub(crate) fn write(
         out.extend_from_slice(b"Via: ");
         out.extend_from_slice(head.version().digits().as_bytes());
         out.push(b' ');
-        out.extend_from_slice(how.via.as_bytes());
+        value_of_line(how.via.as_bytes(), out);
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(how.extra);

@@ -35,7 +35,7 @@ fn p54_a_tunnel_begins_with_the_101_and_not_before() {
     let limits = Limits::default();
     let request = get_with("Connection: upgrade\r\nUpgrade: WebSocket\r\n");
     let response =
-        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x00";
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\n\x81\x00";
     let (mut inbound, mut outbound) = (Inbound::new(), Outbound::new());
     let mut request_head = RequestHead::new();
     inbound.head(&request, &mut request_head, &limits).unwrap().unwrap();
@@ -50,6 +50,7 @@ fn p54_a_tunnel_begins_with_the_101_and_not_before() {
     let out = String::from_utf8(out).unwrap();
     assert_eq!(values(&out, "upgrade"), ["websocket"]);
     assert_eq!(values(&out, "connection"), ["upgrade"]);
+    assert!(values(&out, "content-length").is_empty());
 }
 
 #[test]
