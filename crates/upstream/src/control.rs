@@ -14,6 +14,8 @@ mod describe;
 mod discovery;
 mod member;
 mod probing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;

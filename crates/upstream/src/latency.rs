@@ -88,11 +88,12 @@ pub(crate) struct PeakLoad {
 }
 
 impl PeakLoad {
-    /// Ten half-lives after a peak of a second, a millisecond of it is left.
-    const HALF_LIFE: Duration = Duration::from_secs(5);
+    /// Ten seconds after a peak of a second, a millisecond of it is left: what was slow gets another chance.
+    const HALF_LIFE: Duration = Duration::from_secs(1);
     /// What a failure costs at least: more than a usual answer takes.
     const PENALTY_MICROS: u64 = 100_000;
-    const MAX_MICROS: u64 = 60_000_000;
+    /// Slower than this is slow, however much slower: it should not take longer to be forgotten.
+    const MAX_MICROS: u64 = 1_000_000;
 
     pub(crate) fn observe(&self, took: Duration, now_micros: u64) {
         let sample = u64::from(micros(took));
@@ -169,8 +170,8 @@ mod tests {
         peak.observe(2 * MS, 1_000_000);
         peak.observe(500 * MS, 1_001_000);
         assert_eq!(peak.at(1_001_000), 500_000);
-        assert_eq!(peak.at(6_001_000), 250_000);
-        assert!(peak.at(61_001_000) < 1_000);
+        assert_eq!(peak.at(2_001_000), 250_000);
+        assert!(peak.at(11_001_000) < 1_000);
     }
 
     #[test]

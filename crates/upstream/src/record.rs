@@ -97,15 +97,13 @@ impl Record {
             }
             Evidence::Silent => {
                 self.silences += 1;
-                Finding::charge_if(self.silences >= settings.silences, Cause::Misbehaving)
+                Finding::charge_if(self.is_unresponsive(settings), Cause::Misbehaving)
             }
             Evidence::ResponseFailed(_) | Evidence::MissingDigest => {
                 self.responses += 1;
                 let scattered = self.scatter(counters.attempts, settings, now);
-                Finding::charge_if(
-                    scattered || self.responses >= settings.response_failures,
-                    Cause::Misbehaving,
-                )
+                let in_a_row = self.responses >= settings.response_failures || self.is_unresponsive(settings);
+                Finding::charge_if(scattered || in_a_row, Cause::Misbehaving)
             }
             Evidence::WrongDigest => Finding::charge_if(self.add_digest(settings, now), Cause::Misbehaving),
             Evidence::Status(status) if is_bad(status) => {
@@ -127,6 +125,11 @@ impl Record {
     /// The share of bad answers lately, as a peer of another endpoint.
     pub(crate) fn bad_share(&self, successes_now: u64) -> f64 {
         self.statuses.share(successes_now.saturating_sub(self.successes))
+    }
+
+    /// A request that could move away was silence, one that could not was a failure in the end: the same row.
+    fn is_unresponsive(&self, settings: &OutlierSettings) -> bool {
+        self.silences + self.responses >= settings.silences
     }
 
     fn note_successes(&mut self, successes: u64) {

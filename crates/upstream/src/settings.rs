@@ -84,7 +84,7 @@ pub struct OutlierSettings {
     pub scattered_failures: u32,
     /// Wrong digests within [`Self::digest_window`]: one is never normal, so no share is asked for.
     pub wrong_digests: u32,
-    /// Times in a row that the endpoint was silent while others answered.
+    /// Times in a row that the endpoint was silent while others answered; broken responses between them count.
     pub silences: u32,
     /// Answers of 500 and above in a row, while the peers answer well.
     pub bad_statuses: u32,

@@ -1,0 +1,44 @@
+//! The whole crate under a seeded virtual clock.
+//!
+//! Two workers, a control task and a few servers live through an hour of arrivals, failures, pauses, slowness and
+//! scaling within seconds: the real [`Upstream`](evenkeel_upstream::Upstream), picker, control and attempts, with a
+//! shell that opens no connection. After each step the invariants of [`check`] must hold; at the end of each scenario
+//! so must what the scenario promises.
+//!
+//! Everything is drawn from one seed. A failure prints it with the policy and the scenario; to replay it, run
+//! `EVENKEEL_SIMULATION_SEED=<seed> cargo test -p evenkeel-upstream --test simulation <scenario>`.
+
+mod check;
+mod exchange;
+mod scenarios;
+mod servers;
+mod shell;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use evenkeel_upstream::PolicySettings;
+
+use crate::shell::Simulation;
+
+/// The seeds of an ordinary run. Two are enough to catch what depends on chance; more are a matter of patience.
+const SEEDS: [u64; 2] = [1, 20_261_123];
+
+/// Plays a scenario with every policy and every seed.
+fn play(name: &str, scenario: impl Fn(&mut Simulation)) {
+    let chosen =
+        option_env!("EVENKEEL_SIMULATION_SEED").map(|seed| seed.parse().expect("the seed is a number"));
+    let seeds = chosen.map_or(SEEDS.to_vec(), |seed: u64| vec![seed]);
+    for policy in PolicySettings::NAMES {
+        for &seed in &seeds {
+            let run = || {
+                let mut simulation = Simulation::new(policy.parse().expect("a policy's own name"), seed);
+                scenario(&mut simulation);
+                simulation.end();
+            };
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+                println!("{name} with {policy} fails; EVENKEEL_SIMULATION_SEED={seed} replays it");
+                resume_unwind(panic);
+            }
+        }
+    }
+}

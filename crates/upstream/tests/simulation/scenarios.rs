@@ -1,0 +1,310 @@
+//! What happens to the servers, and what is promised then.
+
+use std::time::Duration;
+
+use crate::play;
+use crate::servers::{Faults, Probes, Server, State};
+use crate::shell::Simulation;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MS: Duration = Duration::from_millis(1);
+
+impl Simulation {
+    /// No idempotent request was lost, whatever happened.
+    fn nothing_repeatable_was_lost(&self) {
+        assert_eq!(self.ledger.lost, 0, "{:#?}", self.ledger);
+    }
+
+    fn nothing_was_lost(&self) {
+        self.nothing_repeatable_was_lost();
+        assert_eq!(self.ledger.lost_unrepeatable, 0, "{:#?}", self.ledger);
+    }
+
+    fn slowest_is_at_most(&self, limit: Duration) {
+        assert!(self.ledger.slowest <= limit, "slowest {:?}", self.ledger.slowest);
+    }
+
+    /// How many requests each server gets in `time`.
+    fn shares(&mut self, time: Duration) -> Vec<u64> {
+        let before = self.ledger.picks.clone();
+        self.run(time);
+        let count = |server: &Server| {
+            let id = self.control.find(server.address)?;
+            let picks = |picks: &std::collections::BTreeMap<_, u64>| picks.get(&id).copied().unwrap_or(0);
+            Some(picks(&self.ledger.picks) - picks(&before))
+        };
+        self.servers.iter().map(|server| count(server).unwrap_or(0)).collect()
+    }
+
+    fn nobody_starves(&mut self) {
+        let shares = self.shares(5 * SECOND);
+        let fair = shares.iter().sum::<u64>() / shares.len() as u64;
+        assert!(shares.iter().all(|&share| share >= fair / 4), "{shares:?}");
+    }
+
+    fn serves(&self, server: usize) -> bool {
+        let id = self.control.find(self.servers[server].address);
+        id.is_some_and(|id| self.upstream.snapshot().endpoint(id).is_some_and(|endpoint| endpoint.is_plain()))
+    }
+}
+
+#[test]
+fn an_ordinary_day() {
+    play("an_ordinary_day", |set| {
+        set.run(20 * SECOND);
+        set.nothing_was_lost();
+        set.slowest_is_at_most(100 * MS);
+        set.nobody_starves();
+    });
+}
+
+#[test]
+fn f1_one_is_killed() {
+    play("f1_one_is_killed", |set| {
+        set.run(5 * SECOND);
+        set.kill(0);
+        set.run(10 * SECOND);
+        assert!(!set.serves(0));
+        set.nothing_repeatable_was_lost();
+        set.slowest_is_at_most(100 * MS);
+    });
+}
+
+#[test]
+fn f2_one_is_stopped() {
+    play("f2_one_is_stopped", |set| {
+        set.run(5 * SECOND);
+        set.set_state(0, State::Leaving);
+        set.run(3 * SECOND);
+        set.kill(0);
+        set.run(10 * SECOND);
+        set.nothing_was_lost();
+        set.slowest_is_at_most(100 * MS);
+    });
+}
+
+#[test]
+fn f3_one_is_killed_and_comes_back() {
+    play("f3_one_is_killed_and_comes_back", |set| {
+        set.run(5 * SECOND);
+        set.kill(0);
+        set.run(SECOND);
+        set.set_state(0, State::Up);
+        set.run(2 * SECOND);
+        assert!(set.serves(0), "traffic is not back within two probe intervals");
+        set.nothing_repeatable_was_lost();
+        set.nobody_starves();
+    });
+}
+
+#[test]
+fn f4_one_is_paused() {
+    for seconds in [4, 40] {
+        play("f4_one_is_paused", |set| {
+            set.run(5 * SECOND);
+            set.set_state(0, State::Frozen);
+            set.run(seconds * SECOND);
+            set.set_state(0, State::Up);
+            set.run(10 * SECOND);
+            set.nothing_repeatable_was_lost();
+            set.slowest_is_at_most(300 * MS);
+            assert!(seconds > 4 || set.ledger.lost_unrepeatable == 0, "they wait and are answered");
+            set.nobody_starves();
+        });
+    }
+}
+
+#[test]
+fn f5_one_loses_its_network() {
+    play("f5_one_loses_its_network", |set| {
+        set.run(5 * SECOND);
+        set.servers[0].listed = false;
+        set.set_state(0, State::Gone);
+        set.run(20 * SECOND);
+        set.nothing_repeatable_was_lost();
+        set.slowest_is_at_most(300 * MS);
+    });
+}
+
+#[test]
+fn f6_all_are_restarted_one_after_the_other() {
+    play("f6_all_are_restarted_one_after_the_other", |set| {
+        set.run(5 * SECOND);
+        for server in 0..3 {
+            set.set_state(server, State::Leaving);
+            set.run(3 * SECOND);
+            set.kill(server);
+            set.run(SECOND);
+            set.set_state(server, State::Up);
+            set.run(2 * SECOND);
+        }
+        set.nothing_was_lost();
+        set.nobody_starves();
+    });
+}
+
+#[test]
+fn f7_all_are_down_for_ten_seconds() {
+    play("f7_all_are_down_for_ten_seconds", |set| {
+        set.run(5 * SECOND);
+        (0..3).for_each(|server| set.kill(server));
+        set.run(10 * SECOND);
+        let (lost, ended) = (set.ledger.lost, set.ledger.ended);
+        set.run(SECOND);
+        assert!(set.ledger.lost > lost && set.ledger.ended > ended, "each is told at once");
+        set.set_state(1, State::Up);
+        set.run(SECOND);
+        let lost = set.ledger.lost + set.ledger.lost_unrepeatable;
+        set.run(2 * SECOND);
+        assert_eq!(set.ledger.lost + set.ledger.lost_unrepeatable, lost, "one server is enough");
+        (0..3).for_each(|server| set.set_state(server, State::Up));
+        set.run(5 * SECOND);
+        set.nobody_starves();
+    });
+}
+
+#[test]
+fn f8_one_is_slow() {
+    play("f8_one_is_slow", |set| {
+        set.servers[0].latency = 500 * MS;
+        set.servers[0].faults = Faults { stall: 5, ..Faults::default() };
+        set.run(60 * SECOND);
+        set.nothing_repeatable_was_lost();
+    });
+}
+
+#[test]
+fn f9_and_f18_one_corrupts_truncates_and_resets() {
+    play("f9_and_f18_one_corrupts_truncates_and_resets", |set| {
+        set.run(5 * SECOND);
+        set.servers[0].faults = Faults { corrupt: 5, truncate: 5, reset: 5, stall: 0 };
+        set.run(60 * SECOND);
+        let id = set.control.find(set.servers[0].address).expect("a member");
+        let state =
+            set.control.describe(set.now).into_iter().find(|state| state.id == id).expect("described");
+        assert!(state.ejections > 0, "{state:?}");
+    });
+}
+
+#[test]
+fn f10_one_answers_errors_to_everything() {
+    for status in [500, 503] {
+        play("f10_one_answers_errors_to_everything", |set| {
+            set.run(5 * SECOND);
+            set.servers[0].status = status;
+            set.run(900 * MS);
+            assert!(set.ledger.bad_statuses <= 10, "{} answers of {status}", set.ledger.bad_statuses);
+            set.run(10 * SECOND);
+            set.servers[0].status = 200;
+            set.run(30 * SECOND);
+            assert!(set.serves(0), "it is forgiven");
+            set.nobody_starves();
+        });
+    }
+}
+
+#[test]
+fn f11_probes_pass_and_the_data_path_is_dead() {
+    play("f11_probes_pass_and_the_data_path_is_dead", |set| {
+        set.run(5 * SECOND);
+        set.servers[0].probes = Probes::AlwaysPass;
+        set.set_state(0, State::Frozen);
+        set.run(80 * SECOND);
+        assert!(!set.serves(0));
+        set.nothing_repeatable_was_lost();
+        // Each waits for its timeout; meanwhile the endpoint looks busy and gets little.
+        assert!(set.ledger.lost_unrepeatable <= 10, "{:#?}", set.ledger);
+    });
+}
+
+#[test]
+fn f11_probes_fail_and_the_data_path_is_alive() {
+    play("f11_probes_fail_and_the_data_path_is_alive", |set| {
+        set.run(5 * SECOND);
+        set.servers[0].probes = Probes::AlwaysFail;
+        set.run(10 * SECOND);
+        assert!(set.serves(0));
+        set.nothing_was_lost();
+    });
+}
+
+#[test]
+fn f15_three_become_six_and_then_two() {
+    play("f15_three_become_six_and_then_two", |set| {
+        set.run(5 * SECOND);
+        (3..6).for_each(|number| set.servers.push(Server::new(number)));
+        set.run(3 * SECOND);
+        assert!((0..6).all(|server| set.serves(server)));
+        set.nobody_starves();
+        for server in 2..6 {
+            set.set_state(server, State::Leaving);
+        }
+        set.run(3 * SECOND);
+        for server in 2..6 {
+            set.servers[server].listed = false;
+            set.kill(server);
+        }
+        set.run(5 * SECOND);
+        set.nothing_was_lost();
+        assert_eq!(set.upstream.snapshot().endpoints().len(), 2);
+    });
+}
+
+#[test]
+fn everybody_asks_for_errors() {
+    play("everybody_asks_for_errors", |set| {
+        set.run(5 * SECOND);
+        (0..3).for_each(|server| set.servers[server].status = 503);
+        set.run(10 * SECOND);
+        let ejected = (0..3).filter(|&server| !set.serves(server)).count();
+        assert_eq!(ejected, 0, "what all do is nobody's outlier");
+    });
+}
+
+#[test]
+fn anything_happens_at_any_time() {
+    play("anything_happens_at_any_time", |set| {
+        let mut chance = set.chance();
+        for _ in 0..60 {
+            let server = chance.usize(0..set.servers.len());
+            match chance.u32(0..11) {
+                0 => set.kill(server),
+                1 => set.set_state(server, State::Frozen),
+                2 => set.set_state(server, State::Gone),
+                3 => set.set_state(server, State::Refusing),
+                4 => set.set_state(server, State::Leaving),
+                5 => set.servers[server].status = if chance.bool() { 500 } else { 503 },
+                6 => set.servers[server].latency = MS * chance.u32(1..1_000),
+                7 => {
+                    let mut percent = || chance.u32(0..20);
+                    let (corrupt, truncate, reset, stall) = (percent(), percent(), percent(), percent());
+                    set.servers[server].faults = Faults { corrupt, truncate, reset, stall };
+                }
+                8 => set.servers[server].listed = !set.servers[server].listed,
+                9 => set.rate = chance.u32(20..200),
+                _ if set.servers.len() < 8 => {
+                    let number = set.servers.len() as u8;
+                    set.servers.push(Server::new(number));
+                }
+                _ => {}
+            }
+            set.run(MS * chance.u32(10..2_000));
+            let server = chance.usize(0..set.servers.len());
+            set.recover(server);
+        }
+        (0..set.servers.len()).for_each(|server| set.recover(server));
+        set.rate = 100;
+        set.run(140 * SECOND);
+        assert!((0..set.servers.len()).all(|server| set.serves(server)), "all are well again");
+        set.nobody_starves();
+    });
+}
+
+impl Simulation {
+    fn recover(&mut self, server: usize) {
+        let well = Server::new(server as u8);
+        self.set_state(server, State::Up);
+        let incarnation = self.servers[server].incarnation;
+        self.servers[server] = Server { incarnation, ..well };
+    }
+}

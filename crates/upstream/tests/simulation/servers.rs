@@ -1,0 +1,114 @@
+//! Servers that exist only as the way they answer.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use evenkeel_upstream::{ProbeFailure, ProbeResult};
+
+/// How the network and the process of a server are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// It serves.
+    Up,
+    /// It serves, and tells probes that it is about to leave.
+    Leaving,
+    /// Its process is gone and its address still routed: connects are refused.
+    Refusing,
+    /// Its address is gone: connects hang, open connections are silent.
+    Gone,
+    /// It is frozen: connects succeed, nothing answers until it thaws.
+    Frozen,
+}
+
+/// What becomes of one request in a hundred.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Faults {
+    pub(crate) corrupt: u32,
+    pub(crate) truncate: u32,
+    pub(crate) reset: u32,
+    pub(crate) stall: u32,
+}
+
+/// What probes hear, whatever requests hear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Probes {
+    Honest,
+    AlwaysPass,
+    AlwaysFail,
+}
+
+/// One server.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) state: State,
+    pub(crate) latency: Duration,
+    pub(crate) status: u16,
+    pub(crate) faults: Faults,
+    pub(crate) probes: Probes,
+    /// Whether look-ups find it.
+    pub(crate) listed: bool,
+    /// Rises when its connections break.
+    pub(crate) incarnation: u32,
+}
+
+/// How a response turns out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Right,
+    Corrupt,
+    Truncated,
+    Reset,
+    Stalled,
+}
+
+impl Server {
+    pub(crate) fn new(number: u8) -> Self {
+        Self {
+            address: ([172, 18, 0, number + 2], 8080).into(),
+            state: State::Up,
+            latency: Duration::from_millis(2),
+            status: 200,
+            faults: Faults::default(),
+            probes: Probes::Honest,
+            listed: true,
+            incarnation: 0,
+        }
+    }
+
+    pub(crate) fn fate(&self, rng: &mut fastrand::Rng) -> Fate {
+        let Faults { corrupt, truncate, reset, stall } = self.faults;
+        let mut draw = rng.u32(0..100);
+        for (percent, fate) in [
+            (corrupt, Fate::Corrupt),
+            (truncate, Fate::Truncated),
+            (reset, Fate::Reset),
+            (stall, Fate::Stalled),
+        ] {
+            if draw < percent {
+                return fate;
+            }
+            draw -= percent;
+        }
+        Fate::Right
+    }
+
+    /// Whether a request that has arrived is worked on.
+    pub(crate) fn is_working(&self) -> bool {
+        matches!(self.state, State::Up | State::Leaving)
+    }
+
+    /// What a probe hears, and after how long.
+    pub(crate) fn probe(&self, timeout: Duration) -> (ProbeResult, Duration) {
+        let soon = Duration::from_millis(1);
+        match (self.probes, self.state) {
+            (Probes::AlwaysPass, _) | (Probes::Honest, State::Up) => (ProbeResult::Passed, soon),
+            (Probes::AlwaysFail, _) => (ProbeResult::Failed(ProbeFailure::Status(500)), soon),
+            (Probes::Honest, State::Leaving) => (ProbeResult::Draining, soon),
+            (Probes::Honest, State::Refusing) => (ProbeResult::Failed(ProbeFailure::Refused), soon),
+            (Probes::Honest, State::Gone | State::Frozen) => {
+                (ProbeResult::Failed(ProbeFailure::TimedOut), timeout)
+            }
+        }
+    }
+}
