@@ -1,0 +1,136 @@
+//! The balancer as a process.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Instant;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::message::Message;
+use super::{Connection, PATIENCE};
+
+/// A running balancer; it ends with the test.
+pub(crate) struct Balancer {
+    process: Child,
+    traffic: SocketAddr,
+    admin: SocketAddr,
+    log: Receiver<String>,
+}
+
+impl Balancer {
+    /// Starts it with these settings (names without their prefix) and waits until it is ready and knows all its servers.
+    ///
+    /// Unless the settings say otherwise it has one worker, so that one idle connection to a server is every client's, and
+    /// does not probe, so that a server sees nothing but what a test sends.
+    pub(crate) fn start(upstream: &str, settings: &[(&str, &str)]) -> Self {
+        let balancer = Self::listening(upstream, settings);
+        let (start, servers) = (Instant::now(), upstream.split(',').count());
+        // It is ready with the first that it knows.
+        let knows_all =
+            || balancer.admin("/api/endpoints").text().matches("\"usable\":true").count() == servers;
+        while balancer.admin("/readyz").status() != 200 || !knows_all() {
+            assert!(start.elapsed() < PATIENCE, "the balancer does not become ready");
+        }
+        balancer
+    }
+
+    /// The same for an upstream that may never be usable: waits only until it listens.
+    pub(crate) fn listening(upstream: &str, settings: &[(&str, &str)]) -> Self {
+        let mut process = command(upstream, settings).spawn().unwrap();
+        let log = follow(process.stderr.take().unwrap());
+        let (traffic, admin) = listening(&log);
+        Self { process, traffic, admin, log }
+    }
+
+    /// What it says about settings that it does not start with.
+    pub(crate) fn refused(settings: &[(&str, &str)]) -> String {
+        let output = command("127.0.0.1:1", settings).output().unwrap();
+        assert_eq!(output.status.code(), Some(64), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    /// A client's connection.
+    pub(crate) fn connect(&self) -> Connection {
+        Connection::to(self.traffic)
+    }
+
+    /// Where clients connect.
+    pub(crate) fn traffic(&self) -> SocketAddr {
+        self.traffic
+    }
+
+    /// What the admin interface answers at `path`.
+    pub(crate) fn admin(&self, path: &str) -> Message {
+        let mut connection = Connection::to(self.admin);
+        connection.send(format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.admin));
+        connection.message()
+    }
+
+    /// Asks it to leave (SIGTERM).
+    pub(crate) fn leave(&self) {
+        kill_process(Pid::from_child(&self.process), Signal::TERM).unwrap();
+    }
+
+    /// Waits until it has left: its exit status.
+    pub(crate) fn left(mut self) -> Option<i32> {
+        // Its log ends with it.
+        while self.log.recv_timeout(PATIENCE).is_ok() {}
+        self.process.wait().unwrap().code()
+    }
+}
+
+impl Drop for Balancer {
+    fn drop(&mut self) {
+        // Fails only when it has ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if thread::panicking() {
+            #[expect(clippy::print_stderr, reason = "its log, beside the failure of the test")]
+            self.log.iter().for_each(|line| eprintln!("{line}"));
+        }
+    }
+}
+
+fn command(upstream: &str, settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_balancer"));
+    command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    // The balancer ends with this process, whatever becomes of it.
+    command.env("EVENKEEL_PARENT", std::process::id().to_string());
+    let usual = [("BIND", "127.0.0.1:0"), ("ADMIN_BIND", "127.0.0.1:0"), ("WORKERS", "1"), ("PROBE", "off")];
+    for (name, value) in usual.iter().chain(settings).chain(&[("UPSTREAM", upstream)]) {
+        command.env(format!("BALANCER_{name}"), value);
+    }
+    command
+}
+
+/// Reads the log to its end, so that the balancer never waits for a reader.
+fn follow(log: ChildStderr) -> Receiver<String> {
+    let (sender, lines) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(log).lines().map_while(Result::ok) {
+            // Fails when the test is over; the rest is read all the same.
+            let _ = sender.send(line);
+        }
+    });
+    lines
+}
+
+/// The addresses that the balancer says it listens on.
+fn listening(log: &Receiver<String>) -> (SocketAddr, SocketAddr) {
+    let address = |line: &str, name: &str| {
+        let rest = line.split(name).nth(1)?;
+        rest.split_whitespace().next()?.parse().ok()
+    };
+    let mut said = String::new();
+    while let Ok(line) = log.recv_timeout(PATIENCE) {
+        if let (Some(traffic), Some(admin)) = (address(&line, " traffic="), address(&line, " admin=")) {
+            return (traffic, admin);
+        }
+        said.push_str(&line);
+        said.push('\n');
+    }
+    panic!("the balancer does not listen:\n{said}");
+}

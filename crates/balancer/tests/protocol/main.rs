@@ -1,0 +1,20 @@
+//! The protocol cases, each test named by its case, against the real balancer with a raw client before it and raw
+//! servers behind it. `scripts/protocol` lists them with their results.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod chunked;
+mod exchange;
+mod forwarding;
+mod integrity;
+mod introduction;
+mod own_errors;
+mod request_body;
+mod request_framing;
+mod request_line;
+mod responses;
+mod reuse_and_retry;
+mod upgrade;
