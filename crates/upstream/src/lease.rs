@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::endpoint::{Endpoint, Flags, Rank};
+use crate::endpoint::{Endpoint, Flags};
 use crate::evidence::{Evidence, is_bad};
 use crate::upstream::Snapshot;
 
@@ -14,7 +14,8 @@ pub struct Lease {
     /// The worker's own handle on the snapshot: cloning it touches no line that other workers write.
     view: Arc<View>,
     index: usize,
-    rank: Rank,
+    /// As the endpoint stood when the lease was taken.
+    flags: Flags,
     trial: bool,
     bad: bool,
 }
@@ -39,8 +40,8 @@ impl Lease {
     /// Takes a place on the endpoint at `index`; `None` when it is at its limit.
     pub(crate) fn take(view: &Arc<View>, index: usize, trial: bool) -> Option<Self> {
         let endpoint = view.snapshot.endpoints().get(index)?;
-        let rank = endpoint.flags().rank();
-        endpoint.begin().then(|| Self { view: Arc::clone(view), index, rank, trial, bad: false })
+        let flags = endpoint.flags();
+        endpoint.begin().then(|| Self { view: Arc::clone(view), index, flags, trial, bad: false })
     }
 
     /// Whose lease it is.
@@ -54,10 +55,12 @@ impl Lease {
     }
 
     /// Whether the endpoint was ejected or turned suspect since the lease was taken. A lease that was taken on a
-    /// suspect, because there was nothing better, is not down for that reason.
+    /// suspect, because there was nothing better, is not down for that reason; and one that drains serves what it has.
     pub fn is_down(&self) -> bool {
-        let rank = self.endpoint().flags().rank();
-        rank > self.rank && rank != Rank::Leaving
+        let now = self.endpoint().flags();
+        let ejected = self.flags.has(Flags::HEALTHY) && !now.has(Flags::HEALTHY);
+        let suspect = !self.flags.has(Flags::SUSPECT) && now.has(Flags::SUSPECT);
+        ejected || suspect
     }
 
     /// A connection came about.

@@ -187,7 +187,8 @@ impl Picker {
             }
         }
         let worst_allowed = match best {
-            _ if want.plain_only => Rank::Backup,
+            // A backup is no help while those that it stands in for are well.
+            _ if want.plain_only => best.min(Rank::Backup),
             // Failing open is for when nothing is usable, not for the second attempt of a request.
             Rank::Plain | Rank::Backup | Rank::Suspect | Rank::Leaving => Rank::Leaving,
             Rank::LastResort | Rank::Never => Rank::LastResort,

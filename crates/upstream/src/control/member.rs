@@ -70,11 +70,11 @@ impl Member {
     /// Writes what is thought of the endpoint where the workers read it.
     pub(super) fn write_bits(&self, settings: &Settings, now: Instant) {
         let health = self.observed.health();
-        let healthy = health == Health::Healthy && !self.vanished;
-        let answers = !healthy && !self.vanished && self.observed.answers(settings);
+        let healthy = health == Health::Healthy;
+        let answers = !healthy && self.observed.answers(settings);
         self.endpoint.set_share(self.weight, self.ramp(settings, now));
         for (bits, on) in [
-            (Flags::DRAINING, self.draining),
+            (Flags::DRAINING, self.draining || self.vanished),
             (Flags::LEAVING, self.leaving),
             (Flags::TRIAL, matches!(health, Health::Probation { .. }) && !self.vanished && !self.draining),
             (Flags::ANSWERS, answers),

@@ -489,6 +489,31 @@ fn a_new_weight_changes_the_shares() {
 }
 
 #[test]
+fn a_lease_is_not_down_because_its_endpoint_drains() {
+    let mut set = Set::of(2);
+    let lease = set.lease(&POST).unwrap();
+    set.control.command(lease.endpoint().id(), Command::Drain, set.now).unwrap();
+    assert!(!lease.is_down());
+    let other = set.lease(&POST).unwrap();
+    set.resolve(index_of(&lease), 1);
+    assert!(!other.is_down(), "vanished, but it finishes what it has");
+}
+
+#[test]
+fn a_hedge_does_not_wake_a_backup() {
+    let mut set = Set::from_spec("a:8080,b:8080;backup", 1, Settings::default());
+    set.control.resolved(1, Ok(&[address(1)]), set.now);
+    set.probe_all(ProbeResult::Passed);
+    let mut tried = Tried::default();
+    tried.add(set.id(0));
+    let hedge = Want { plain_only: true, ..POST };
+    let picked = set.picker.pick(&hedge, &tried, &mut || 0, set.now);
+    assert_eq!(picked.map(|lease| index_of(&lease)), Err(Unavailable::NoneUntried));
+    let retry = set.picker.pick(&POST, &tried, &mut || 0, set.now);
+    assert_eq!(retry.map(|lease| index_of(&lease)), Ok(1));
+}
+
+#[test]
 fn backups_serve_only_when_the_others_are_gone() {
     let mut set = Set::from_spec("a:8080,b:8080;backup", 1, Settings::default());
     set.control.resolved(1, Ok(&[address(1)]), set.now);

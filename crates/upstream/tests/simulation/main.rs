@@ -14,7 +14,7 @@ mod scenarios;
 mod servers;
 mod shell;
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use evenkeel_upstream::PolicySettings;
 
@@ -35,10 +35,9 @@ fn play(name: &str, scenario: impl Fn(&mut Simulation)) {
                 scenario(&mut simulation);
                 simulation.end();
             };
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
-                println!("{name} with {policy} fails; EVENKEEL_SIMULATION_SEED={seed} replays it");
-                resume_unwind(panic);
-            }
+            let result = catch_unwind(AssertUnwindSafe(run));
+            let failed = "fails as said above; to replay it, set EVENKEEL_SIMULATION_SEED to";
+            assert!(result.is_ok(), "{name} with {policy} {failed} {seed}");
         }
     }
 }

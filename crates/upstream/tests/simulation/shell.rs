@@ -349,9 +349,8 @@ impl Simulation {
     /// A connection breaks while something of it is still awaited.
     fn breaks(&mut self, on: On, why: ResponseFailure) {
         let Some(exchange) = self.exchanges.get(&on.exchange) else { return };
-        let awaited =
-            |running: &&Running| running.epoch == on.epoch && running.lease.is_some() && !running.whole;
-        if exchange.tries.get(on.index).filter(awaited).is_none() {
+        let Some(running) = exchange.tries.get(on.index) else { return };
+        if running.epoch != on.epoch || running.lease.is_none() || running.whole {
             return;
         }
         let committed = exchange.attempts.committed().is_some_and(|number| number.index() == on.index);

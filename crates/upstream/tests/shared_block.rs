@@ -1,0 +1,112 @@
+//! The block of atomics that all workers write, under many threads at once.
+//!
+//! Stated bound: 4 threads of 30,000 attempts each. Every attempt takes a place, is counted and given back in one of the
+//! ways there are, while the control side ejects, drains and swaps snapshots under it. Afterwards nothing is in flight,
+//! every attempt is counted once, and the limit was never passed.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use evenkeel_upstream::{
+    Command, Evidence, Outcome, Picker, ProbeResult, Settings, Tried, Unavailable, Upstream, Want, Weight,
+};
+
+const THREADS: u64 = 4;
+const ATTEMPTS: u64 = 30_000;
+const LIMIT: u32 = 3;
+
+#[derive(Default)]
+struct Counted {
+    begun: AtomicU64,
+    succeeded: AtomicU64,
+}
+
+#[test]
+fn leases_balance_whatever_happens_at_the_same_time() {
+    #[expect(clippy::disallowed_methods, reason = "any moment does as the beginning of a virtual clock")]
+    let now = Instant::now();
+    let mut settings = Settings::default();
+    settings.admission.per_endpoint = LIMIT;
+    let (upstream, mut control) = Upstream::new("server:8080".parse().unwrap(), settings, now);
+    let addresses = [1, 2, 3].map(|last| ([10, 0, 0, last], 8080).into());
+    control.resolved(0, Ok(&addresses), now);
+    let ids = addresses.map(|address| control.find(address).unwrap());
+    for id in ids {
+        control.probed(id, ProbeResult::Passed, Duration::from_millis(1), now);
+    }
+
+    let (counted, done) = (Counted::default(), AtomicBool::new(false));
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..THREADS)
+            .map(|seed| {
+                let (upstream, counted) = (&upstream, &counted);
+                scope.spawn(move || work(upstream, counted, seed, now))
+            })
+            .collect();
+        scope.spawn(|| {
+            // Health, commands and weights change all the while; one endpoint always serves.
+            for step in 0_u16.. {
+                if done.load(Ordering::Relaxed) {
+                    break;
+                }
+                let id = ids[usize::from(step % 2)];
+                let weight = Weight::new(step % 7 + 1).unwrap();
+                for command in [Command::Drain, Command::Weight(weight), Command::Activate] {
+                    control.command(id, command, now).unwrap();
+                }
+                control.evidence(id, Evidence::IdleClosed, now);
+                control.probed(id, ProbeResult::Passed, Duration::from_millis(1), now);
+                thread::yield_now();
+            }
+        });
+        for worker in workers {
+            worker.join().unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+
+    let snapshot = upstream.snapshot();
+    let total = |count: fn(&evenkeel_upstream::Endpoint) -> u64| -> u64 {
+        snapshot.endpoints().iter().map(|endpoint| count(endpoint)).sum()
+    };
+    assert_eq!(total(|endpoint| endpoint.in_flight().into()), 0);
+    assert_eq!(total(evenkeel_upstream::Endpoint::attempts), counted.begun.load(Ordering::Relaxed));
+    assert_eq!(total(evenkeel_upstream::Endpoint::successes), counted.succeeded.load(Ordering::Relaxed));
+}
+
+fn work(upstream: &Upstream, counted: &Counted, seed: u64, now: Instant) {
+    let mut picker = Picker::new(upstream);
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut held = Vec::new();
+    for _ in 0..ATTEMPTS {
+        let picked = picker.pick(&Want::default(), &Tried::default(), &mut || rng.u64(..), now);
+        let lease = match picked {
+            Ok(lease) => lease,
+            Err(why) => {
+                assert_eq!(why, Unavailable::AllBusy);
+                held.clear();
+                thread::yield_now();
+                continue;
+            }
+        };
+        counted.begun.fetch_add(1, Ordering::Relaxed);
+        // Those who are about to step back are seen for a moment, one for each thread.
+        assert!(lease.endpoint().in_flight() <= LIMIT + THREADS as u32);
+        match rng.u8(0..4) {
+            0 => held.push(lease),
+            1 => {
+                lease.endpoint().suspect();
+                let _ = lease.finish(Outcome::Failure, now);
+            }
+            2 => {
+                counted.succeeded.fetch_add(1, Ordering::Relaxed);
+                let _ = lease.finish(Outcome::Success, now);
+            }
+            _ => drop(lease),
+        }
+        if held.len() > 2 {
+            held.clear();
+        }
+    }
+}
