@@ -7,6 +7,7 @@
 //! What is usual is the median of the columns without moments of trouble, so that an incident cannot hide in its own
 //! average.
 
+mod troubles;
 mod usual;
 
 use std::collections::BTreeSet;
@@ -16,150 +17,9 @@ use serde::Serialize;
 
 use crate::measure::{Column, Timeline};
 use crate::report::Ms;
+use troubles::Spell;
+pub(crate) use troubles::{Trouble, Troubles};
 use usual::Usual;
-
-/// Moments of trouble that are less apart belong to one incident.
-const QUIET: Duration = Duration::from_secs(2);
-
-/// The most spells told apart; what comes beyond joins the nearest one.
-const MOST: usize = 128;
-
-/// The most endpoints named in one incident.
-const MOST_NAMED: usize = 16;
-
-/// Something that went wrong at a moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Trouble {
-    /// A request failed for the client.
-    Failure,
-    /// An attempt failed at this endpoint.
-    FailedAttempt(String),
-    /// A request was answered well though attempts at it failed.
-    Masked,
-    /// The balancer took this endpoint out.
-    Ejected(String),
-}
-
-/// Moments of trouble close to each other.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Spell {
-    first: Duration,
-    last: Duration,
-    failures: u64,
-    failed_attempts: u64,
-    masked: u64,
-    first_failed_attempt: Option<Duration>,
-    first_ejection: Option<Duration>,
-    endpoints: BTreeSet<String>,
-}
-
-/// The moments of trouble of a run, in spells.
-#[derive(Debug, Default)]
-pub(crate) struct Troubles {
-    /// In order, more than [`QUIET`] apart unless there are [`MOST`].
-    spells: Vec<Spell>,
-}
-
-impl Spell {
-    fn at(moment: Duration) -> Self {
-        Self {
-            first: moment,
-            last: moment,
-            failures: 0,
-            failed_attempts: 0,
-            masked: 0,
-            first_failed_attempt: None,
-            first_ejection: None,
-            endpoints: BTreeSet::new(),
-        }
-    }
-
-    /// How far it is from a moment.
-    fn distance(&self, moment: Duration) -> Duration {
-        self.first.saturating_sub(moment).max(moment.saturating_sub(self.last))
-    }
-
-    fn note(&mut self, moment: Duration, trouble: Trouble) {
-        match trouble {
-            Trouble::Failure => self.failures += 1,
-            Trouble::Masked => self.masked += 1,
-            Trouble::FailedAttempt(endpoint) => {
-                self.failed_attempts += 1;
-                self.first_failed_attempt = earliest(self.first_failed_attempt, Some(moment));
-                self.name(endpoint);
-            }
-            Trouble::Ejected(endpoint) => {
-                self.first_ejection = earliest(self.first_ejection, Some(moment));
-                self.name(endpoint);
-            }
-        }
-    }
-
-    fn name(&mut self, endpoint: String) {
-        if self.endpoints.len() < MOST_NAMED {
-            self.endpoints.insert(endpoint);
-        }
-    }
-
-    fn absorb(&mut self, other: Self) {
-        self.first = self.first.min(other.first);
-        self.last = self.last.max(other.last);
-        self.failures += other.failures;
-        self.failed_attempts += other.failed_attempts;
-        self.masked += other.masked;
-        self.first_failed_attempt = earliest(self.first_failed_attempt, other.first_failed_attempt);
-        self.first_ejection = earliest(self.first_ejection, other.first_ejection);
-        other.endpoints.into_iter().for_each(|endpoint| self.name(endpoint));
-    }
-}
-
-fn earliest(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
-    [one, other].into_iter().flatten().min()
-}
-
-impl Troubles {
-    /// Notes that something went wrong, at a moment counted from the run's beginning. The order does not matter.
-    pub(crate) fn note(&mut self, moment: Duration, trouble: Trouble) {
-        let index = self.spell(moment);
-        self.spells[index].note(moment, trouble);
-    }
-
-    /// Makes sure that a spell covers the moment, and says which.
-    fn spell(&mut self, moment: Duration) -> usize {
-        let nearest = (0..self.spells.len()).min_by_key(|&index| self.spells[index].distance(moment));
-        let near =
-            nearest.filter(|&index| self.spells[index].distance(moment) < QUIET || self.spells.len() >= MOST);
-        let Some(index) = near else {
-            let index = self.spells.partition_point(|spell| spell.first < moment);
-            self.spells.insert(index, Spell::at(moment));
-            return index;
-        };
-        let spell = &mut self.spells[index];
-        spell.first = spell.first.min(moment);
-        spell.last = spell.last.max(moment);
-        self.join(index)
-    }
-
-    /// Joins a spell that has grown with those it now touches, and says where it is then.
-    fn join(&mut self, mut index: usize) -> usize {
-        while index + 1 < self.spells.len()
-            && self.spells[index].distance(self.spells[index + 1].first) < QUIET
-        {
-            let next = self.spells.remove(index + 1);
-            self.spells[index].absorb(next);
-        }
-        while index > 0 && self.spells[index].distance(self.spells[index - 1].last) < QUIET {
-            let own = self.spells.remove(index);
-            index -= 1;
-            self.spells[index].absorb(own);
-        }
-        index
-    }
-
-    fn covers(&self, from: Duration, until: Duration) -> bool {
-        self.spells.iter().any(|spell| spell.first < until && spell.last >= from)
-    }
-}
 
 /// A stretch of the run in which something was wrong.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -200,31 +60,53 @@ pub(crate) fn find(
     elapsed: Duration,
     told: bool,
 ) -> Vec<Incident> {
-    let (columns, width) = (timeline.columns(), timeline.width());
-    let begin = |index: usize| width * u32::try_from(index).unwrap_or(u32::MAX);
-    let calm: Vec<&Column> = columns
-        .iter()
-        .enumerate()
-        .filter(|&(index, _)| !troubles.covers(begin(index), begin(index + 1)))
-        .map(|(_, column)| column)
-        .collect();
-    let usual = Usual::of(&calm);
-    for (index, column) in columns.iter().enumerate() {
-        if usual.is_slow(column) || !usual.absent(column).is_empty() {
-            troubles.spell(begin(index));
+    let columns = Columns::of(timeline, &troubles);
+    for (index, column) in columns.all.iter().enumerate() {
+        if columns.usual.is_slow(column) || !columns.usual.absent(column).is_empty() {
+            troubles.cover(columns.begin(index));
             // Just before the next column, which may be as usual.
-            let end = begin(index + 1).saturating_sub(Duration::from_micros(1));
-            troubles.spell(end.min(elapsed).max(begin(index)));
+            let end = columns.begin(index + 1).saturating_sub(Duration::from_micros(1));
+            troubles.cover(end.min(elapsed).max(columns.begin(index)));
         }
     }
-    let describe = |spell: Spell| {
-        let first = column_of(spell.first, width).min(columns.len());
-        let last = (column_of(spell.last, width) + 1).min(columns.len());
-        let within = &columns[first.min(last)..last];
-        let absent: BTreeSet<&str> = within.iter().flat_map(|column| usual.absent(column)).collect();
-        // The last column is cut off by the end of the run: it shows no recovery.
-        let after = (last + 1 < columns.len()).then_some(last);
-        let rebalanced = (first..columns.len()).find(|&index| usual.is_balanced(&columns[index]));
+    troubles.into_spells().into_iter().map(|spell| columns.describe(spell, told)).collect()
+}
+
+/// The columns of a run and what is usual in them.
+struct Columns<'a> {
+    all: &'a [Column],
+    width: Duration,
+    usual: Usual,
+}
+
+impl<'a> Columns<'a> {
+    fn of(timeline: &'a Timeline, troubles: &Troubles) -> Self {
+        let mut columns = Self { all: timeline.columns(), width: timeline.width(), usual: Usual::default() };
+        let calm =
+            |&(index, _): &(usize, &Column)| !troubles.covers(columns.begin(index), columns.begin(index + 1));
+        let calm: Vec<&Column> =
+            columns.all.iter().enumerate().filter(calm).map(|(_, column)| column).collect();
+        columns.usual = Usual::of(&calm);
+        columns
+    }
+
+    fn begin(&self, index: usize) -> Duration {
+        self.width * u32::try_from(index).unwrap_or(u32::MAX)
+    }
+
+    fn at(&self, moment: Duration) -> usize {
+        let index = usize::try_from(moment.as_nanos() / self.width.as_nanos()).unwrap_or(usize::MAX);
+        index.min(self.all.len())
+    }
+
+    /// What a spell of trouble came to, seen from the columns it lies in.
+    fn describe(&self, spell: Spell, told: bool) -> Incident {
+        let (first, end) = (self.at(spell.first), (self.at(spell.last) + 1).min(self.all.len()));
+        let within = self.all.get(first..end).unwrap_or_default();
+        let longest = |of: &dyn Fn(&Column) -> Duration| Ms(within.iter().map(of).max().unwrap_or_default());
+        let absent: BTreeSet<&str> = within.iter().flat_map(|column| self.usual.absent(column)).collect();
+        let was_unbalanced = !within.iter().all(|column| self.usual.is_balanced(column));
+        let balanced = (first..self.all.len()).find(|&index| self.usual.is_balanced(&self.all[index]));
         Incident {
             begin_ms: Ms(spell.first),
             end_ms: Ms(spell.last),
@@ -234,22 +116,16 @@ pub(crate) fn find(
             first_failed_attempt_ms: spell.first_failed_attempt.map(Ms),
             ejected_ms: spell.first_ejection.map(Ms),
             endpoints: spell.endpoints.into_iter().collect(),
+            longest_gap_ms: longest(&|column| column.gap),
+            added_latency_ms: longest(&|column| self.usual.added_latency(column)),
+            rebalanced_ms: balanced
+                .filter(|_| was_unbalanced || !absent.is_empty())
+                .map(|index| Ms(self.begin(index).max(spell.first))),
             absent: absent.into_iter().map(str::to_owned).collect(),
-            longest_gap_ms: Ms(within.iter().map(|column| column.gap).max().unwrap_or_default()),
-            added_latency_ms: Ms(within
-                .iter()
-                .map(|column| usual.added_latency(column))
-                .max()
-                .unwrap_or_default()),
-            rebalanced_ms: rebalanced.map(|index| Ms(begin(index).max(spell.first))),
-            recovered_ms: after.map(|_| Ms(spell.last)),
+            // The last column is cut off by the end of the run: it shows no recovery.
+            recovered_ms: (end + 1 < self.all.len()).then_some(Ms(spell.last)),
         }
-    };
-    troubles.spells.into_iter().map(describe).collect()
-}
-
-fn column_of(moment: Duration, width: Duration) -> usize {
-    usize::try_from(moment.as_nanos() / width.as_nanos()).unwrap_or(usize::MAX)
+    }
 }
 
 #[cfg(test)]

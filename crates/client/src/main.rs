@@ -24,6 +24,7 @@ mod show;
 mod slo;
 mod target;
 mod verify;
+mod witness;
 mod words;
 mod workload;
 
@@ -123,6 +124,7 @@ async fn measure(
         run: &name,
         target,
         credentials: settings.credentials.as_ref(),
+        fields: &settings.fields,
         connections: settings.connections,
     };
     let templates = origin.templates(&settings.mix, settings.seed);

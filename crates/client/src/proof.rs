@@ -19,6 +19,8 @@ use serde::Serialize;
 
 pub(crate) use collect::{Collector, Entry, Listener};
 pub(crate) use ledger::Attempt;
+#[cfg(test)]
+pub(crate) use ledger::Line;
 pub(crate) use reconcile::{Fate, Reconciler};
 
 /// What the ledgers come to.

@@ -81,11 +81,17 @@ pub(crate) async fn wait(
 
 async fn ask(target: &Target, resolver: &Resolver, settings: &Settings) -> Result<(), NotReady> {
     if let Some(admin) = &settings.admin {
-        let origin = Origin { run: "", target: admin, credentials: None, connections: Connections::Fresh };
+        let origin = Origin {
+            run: "",
+            target: admin,
+            credentials: None,
+            fields: &[],
+            connections: Connections::Fresh,
+        };
         question(resolver, &origin, "/readyz", |status| status == 200).await?;
     }
     let credentials = settings.credentials.as_ref();
-    let origin = Origin { run: "", target, credentials, connections: Connections::Fresh };
+    let origin = Origin { run: "", target, credentials, fields: &[], connections: Connections::Fresh };
     question(resolver, &origin, &settings.ready, |status| status < 500).await
 }
 

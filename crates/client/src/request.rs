@@ -57,6 +57,8 @@ pub(crate) struct Origin<'a> {
     pub(crate) target: &'a Target,
     /// Sent as `Authorization`.
     pub(crate) credentials: Option<&'a Credentials>,
+    /// Fields that every request carries besides its own.
+    pub(crate) fields: &'a [(String, String)],
     /// Whether the target is asked to close after each response.
     pub(crate) connections: Connections,
 }
@@ -70,10 +72,13 @@ impl Origin<'_> {
     /// The fields that every request has, before the run's own.
     fn shared_head(&self, method: &str, path: &str) -> String {
         let mut head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: evenkeel-client/{}\r\nAccept: */*\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: evenkeel-client/{}\r\n",
             self.target.authority(),
             env!("CARGO_PKG_VERSION"),
         );
+        for (name, value) in self.fields {
+            head.extend([name, ": ", value, "\r\n"]);
+        }
         if let Some(Credentials { username, password }) = self.credentials {
             let pair = BASE64_STANDARD.encode(format!("{username}:{}", password.expose()));
             head.extend(["Authorization: Basic ", &pair, "\r\n"]);
@@ -211,7 +216,7 @@ mod tests {
     }
 
     fn origin(target: &Target) -> Origin<'_> {
-        Origin { run: "run", target, credentials: None, connections: Connections::KeepAlive }
+        Origin { run: "run", target, credentials: None, fields: &[], connections: Connections::KeepAlive }
     }
 
     fn template(entry: &str) -> Template {
@@ -228,6 +233,14 @@ mod tests {
         let head = text(&template.request("run-00000007".into()));
         assert!(head.starts_with("GET /bytes/10 HTTP/1.1\r\nHost: balancer:8080\r\n"), "{head}");
         assert!(head.ends_with("X-Evenkeel-Run: run\r\nX-Request-Id: run-00000007\r\n\r\n"), "{head}");
+    }
+
+    #[test]
+    fn fields_of_the_users_own_are_sent_with_every_request() {
+        let target = target();
+        let fields = [("X-Demo".to_owned(), "a, b".to_owned())];
+        let head = Origin { fields: &fields, ..origin(&target) }.readiness("/");
+        assert!(String::from_utf8(head).unwrap().contains("\r\nX-Demo: a, b\r\n"));
     }
 
     #[test]

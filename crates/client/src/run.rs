@@ -1,15 +1,16 @@
 //! A run against one target: so many senders take tickets from the pace, perform exchanges and record them.
 //!
 //! ```text
-//! Pace ──ticket──▶ sender 1..n ──exchange──▶ Measurements
-//!        wait until the ticket's moment    └──▶ Show (the first ones)
+//! Pace ──ticket──▶ sender 1..n ──exchange──┬─▶ Measurements
+//!        wait until the ticket's moment     ├─▶ Witness ◀── Collector (the balancer's ledger)
+//!                                           └─▶ show (the first ones)
 //! ```
 //! Everything runs on one thread: the counters need no locks, and one core of load generation measures what a
 //! balancer of a few cores does.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use evenkeel_service::Shutdown;
 use jiff::Timestamp;
@@ -18,15 +19,16 @@ use tokio::time::MissedTickBehavior;
 
 use crate::clock;
 use crate::exchange::{Sample, Sender, Trace};
-use crate::incident::{self, Incident, Trouble, Troubles};
+use crate::incident::Incident;
 use crate::measure::Measurements;
-use crate::outcome::{Exchange, Failure, Kind, Phase};
+use crate::outcome::Exchange;
 use crate::pace::{Pace, Ticket};
 use crate::progress::Progress;
-use crate::proof::{Attempt, Collector, Entry, Fate, Listener, Proof, Reconciler};
+use crate::proof::{Collector, Proof, Reconciler};
 use crate::request::{Template, request_id};
 use crate::settings::Settings;
 use crate::show;
+use crate::witness::Witness;
 
 /// How often the progress is looked at.
 const TICK: Duration = Duration::from_millis(200);
@@ -70,33 +72,29 @@ pub(crate) struct Plan {
 /// What the senders of a run share.
 struct Run {
     name: String,
-    began: Timestamp,
     settings: Rc<Settings>,
     sender: Sender,
     templates: Vec<Template>,
     progress: Progress,
     pace: RefCell<Pace>,
     measurements: RefCell<Measurements>,
-    troubles: RefCell<Troubles>,
-    reconciler: RefCell<Option<Reconciler>>,
+    witness: Rc<Witness>,
     in_flight: Cell<usize>,
-    /// When the last request had ended.
-    ended: Cell<Option<Instant>>,
 }
 
 /// Sends what the settings ask for and waits for all of it. A shutdown ends the sending; what is in flight finishes.
 pub(crate) async fn run(plan: Plan, settings: Rc<Settings>, shutdown: &Shutdown) -> Finished {
-    let Plan { name, sender, templates, collector, progress } = plan;
+    let Plan { name, sender, templates, mut collector, progress } = plan;
+    if let Some(collector) = &mut collector {
+        collector.begin().await;
+    }
     let (began, now) = (clock::wall(), clock::now());
     let run = Rc::new(Run {
-        began,
         sender,
         pace: RefCell::new(Pace::new(settings.phases.clone(), settings.requests, settings.timeout, now)),
         measurements: RefCell::new(Measurements::new(templates.len(), settings.failures, now)),
-        troubles: RefCell::default(),
-        reconciler: RefCell::new(collector.is_some().then(|| Reconciler::new(&name))),
+        witness: Rc::new(Witness::new(began, collector.is_some().then(|| Reconciler::new(&name)))),
         in_flight: Cell::new(0),
-        ended: Cell::new(None),
         name,
         templates,
         progress,
@@ -104,17 +102,12 @@ pub(crate) async fn run(plan: Plan, settings: Rc<Settings>, shutdown: &Shutdown)
     });
     let collector = LocalSet::new().run_until(run.clone().drive(collector, shutdown)).await;
 
-    let mut measurements = run.measurements.replace(Measurements::new(0, 0, now));
-    measurements.finish(run.ended.get().unwrap_or(now));
-    let proof = collector.zip(run.reconciler.take()).map(|(collector, mut reconciler)| {
-        collector.finish(&mut reconciler);
-        reconciler.conclude()
-    });
-    let told = proof.as_ref().is_some_and(|proof: &Proof| proof.failed_attempts.is_some());
+    let measurements = run.measurements.replace(Measurements::new(0, 0, now));
+    let proof = collector.and_then(|collector| run.witness.reconcile(collector));
     let pace = run.pace.borrow();
     Finished {
         began,
-        incidents: incident::find(run.troubles.take(), &measurements.timeline, measurements.elapsed(), told),
+        incidents: run.witness.incidents(&measurements, proof.as_ref()),
         measurements,
         dropped: pace.dropped(),
         stopped: pace.stopped(),
@@ -125,18 +118,14 @@ pub(crate) async fn run(plan: Plan, settings: Rc<Settings>, shutdown: &Shutdown)
 impl Run {
     /// Runs all senders to their end, and the collector beside them and a little longer.
     async fn drive(self: Rc<Self>, collector: Option<Collector>, shutdown: &Shutdown) -> Option<Collector> {
-        let collecting = match collector {
-            Some(mut collector) => {
-                // Where the ledger stands before the first request: from there on nothing may be missing.
-                collector.poll(&*self).await;
-                let run = self.clone();
-                Some(tokio::task::spawn_local(async move { collector.collect(&*run).await }))
-            }
-            None => None,
-        };
+        let collecting = collector.map(|collector| {
+            let witness = Rc::clone(&self.witness);
+            tokio::task::spawn_local(async move { collector.collect(&*witness).await })
+        });
         self.send_and_watch(shutdown).await;
-        self.ended.set(Some(clock::now()));
+        self.measurements.borrow_mut().finish(clock::now());
         self.progress.finish();
+        self.witness.close();
         match collecting {
             Some(collecting) => Some(finished(collecting.await)),
             None => None,
@@ -217,69 +206,12 @@ impl Run {
     fn note(&self, exchange: &Exchange) {
         let mut measurements = self.measurements.borrow_mut();
         measurements.record(exchange);
-        if exchange.outcome.is_err() {
-            self.troubles.borrow_mut().note(measurements.so_far(exchange.ended), Trouble::Failure);
-        }
-        if let Some(reconciler) = &mut *self.reconciler.borrow_mut() {
-            let repeatable = self.templates[exchange.entry].method.is_idempotent();
-            reconciler.sent(exchange.sequence, repeatable, fate(exchange));
-        }
-    }
-
-    /// A moment that the balancer told, counted from the run's beginning.
-    fn moment(&self, at: u64) -> Duration {
-        let at = i64::try_from(at).unwrap_or(i64::MAX);
-        Duration::from_millis(
-            u64::try_from(at.saturating_sub(self.began.as_millisecond())).unwrap_or_default(),
-        )
-    }
-}
-
-impl Listener for Run {
-    fn told(&self, entry: Entry) {
-        let mut troubles = self.troubles.borrow_mut();
-        match entry {
-            Entry::Passage(passage) => {
-                if let Some(reconciler) = &mut *self.reconciler.borrow_mut() {
-                    reconciler.passed(&passage);
-                }
-                let at = self.moment(passage.at);
-                let well = passage.whole && passage.status.is_some_and(|status| status < 500);
-                let failed: Vec<_> = passage.attempts.into_iter().filter(Attempt::has_failed).collect();
-                if well && !failed.is_empty() {
-                    troubles.note(at, Trouble::Masked);
-                }
-                for attempt in failed {
-                    troubles.note(at, Trouble::FailedAttempt(attempt.endpoint));
-                }
-            }
-            Entry::Happening(happening) if happening.event == "ejected" => {
-                troubles.note(self.moment(happening.at), Trouble::Ejected(happening.endpoint));
-            }
-            Entry::Happening(_) => {}
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        self.ended.get().is_some()
-    }
-
-    fn awaited(&self) -> u64 {
-        self.reconciler.borrow().as_ref().map_or(0, Reconciler::awaited)
+        let repeatable = self.templates[exchange.entry].method.is_idempotent();
+        self.witness.saw(measurements.so_far(exchange.ended), exchange, repeatable);
     }
 }
 
 /// What a task came to. One that panicked is a bug of this client, which must not pass for a good run.
 fn finished<T>(task: Result<T, JoinError>) -> T {
     task.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
-}
-
-/// An exchange as the reconciliation sees it.
-fn fate(exchange: &Exchange) -> Fate {
-    match &exchange.outcome {
-        Ok(()) => Fate::Right,
-        Err(Failure { kind: Kind::Status(status), .. }) => Fate::Refused(*status),
-        Err(Failure { phase: Phase::Resolve | Phase::Connect, .. }) => Fate::FailedAtHome,
-        Err(_) => Fate::Broken { head: exchange.head.is_some() },
-    }
 }

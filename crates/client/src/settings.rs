@@ -69,6 +69,8 @@ pub(crate) struct Settings {
     pub(crate) seed: u64,
     /// Sent with every request.
     pub(crate) credentials: Option<Credentials>,
+    /// Name and value of each field that every request carries besides its own.
+    pub(crate) fields: Vec<(String, String)>,
     /// Kept or fresh connections.
     pub(crate) connections: Connections,
     /// How long a request may take.
@@ -110,6 +112,7 @@ impl Settings {
         let mix = mix(reading);
         let seed = reading.value("SEED");
         let credentials = credentials(reading);
+        let fields = fields(reading);
         let connections = reading
             .choice("CONNECTIONS", &[("keep-alive", Connections::KeepAlive), ("fresh", Connections::Fresh)]);
         let timeout = reading.value_with("TIMEOUT", some_time);
@@ -152,6 +155,7 @@ impl Settings {
             mix: mix?,
             seed: seed?,
             credentials: credentials?,
+            fields: fields?,
             connections: connections?,
             timeout: timeout?,
             connect_timeout: connect_timeout?,
@@ -248,6 +252,57 @@ fn credentials(reading: &mut Reading<'_>) -> Result<Option<Credentials>, Reporte
             Err(reading.problem("USERNAME", "is not set, but CLIENT_PASSWORD is; set both or none"))
         }
     }
+}
+
+/// Fields that the client sets itself, or whose meaning it does not follow.
+const OWN_FIELDS: [&str; 15] = [
+    "Authorization",
+    "Connection",
+    "Content-Digest",
+    "Content-Length",
+    "Content-Type",
+    "Expect",
+    "Host",
+    "Idempotency-Key",
+    "Te",
+    "Trailer",
+    "Transfer-Encoding",
+    "Upgrade",
+    "User-Agent",
+    "X-Evenkeel-Run",
+    "X-Request-Id",
+];
+
+fn fields(reading: &mut Reading<'_>) -> Result<Vec<(String, String)>, Reported> {
+    let mut refused = None;
+    let mut fields = Vec::new();
+    for (variable, value) in reading.family("FIELD_") {
+        let name = field_name(&variable);
+        let problem = if OWN_FIELDS.contains(&name.as_str()) {
+            format!("{name} is set by the client itself")
+        } else if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            format!("`{name}` is no field name; write letters, digits and underscores")
+        } else if !value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            "it holds characters that a field cannot carry".to_owned()
+        } else {
+            fields.push((name, value.trim().to_owned()));
+            continue;
+        };
+        refused = Some(reading.problem(&format!("FIELD_{variable}"), problem));
+    }
+    refused.map_or(Ok(fields), Err)
+}
+
+/// `X_DEMO` as a field's name: `X-Demo`.
+fn field_name(variable: &str) -> String {
+    let word = |word: &str| {
+        let mut word = word.to_ascii_lowercase();
+        if let Some(first) = word.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        word
+    };
+    variable.split('_').map(word).collect::<Vec<_>>().join("-")
 }
 
 fn targets(text: &str) -> Result<Vec<Target>, String> {

@@ -94,25 +94,3 @@ fn moments_close_together_are_one_incident_in_whatever_order_they_come() {
     assert_eq!(first.endpoints, ["10.0.0.2:80"]);
     assert_eq!((second.begin_ms, second.failed), (Ms(ms(9_000)), 1));
 }
-
-#[test]
-fn a_moment_between_two_spells_joins_them() {
-    let mut troubles = Troubles::default();
-    troubles.note(ms(1_000), Trouble::Failure);
-    troubles.note(ms(4_000), Trouble::Failure);
-    troubles.note(ms(2_500), Trouble::Failure);
-    assert_eq!(troubles.spells.len(), 1);
-    assert_eq!(
-        (troubles.spells[0].first, troubles.spells[0].last, troubles.spells[0].failures),
-        (ms(1_000), ms(4_000), 3)
-    );
-}
-
-#[test]
-fn spells_are_bounded_and_no_trouble_is_forgotten() {
-    let mut troubles = Troubles::default();
-    let count = 3 * MOST as u64;
-    (0..count).for_each(|number| troubles.note(ms(number * 10_000), Trouble::Failure));
-    assert!(troubles.spells.len() <= MOST);
-    assert_eq!(troubles.spells.iter().map(|spell| spell.failures).sum::<u64>(), count);
-}

@@ -61,10 +61,30 @@ pub(crate) trait Listener {
     fn awaited(&self) -> u64;
 }
 
+/// Hears what the balancer tells before there is a run to tell of.
+struct Nobody;
+
+impl Listener for Nobody {
+    fn told(&self, _: Entry) {}
+
+    fn is_over(&self) -> bool {
+        false
+    }
+
+    fn awaited(&self) -> u64 {
+        0
+    }
+}
+
 impl Collector {
     /// Collects for the run from the balancer's `admin` interface and the directory of `journals`; nothing is asked yet.
     pub(crate) fn new(run: &str, admin: Option<Target>, journals: PathBuf, resolver: Resolver) -> Self {
         Self { run: run.to_owned(), admin, journals, resolver, position: None, lost: None }
+    }
+
+    /// Finds out where the ledger stands: from there on nothing may be missing.
+    pub(crate) async fn begin(&mut self) {
+        self.poll(&Nobody).await;
     }
 
     /// Asks the balancer again and again until the run is over and everything awaited is told, or is not told in time.
@@ -85,7 +105,7 @@ impl Collector {
     }
 
     /// Asks the balancer for what is new. What cannot be had is remembered; the verdict will say it.
-    pub(crate) async fn poll(&mut self, listener: &impl Listener) {
+    async fn poll(&mut self, listener: &impl Listener) {
         let Some(admin) = self.admin.clone() else { return };
         let trouble = match tokio::time::timeout(PATIENCE, self.ask(&admin, listener)).await {
             Ok(Ok(())) => return,
@@ -107,7 +127,13 @@ impl Collector {
     }
 
     async fn ask(&mut self, admin: &Target, listener: &impl Listener) -> Result<(), String> {
-        let origin = Origin { run: "", target: admin, credentials: None, connections: Connections::Fresh };
+        let origin = Origin {
+            run: "",
+            target: admin,
+            credentials: None,
+            fields: &[],
+            connections: Connections::Fresh,
+        };
         let after = self.position.as_ref().map_or(0, |(_, next)| *next);
         let request = origin.readiness(&format!("/ledger?run={}&after={after}", self.run));
 

@@ -111,3 +111,22 @@ fn several_targets_are_measured_one_after_the_other() {
         ["http://balancer:8080", "http://nginx"]
     );
 }
+
+#[test]
+fn fields_are_named_by_their_variables() {
+    let settings =
+        read(&[("CLIENT_FIELD_ACCEPT", "text/plain"), ("CLIENT_FIELD_X_DEMO_1", " a, b ")]).unwrap();
+    let fields: Vec<_> =
+        settings.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(fields, [("Accept", "text/plain"), ("X-Demo-1", "a, b")]);
+}
+
+#[test]
+fn a_field_that_the_client_sets_itself_is_refused() {
+    let error = read(&[("CLIENT_FIELD_CONTENT_LENGTH", "5"), ("CLIENT_FIELD_A", "b\r\nX: y")]).unwrap_err();
+    assert!(
+        error.contains("CLIENT_FIELD_CONTENT_LENGTH: Content-Length is set by the client itself"),
+        "{error}"
+    );
+    assert!(error.contains("CLIENT_FIELD_A: it holds characters that a field cannot carry"), "{error}");
+}

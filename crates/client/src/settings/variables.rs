@@ -56,6 +56,10 @@ pub(crate) const COMPONENT: Component = Component {
         Variable::new("SEED", "1", "what the mix is drawn from: the same seed gives the same requests"),
         Variable::optional("USERNAME", "no credentials", "the user of Basic authentication"),
         Variable::optional("PASSWORD", "no credentials", "the password of Basic authentication").or_file(),
+        Variable::family(
+            "FIELD_",
+            "a field that every request carries: CLIENT_FIELD_ACCEPT=text/plain sends Accept: text/plain, CLIENT_FIELD_X_DEMO sends X-Demo",
+        ),
         Variable::new(
             "CONNECTIONS",
             "keep-alive",

@@ -18,8 +18,13 @@ fn judge(
 ) -> Result<(), Failure> {
     let mix = Mix::parse(entry).unwrap();
     let target = Target::parse("http://balancer").unwrap();
-    let origin =
-        Origin { run: "run", target: &target, credentials: None, connections: Connections::KeepAlive };
+    let origin = Origin {
+        run: "run",
+        target: &target,
+        credentials: None,
+        fields: &[],
+        connections: Connections::KeepAlive,
+    };
     let templates = origin.templates(&mix, 1);
     let request = templates[0].request(origin.id(0));
     let answer = Answer::read(status, fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
