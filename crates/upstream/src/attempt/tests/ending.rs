@@ -1,0 +1,180 @@
+//! What the client gets in the end.
+
+use super::*;
+
+#[test]
+fn the_usual_request_is_answered_by_its_first_try() {
+    let mut request = Request::new(GET);
+    request.sent(A);
+    assert_eq!(request.head(A, 200), []);
+    assert_eq!(request.whole(A), [Action::Commit(A)]);
+    assert_eq!(request.attempts.committed(), Some(A));
+    assert!(!request.attempts.is_masked());
+    assert_eq!(request.attempts.next_wake(), None);
+}
+
+#[test]
+fn a_stream_goes_to_the_client_with_its_head() {
+    let mut request = Request::new(GET);
+    request.sent(A);
+    assert_eq!(request.on(Event::Head { number: A, status: 200, held: false }), [Action::Commit(A)]);
+}
+
+#[test]
+fn with_no_endpoint_at_all_the_client_is_told_when_to_ask_again() {
+    for (why, error) in [
+        (Unavailable::AllUnreachable, "destination_unavailable"),
+        (Unavailable::AllBusy, "connection_limit_reached"),
+    ] {
+        let mut request = Request::new(POST);
+        let failure = reply(&request.on(Event::NoneLeft(why))).unwrap();
+        assert_eq!((failure.status(), failure.proxy_error()), (503, error));
+        assert_eq!(failure.retry_after, Some(Duration::from_secs(1)));
+    }
+}
+
+#[test]
+fn a_servers_error_is_the_last_word_when_nothing_better_comes() {
+    let mut request = Request::new(GET);
+    request.sent(A);
+    request.head(A, 503);
+    request.whole(A);
+    request.connecting(B);
+    assert_eq!(request.fails_to_connect(B).last(), Some(&Action::Try(C, Why::Moved)));
+    assert_eq!(request.on(Event::NoneLeft(Unavailable::NoneUntried)), [Action::Commit(A)]);
+    assert!(!request.attempts.is_masked());
+}
+
+#[test]
+fn the_last_of_several_server_errors_is_the_last_word() {
+    let mut request = Request::new(GET);
+    request.sent(A);
+    request.head(A, 503);
+    request.sent(B);
+    request.head(B, 502);
+    let actions = request.on(Event::NoneLeft(Unavailable::NoneUntried));
+    assert_eq!(actions, [Action::Cancel(A), Action::Commit(B)]);
+}
+
+#[test]
+fn a_parked_response_that_breaks_is_no_last_word() {
+    let mut request = Request::new(GET);
+    request.sent(A);
+    request.head(A, 503);
+    request.sent(B);
+    request.on(Event::Broken(A, Truncated));
+    let actions = request.on(Event::Broken(B, Reset));
+    assert_eq!(actions.last(), Some(&Action::Try(C, Why::Moved)));
+    assert_eq!(status(&request.on(Event::NoneLeft(Unavailable::NoneUntried))), 502);
+}
+
+#[test]
+fn a_timeout_tells_more_than_a_failed_connect() {
+    let mut request = Request::new(GET);
+    request.sent(A);
+    let timed_out = report(A, Evidence::ResponseFailed(ResponseFailure::TimedOut));
+    assert_eq!(request.wake_until_it_acts(), [Action::Cancel(A), timed_out, Action::Try(B, Why::Moved)]);
+    request.connecting(B);
+    request.fails_to_connect(B);
+    assert_eq!(status(&request.on(Event::NoneLeft(Unavailable::NoneUntried))), 504);
+}
+
+#[test]
+fn a_wrong_digest_moves_and_is_reported_when_another_was_right() {
+    let mut request = Request::new(GET);
+    request.sent(A);
+    request.head(A, 200);
+    assert_eq!(request.on(Event::Whole(A, Verdict::WrongDigest(1))), [Action::Try(B, Why::Retry)]);
+    request.sent(B);
+    request.head(B, 200);
+    assert_eq!(request.whole(B), [report(A, Evidence::WrongDigest), Action::Commit(B)]);
+    assert!(request.attempts.is_masked());
+}
+
+#[test]
+fn a_wrong_digest_of_a_post_is_a_502() {
+    let mut request = Request::new(POST);
+    request.sent(A);
+    request.head(A, 200);
+    let actions = request.on(Event::Whole(A, Verdict::WrongDigest(1)));
+    assert_eq!((status(&actions), actions[0]), (502, report(A, Evidence::WrongDigest)));
+}
+
+#[test]
+fn the_same_wrong_bytes_from_everyone_are_nobodys_fault() {
+    for (second, reports) in [(1, 0), (2, 2)] {
+        let mut request = Request::new(GET);
+        request.sent(A);
+        request.head(A, 200);
+        request.on(Event::Whole(A, Verdict::WrongDigest(1)));
+        request.sent(B);
+        request.head(B, 200);
+        request.on(Event::Whole(B, Verdict::WrongDigest(second)));
+        let actions = request.on(Event::NoneLeft(Unavailable::NoneUntried));
+        assert_eq!((status(&actions), actions.len()), (502, reports + 1), "{actions:?}");
+    }
+}
+
+#[test]
+fn a_missing_digest_is_reported_and_passed_on() {
+    let mut request = Request::new(GET);
+    request.sent(A);
+    request.head(A, 200);
+    let actions = request.on(Event::Whole(A, Verdict::MissingDigest));
+    assert_eq!(actions, [report(A, Evidence::MissingDigest), Action::Commit(A)]);
+}
+
+#[test]
+fn everything_ends_at_the_deadline() {
+    let mut request = Request::new(GET);
+    request.attempts.settings.response_timeout = Duration::from_hours(1);
+    request.sent(A);
+    let actions = request.wake_until_it_acts();
+    assert_eq!(request.waited(), Duration::from_mins(1));
+    assert_eq!((status(&actions), actions.contains(&Action::Cancel(A))), (504, true));
+}
+
+#[test]
+fn at_the_deadline_a_servers_error_is_still_the_last_word() {
+    let mut request = Request::new(GET);
+    request.attempts.settings.response_timeout = Duration::from_hours(1);
+    request.sent(A);
+    request.head(A, 503);
+    request.sent(B);
+    let actions = request.wake_until_it_acts();
+    assert_eq!(actions.last(), Some(&Action::Commit(A)), "{actions:?}");
+}
+
+#[test]
+fn a_client_that_is_gone_takes_everything_with_it() {
+    let mut request = Request::new(GET);
+    request.sent(A);
+    request.on(Event::EndpointDown(A));
+    request.sent(B);
+    assert_eq!(request.on(Event::ClientGone), [Action::Cancel(A), Action::Cancel(B)]);
+    assert_eq!(request.head(A, 200), []);
+
+    let mut request = Request::new(GET);
+    request.sent(A);
+    request.on(Event::Head { number: A, status: 200, held: false });
+    assert_eq!(request.on(Event::ClientGone), [Action::Cancel(A)]);
+}
+
+#[test]
+fn the_trail_tells_what_each_attempt_did() {
+    let mut request = Request::new(GET);
+    request.connecting(A);
+    request.fails_to_connect(A);
+    request.sent(B);
+    request.head(B, 503);
+    request.sent(C);
+    request.head(C, 200);
+    request.whole(C);
+    let trail: Vec<_> = request.attempts.trail().map(|entry| (entry.why, entry.outcome)).collect();
+    let expected = [
+        (Why::First, TrailOutcome::ConnectFailed(Refused)),
+        (Why::Moved, TrailOutcome::Status(503)),
+        (Why::Retry, TrailOutcome::Status(200)),
+    ];
+    assert_eq!(trail, expected);
+}

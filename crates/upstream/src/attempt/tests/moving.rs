@@ -1,0 +1,190 @@
+//! After a failure: who goes elsewhere, and who may not.
+
+use super::*;
+
+#[test]
+fn any_method_moves_after_a_failed_connect() {
+    for plan in [GET, PUT, POST, KEYED_POST] {
+        let mut request = Request::new(plan);
+        request.connecting(A);
+        let moved = [report(A, Evidence::ConnectFailed(Refused)), Action::Try(B, Why::Moved)];
+        assert_eq!(request.fails_to_connect(A), moved);
+        request.sent(B);
+        request.head(B, 200);
+        assert_eq!(request.whole(B), [Action::Commit(B)]);
+        assert!(request.attempts.is_masked());
+    }
+}
+
+#[test]
+fn a_connect_ends_after_its_timeout() {
+    let mut request = Request::new(POST);
+    request.attempts.settings.race = false;
+    request.connecting(A);
+    let actions = request.wake_until_it_acts();
+    let failed = Evidence::ConnectFailed(TimedOut);
+    assert_eq!(actions, [Action::Cancel(A), report(A, failed), Action::Try(B, Why::Moved)]);
+    assert_eq!(request.waited(), Duration::from_secs(1));
+}
+
+#[test]
+fn a_repeatable_request_moves_when_its_connection_breaks() {
+    for (plan, why) in [(GET, Reset), (PUT, Closed), (GET, Truncated)] {
+        let mut request = Request::new(plan);
+        request.sent(A);
+        let moved = [report(A, Evidence::ResponseFailed(why)), Action::Try(B, Why::Moved)];
+        assert_eq!(request.on(Event::Broken(A, why)), moved);
+    }
+}
+
+#[test]
+fn a_post_that_was_sent_never_moves() {
+    for why in [Reset, Closed, Truncated, ResponseFailure::Garbage] {
+        let mut request = Request::new(POST);
+        request.sent(A);
+        let actions = request.on(Event::Broken(A, why));
+        assert_eq!(status(&actions), 502, "{why:?}");
+        assert!(!actions.iter().any(|action| matches!(action, Action::Try(..) | Action::Reconnect(_))));
+    }
+}
+
+#[test]
+fn a_post_of_which_one_byte_was_sent_never_moves() {
+    let mut request = Request::new(POST);
+    request.chosen(A, true);
+    request.on(Event::ByteSent(A));
+    assert_eq!(status(&request.on(Event::Broken(A, Reset))), 502);
+}
+
+#[test]
+fn a_post_of_which_nothing_was_sent_moves() {
+    let mut request = Request::new(POST);
+    request.chosen(A, true);
+    let actions = request.on(Event::Broken(A, Reset));
+    assert_eq!(actions.last(), Some(&Action::Try(B, Why::Moved)));
+}
+
+#[test]
+fn a_held_response_that_breaks_moves_and_a_stream_does_not() {
+    let mut request = Request::new(GET);
+    request.sent(A);
+    request.head(A, 200);
+    assert_eq!(request.on(Event::Broken(A, Truncated)).last(), Some(&Action::Try(B, Why::Moved)));
+
+    let mut request = Request::new(GET);
+    request.sent(A);
+    request.on(Event::Head { number: A, status: 200, held: false });
+    let only_reported = [report(A, Evidence::ResponseFailed(Truncated))];
+    assert_eq!(request.on(Event::Broken(A, Truncated)), only_reported);
+}
+
+#[test]
+fn a_body_that_is_not_kept_allows_no_second_sending() {
+    let mut request = Request::new(PUT);
+    request.chosen(A, true);
+    request.on(Event::ByteSent(A));
+    request.on(Event::BodyLost);
+    assert_eq!(status(&request.on(Event::Broken(A, Reset))), 502);
+
+    let mut request = Request::new(PUT);
+    request.on(Event::BodyLost);
+    request.connecting(A);
+    assert_eq!(request.fails_to_connect(A).last(), Some(&Action::Try(B, Why::Moved)));
+}
+
+#[test]
+fn statuses_of_a_broken_server_move_and_others_do_not() {
+    for code in [502, 503, 504] {
+        let mut request = Request::new(GET);
+        request.sent(A);
+        let moved = [report(A, Evidence::Status(code)), Action::Try(B, Why::Retry)];
+        assert_eq!(request.head(A, code), moved);
+    }
+    for code in [200, 204, 304, 401, 404, 429, 500, 501, 505] {
+        let mut request = Request::new(GET);
+        request.sent(A);
+        assert!(!request.head(A, code).iter().any(|action| matches!(action, Action::Try(..))), "{code}");
+        assert_eq!(request.whole(A), [Action::Commit(A)], "{code}");
+    }
+}
+
+#[test]
+fn a_status_of_a_post_passes_through() {
+    let mut request = Request::new(POST);
+    request.sent(A);
+    assert_eq!(request.head(A, 503), [report(A, Evidence::Status(503))]);
+    assert_eq!(request.whole(A), [Action::Commit(A)]);
+}
+
+#[test]
+fn retries_on_a_status_draw_on_the_budget() {
+    let mut request = Request::new(GET);
+    while request.budgets.take_retry() {}
+    request.sent(A);
+    assert_eq!(request.head(A, 503), [report(A, Evidence::Status(503))]);
+    assert_eq!(request.whole(A), [Action::Commit(A)]);
+}
+
+#[test]
+fn moves_away_from_a_dead_endpoint_do_not() {
+    let mut request = Request::new(GET);
+    while request.budgets.take_retry() {}
+    request.sent(A);
+    assert_eq!(request.on(Event::Broken(A, Reset)).last(), Some(&Action::Try(B, Why::Moved)));
+}
+
+#[test]
+fn there_are_at_most_four_attempts() {
+    let mut request = Request::new(GET);
+    for number in [A, B, C] {
+        request.connecting(number);
+        assert!(request.fails_to_connect(number).iter().any(|action| matches!(action, Action::Try(..))));
+    }
+    request.connecting(D);
+    let actions = request.fails_to_connect(D);
+    assert_eq!((status(&actions), actions.len()), (503, 2), "{actions:?}");
+}
+
+#[test]
+fn settings_may_allow_fewer() {
+    let mut request = Request::new(GET);
+    request.attempts.settings.max = 1;
+    request.sent(A);
+    assert_eq!(status(&request.on(Event::Broken(A, Reset))), 502);
+}
+
+#[test]
+fn a_stale_connection_moves_what_may_be_repeated() {
+    for (plan, bytes_sent) in [(GET, true), (GET, false), (POST, false)] {
+        let mut request = Request::new(plan);
+        request.chosen(A, true);
+        let moved = [report(A, Evidence::IdleClosed), Action::Try(B, Why::Moved)];
+        assert_eq!(request.on(Event::Stale { number: A, bytes_sent }), moved);
+    }
+    let mut request = Request::new(POST);
+    request.sent(A);
+    assert_eq!(status(&request.on(Event::Stale { number: A, bytes_sent: true })), 502);
+}
+
+#[test]
+fn a_stale_connection_allows_one_fresh_one_where_there_is_no_other_endpoint() {
+    let mut request = Request::new(POST);
+    request.chosen(A, true);
+    request.on(Event::Stale { number: A, bytes_sent: false });
+    assert_eq!(request.on(Event::NoneLeft(Unavailable::NoneUntried)), [Action::Reconnect(A)]);
+    request.connected(A);
+    let actions = request.on(Event::Stale { number: A, bytes_sent: true });
+    assert_eq!(status(&actions), 502);
+}
+
+#[test]
+fn the_fresh_connection_is_there_after_the_others_have_failed() {
+    let mut request = Request::new(GET);
+    request.sent(A);
+    request.on(Event::Stale { number: A, bytes_sent: true });
+    request.connecting(B);
+    assert_eq!(request.fails_to_connect(B).last(), Some(&Action::Try(C, Why::Moved)));
+    assert_eq!(request.on(Event::NoneLeft(Unavailable::NoneUntried)), [Action::Reconnect(A)]);
+    assert_eq!(request.fails_to_connect(A).last(), Some(&Action::Try(C, Why::Moved)));
+    assert_eq!(status(&request.on(Event::NoneLeft(Unavailable::NoneUntried))), 503);
+}

@@ -1,0 +1,162 @@
+//! Before a failure: silence, races and hedges.
+
+use super::*;
+
+#[test]
+fn a_post_waits_until_the_response_timeout() {
+    let mut request = Request::new(POST);
+    request.sent(A);
+    assert_eq!(request.wake_in_silence(), [report(A, Evidence::Silent)]);
+    assert_eq!(request.on(Event::EndpointDown(A)), []);
+    assert_eq!(status(&request.wake_in_silence()), 504);
+    assert_eq!(request.waited(), Duration::from_secs(30));
+}
+
+#[test]
+fn a_get_moves_away_from_silence() {
+    let mut request = Request::new(GET);
+    request.sent(A);
+    assert_eq!(request.wake_in_silence(), [report(A, Evidence::Silent), Action::Try(B, Why::Moved)]);
+    assert_eq!(request.waited(), 50 * MS);
+}
+
+#[test]
+fn silence_of_all_is_nobodys() {
+    let mut request = Request::new(GET);
+    request.sent(A);
+    let actions = request.wake_until_it_acts();
+    assert_eq!(request.waited(), Duration::from_secs(30), "{actions:?}");
+}
+
+#[test]
+fn an_endpoint_that_answers_others_is_not_silent() {
+    let mut request = Request::new(GET);
+    request.sent(A);
+    let late = Some(request.begun + Duration::from_hours(1));
+    request.wake_with(|number| Condition { number, down: false, last_heard: late, others_heard: late });
+    assert_eq!(request.waited(), Duration::from_secs(30));
+}
+
+#[test]
+fn a_get_moves_when_its_endpoint_goes_down_and_takes_whichever_answer_comes_first() {
+    for (first, other) in [(A, B), (B, A)] {
+        let mut request = Request::new(GET);
+        request.sent(A);
+        let down = |number| Condition { number, down: true, last_heard: None, others_heard: None };
+        assert_eq!(request.wake_with(down), [Action::Try(B, Why::Moved)]);
+        assert_eq!(request.waited(), 50 * MS);
+        request.sent(B);
+        request.head(first, 200);
+        assert_eq!(request.whole(first), [Action::Cancel(other), Action::Commit(first)]);
+        assert_eq!(request.head(other, 200), [], "a late answer reaches nobody");
+    }
+}
+
+#[test]
+fn it_moves_away_from_an_endpoint_once() {
+    let mut request = Request::new(GET);
+    request.sent(A);
+    assert_eq!(request.on(Event::EndpointDown(A)), [Action::Try(B, Why::Moved)]);
+    assert_eq!(request.on(Event::EndpointDown(A)), []);
+    request.sent(B);
+    assert_eq!(request.on(Event::EndpointDown(A)), []);
+    assert_eq!(request.on(Event::EndpointDown(B)), [Action::Try(C, Why::Moved)]);
+}
+
+#[test]
+fn where_there_is_nowhere_to_go_it_waits_on() {
+    let mut request = Request::new(GET);
+    request.sent(A);
+    request.on(Event::EndpointDown(A));
+    assert_eq!(request.on(Event::NoneLeft(Unavailable::NoneUntried)), []);
+    request.head(A, 200);
+    assert_eq!(request.whole(A), [Action::Commit(A)]);
+}
+
+#[test]
+fn a_keyed_post_is_never_in_two_places_at_once() {
+    let mut request = Request::new(KEYED_POST);
+    request.sent(A);
+    assert_eq!(request.on(Event::EndpointDown(A)), [Action::Cancel(A), Action::Try(B, Why::Moved)]);
+    request.sent(B);
+    assert_eq!(request.head(A, 200), []);
+}
+
+#[test]
+fn a_slow_connect_races_a_second_endpoint() {
+    let mut request = Request::new(POST);
+    request.connecting(A);
+    assert_eq!(request.wake_until_it_acts(), [Action::Try(B, Why::Race)]);
+    assert_eq!(request.waited(), 5 * MS, "four times the usual, but not less than five");
+    request.connecting(B);
+    assert_eq!(request.on(Event::Connected(B)), [Action::Cancel(A)]);
+    request.write(B);
+    assert_eq!(request.on(Event::Connected(A)), [], "the loser has lost");
+    request.head(B, 200);
+    assert_eq!(request.whole(B), [Action::Commit(B)]);
+}
+
+#[test]
+fn the_slower_one_may_still_win_the_race() {
+    let mut request = Request::new(POST);
+    request.connecting(A);
+    request.wake_until_it_acts();
+    request.connecting(B);
+    assert_eq!(request.on(Event::Connected(A)), [Action::Cancel(B)]);
+    request.write(A);
+}
+
+#[test]
+fn a_lost_race_after_a_long_silence_is_suspicious() {
+    let mut request = Request::new(GET);
+    request.connecting(A);
+    request.wake_until_it_acts();
+    request.connecting(B);
+    request.wait(60 * MS);
+    assert_eq!(request.on(Event::Connected(B)), [report(A, Evidence::Silent), Action::Cancel(A)]);
+}
+
+#[test]
+fn a_race_without_a_second_endpoint_is_none() {
+    let mut request = Request::new(POST);
+    request.connecting(A);
+    request.wake_until_it_acts();
+    assert_eq!(request.on(Event::NoneLeft(Unavailable::NoneUntried)), []);
+    request.connected(A);
+    request.head(A, 200);
+    assert_eq!(request.whole(A), [Action::Commit(A)]);
+}
+
+#[test]
+fn a_get_without_an_answer_is_hedged_once() {
+    let mut request = Request::hedging(GET);
+    request.sent(A);
+    assert_eq!(request.wake_until_it_acts(), [Action::Try(B, Why::Hedge)]);
+    assert_eq!(request.waited(), 10 * MS);
+    request.sent(B);
+    request.head(B, 200);
+    assert_eq!(request.whole(B), [Action::Cancel(A), Action::Commit(B)]);
+    assert!(!request.attempts.is_masked(), "slow is not wrong");
+}
+
+#[test]
+fn a_put_is_not_hedged_and_neither_is_a_get_without_a_budget() {
+    for (plan, hedges) in [(PUT, 1), (GET, 0)] {
+        let mut request = Request::hedging(plan);
+        while hedges == 0 && request.budgets.take_hedge() {}
+        request.sent(A);
+        request.wake_until_it_acts();
+        assert_eq!(request.waited(), Duration::from_secs(30));
+    }
+}
+
+#[test]
+fn a_hedge_that_fails_leaves_the_first_try_waiting() {
+    let mut request = Request::hedging(GET);
+    request.sent(A);
+    request.wake_until_it_acts();
+    request.connecting(B);
+    assert_eq!(request.fails_to_connect(B), [report(B, Evidence::ConnectFailed(Refused))]);
+    request.head(A, 200);
+    assert_eq!(request.whole(A), [Action::Commit(A)]);
+}
