@@ -1,0 +1,118 @@
+//! The fault matrix as a test: every scenario is played against the set in Compose, and each of its cells is judged.
+//!
+//! ```text
+//! Scenario ──plays on──▶ Stage ──▶ Set (containers, faults)   ┐
+//!                          └─────▶ Load (clients, records)    ├──▶ Seen ──▶ Verdict ──▶ Row
+//!                                  Executions (the journals)  ┘
+//! ```
+//!
+//! What is lost is what a client saw; what was executed is what the servers wrote down as they did it. Both know a request
+//! by its id. `scripts/faults` runs this and removes what it leaves behind.
+
+mod journal;
+mod load;
+mod options;
+mod proxy;
+mod report;
+mod scenarios;
+mod seen;
+mod set;
+mod stage;
+mod verdict;
+
+use std::{
+    env,
+    error::Error,
+    fs,
+    io::{self, Write as _},
+    process::ExitCode,
+    time::Instant,
+};
+
+use crate::{
+    options::{Options, USAGE},
+    proxy::Peer,
+    report::Row,
+    scenarios::{ALL, Scenario},
+    stage::Stage,
+};
+
+/// What can go wrong with the judge itself; it says so in words and judges nothing.
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+const OWN_NAME: &str = "Evenkeel";
+
+fn main() -> ExitCode {
+    if env::args().any(|argument| matches!(argument.as_str(), "-h" | "--help")) {
+        say(USAGE);
+        return ExitCode::SUCCESS;
+    }
+    match Options::read(env::args().skip(1)).and_then(|options| run(&options)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            say(&format!("scripts/faults: {error}\n"));
+            ExitCode::from(64)
+        }
+    }
+}
+
+/// Plays what is asked for. Whether every cell of the balancer is met: what the peers come to is only told.
+fn run(options: &Options) -> Result<bool> {
+    let selected = select(options)?;
+    let mut rows = Vec::new();
+    let mut all_met = true;
+    for run in 1..=options.runs {
+        for scenario in &selected {
+            let row = play(options, scenario, None, run)?;
+            all_met &= row.is_met();
+            rows.push(row);
+            if options.peers && scenario.for_peers {
+                for peer in Peer::ALL {
+                    rows.push(play(options, scenario, Some(peer), run)?);
+                }
+            }
+        }
+    }
+    say(&format!("\n{}", report::markdown(&rows)));
+    if let Some(file) = &options.json {
+        fs::write(file, serde_json::to_vec_pretty(&rows)?)
+            .map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    Ok(all_met)
+}
+
+fn select(options: &Options) -> Result<Vec<&'static Scenario>> {
+    if let Some(unknown) =
+        options.only.iter().find(|name| ALL.iter().all(|scenario| scenario.fault != **name))
+    {
+        return Err(format!("there is no {unknown}; there are F1 to F18").into());
+    }
+    let wanted = |scenario: &&Scenario| {
+        (options.only.is_empty() || options.only.iter().any(|name| name == scenario.fault))
+            && (scenario.is_quick || !options.quick)
+    };
+    Ok(ALL.iter().filter(wanted).collect())
+}
+
+/// Plays one scenario. What keeps it from being judged is a miss of its own: a gap is never a pass.
+fn play(options: &Options, scenario: &Scenario, peer: Option<Peer>, run: u32) -> Result<Row> {
+    let front = peer.map_or(OWN_NAME, Peer::name);
+    let began = Instant::now();
+    say(&format!("{} {} ({front})", scenario.fault, scenario.words));
+    let id = format!("{}-{run}", scenario.fault);
+    let stage = Stage::new(options, peer, id)?;
+    let cells = (scenario.play)(&stage).unwrap_or_else(|error| vec![verdict::unjudged(&*error)]);
+    let row = Row { fault: scenario.fault, scenario: scenario.words, front, run, cells };
+    let missed: Vec<_> = row.cells.iter().filter(|cell| !cell.met).map(|cell| cell.what).collect();
+    let verdict =
+        if missed.is_empty() { "met".to_owned() } else { format!("NOT MET: {}", missed.join(", ")) };
+    say(&format!(": {verdict} ({:.0} s)\n", began.elapsed().as_secs_f64()));
+    Ok(row)
+}
+
+/// Prints at once. Nobody may be listening any more: then nothing is lost by silence.
+fn say(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

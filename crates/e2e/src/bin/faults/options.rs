@@ -1,0 +1,114 @@
+//! The command line.
+
+use std::{path::PathBuf, time::Duration};
+
+use evenkeel_service::Setting as _;
+
+use crate::Result;
+
+/// What `--help` prints.
+pub(crate) const USAGE: &str = "\
+Plays the fault matrix against the set in Docker Compose and judges every cell of it.
+
+  scripts/faults                 all scenarios, about ten minutes
+  scripts/faults --quick         those that matter most, under five minutes
+  scripts/faults --only F1,F4    these
+  scripts/faults --runs 3        so many times in a row
+  scripts/faults --peers         F1, F2, F4 and F5 against HAProxy and nginx as well
+  scripts/faults --clients 64    so many clients in a closed loop (32), half of them GET, half POST
+  scripts/faults --think 5ms     each pauses so long between two requests (0ms): for a machine that has other work
+  scripts/faults --json FILE     what was measured, as JSON
+  scripts/faults --no-build      with the images there are
+
+The exit status is 1 when a cell is not met.
+";
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// The numbers of the scenarios, all where none is named.
+    pub(crate) only: Vec<String>,
+    /// Only the short ones.
+    pub(crate) quick: bool,
+    /// The peers as well.
+    pub(crate) peers: bool,
+    /// How often.
+    pub(crate) runs: u32,
+    /// How many clients.
+    pub(crate) clients: usize,
+    /// How long each waits between two requests.
+    pub(crate) think: Duration,
+    /// Where the JSON goes.
+    pub(crate) json: Option<PathBuf>,
+    /// The Compose project.
+    pub(crate) project: String,
+    /// A directory for journals and configurations, which exists and is removed by whoever made it.
+    pub(crate) scratch: PathBuf,
+}
+
+impl Options {
+    /// Reads the command line; the error says what to write instead.
+    pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
+        let mut options = Self {
+            only: Vec::new(),
+            quick: false,
+            peers: false,
+            runs: 1,
+            clients: 32,
+            think: Duration::ZERO,
+            json: None,
+            project: String::new(),
+            scratch: PathBuf::new(),
+        };
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
+            match argument.as_str() {
+                "--quick" => options.quick = true,
+                "--peers" => options.peers = true,
+                "--only" => options.only = value()?.split(',').map(|one| one.trim().to_uppercase()).collect(),
+                "--runs" => options.runs = number(&argument, &value()?)?,
+                "--clients" => options.clients = number(&argument, &value()?)?,
+                "--think" => options.think = Duration::parse(&value()?)?,
+                "--json" => options.json = Some(value()?.into()),
+                "--project" => options.project = value()?,
+                "--scratch" => options.scratch = value()?.into(),
+                _ => return Err(format!("unknown argument {argument}; --help lists those there are").into()),
+            }
+        }
+        if options.project.is_empty() || options.scratch.as_os_str().is_empty() {
+            return Err(
+                "--project and --scratch are missing; scripts/faults gives both and removes what they leave"
+                    .into(),
+            );
+        }
+        Ok(options)
+    }
+}
+
+fn number<T: std::str::FromStr + PartialEq + From<u8>>(argument: &str, text: &str) -> Result<T> {
+    match text.parse::<T>() {
+        Ok(number) if number != T::from(0) => Ok(number),
+        _ => Err(format!("{argument}: `{text}` is not a whole number from 1").into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Options> {
+        Options::read(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn scenarios_are_named_in_any_case() {
+        let options = read("--only f1,F4 --runs 3 --project p --scratch /s").unwrap();
+        assert_eq!((options.only, options.runs), (vec!["F1".to_owned(), "F4".to_owned()], 3));
+    }
+
+    #[test]
+    fn a_bad_number_names_its_argument() {
+        assert_eq!(read("--runs 0").unwrap_err().to_string(), "--runs: `0` is not a whole number from 1");
+        assert_eq!(read("--json").unwrap_err().to_string(), "--json needs a value");
+    }
+}

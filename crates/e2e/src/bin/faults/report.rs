@@ -1,0 +1,119 @@
+//! The table, for people as Markdown and for programs as JSON.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::verdict::Cell;
+
+/// One row of one run.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Row {
+    /// The number in the matrix.
+    pub(crate) fault: &'static str,
+    /// What happens.
+    pub(crate) scenario: &'static str,
+    /// Who balanced.
+    pub(crate) front: &'static str,
+    /// From 1.
+    pub(crate) run: u32,
+    /// What was measured.
+    pub(crate) cells: Vec<Cell>,
+}
+
+impl Row {
+    /// Whether every cell is met.
+    pub(crate) fn is_met(&self) -> bool {
+        self.cells.iter().all(|cell| cell.met)
+    }
+}
+
+/// All rows, a line a cell; the runs of a scenario stand side by side. Then the requests that are to blame.
+pub(crate) fn markdown(rows: &[Row]) -> String {
+    let mut text =
+        "| # | scenario | balanced by | | target | measured | |\n|---|---|---|---|---|---|---|\n".to_owned();
+    for (index, row) in rows.iter().enumerate() {
+        if rows[..index].iter().any(|earlier| is_same(earlier, row)) {
+            continue;
+        }
+        let runs: Vec<&Row> = rows.iter().filter(|other| is_same(other, row)).collect();
+        for (position, cell) in row.cells.iter().enumerate() {
+            let cells: Vec<&Cell> = runs.iter().filter_map(|run| run.cells.get(position)).collect();
+            let measured = cells.iter().map(|cell| cell.measured.as_str()).collect::<Vec<_>>().join("; ");
+            let met = cells.iter().filter(|cell| cell.met).count();
+            let verdict = match (met, cells.len()) {
+                (met, all) if met == all => "met".to_owned(),
+                (_, 1) => "**not met**".to_owned(),
+                (met, all) => format!("**not met** in {} of {all}", all - met),
+            };
+            let Row { fault, scenario, front, .. } = row;
+            // Writing into a String cannot fail.
+            let _ = writeln!(
+                text,
+                "| {fault} | {scenario} | {front} | {} | {} | {measured} | {verdict} |",
+                cell.what, cell.target
+            );
+        }
+    }
+    text.push_str(&named(rows));
+    text
+}
+
+fn is_same(one: &Row, other: &Row) -> bool {
+    (one.fault, one.scenario, one.front) == (other.fault, other.scenario, other.front)
+}
+
+/// How many requests are named in one cell; JSON has all of them.
+const NAMED: usize = 40;
+
+/// Every request that is lost or executed twice.
+fn named(rows: &[Row]) -> String {
+    let mut text = String::new();
+    for row in rows {
+        for cell in row.cells.iter().filter(|cell| !cell.named.is_empty()) {
+            let _ = writeln!(
+                text,
+                "\n{} {} ({}, run {}), {}:",
+                row.fault, row.scenario, row.front, row.run, cell.what
+            );
+            for line in cell.named.iter().take(NAMED) {
+                let _ = writeln!(text, "  {line}");
+            }
+            if cell.named.len() > NAMED {
+                let _ = writeln!(text, "  and {} more, which --json names", cell.named.len() - NAMED);
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(run: u32, met: bool) -> Row {
+        let cell = Cell {
+            what: "GET lost",
+            target: "0".to_owned(),
+            measured: run.to_string(),
+            met,
+            named: vec![format!("F1.{run}.0")],
+        };
+        Row { fault: "F1", scenario: "kill", front: "Evenkeel", run, cells: vec![cell] }
+    }
+
+    #[test]
+    fn the_runs_of_a_scenario_share_a_line_and_one_miss_is_a_miss() {
+        let text = markdown(&[row(1, true), row(2, false)]);
+        assert!(
+            text.contains("| F1 | kill | Evenkeel | GET lost | 0 | 1; 2 | **not met** in 1 of 2 |"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn every_request_to_blame_is_named() {
+        let text = markdown(&[row(1, true), row(2, false)]);
+        assert!(text.contains("  F1.1.0\n") && text.contains("  F1.2.0\n"), "{text}");
+    }
+}

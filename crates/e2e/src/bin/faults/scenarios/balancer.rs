@@ -1,0 +1,110 @@
+//! F13, F14 and half of F16: the balancer itself leaves, dies, or has no descriptors left.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use evenkeel_e2e::Connection;
+
+use super::seconds;
+use crate::{
+    Result,
+    load::{Method, Span},
+    seen::{Seen, ran_together},
+    set::{Set, authorization, docker},
+    stage::Stage,
+    verdict::{Cell, Verdict},
+};
+
+/// The balancer's `GRACE`.
+const GRACE: Duration = seconds(8);
+
+pub(super) fn leave(stage: &Stage) -> Result<Vec<Cell>> {
+    let set = stage.set()?;
+    let load = stage.load(&set)?;
+    load.settle();
+    let told = Instant::now();
+    docker(&["kill", "--signal", "TERM", set.balancer()?])?;
+    let status = docker(&["wait", set.balancer()?])?;
+    let took = told.elapsed();
+    let seen = Seen::of(load, stage)?;
+    Ok(Verdict::on(&seen)
+        .no_get_lost()
+        .no_post_lost()
+        .cell("exit status", "0", status.clone(), status == "0")
+        .within("gone", GRACE, Some(took))
+        .cells())
+}
+
+pub(super) fn kill_and_restart(stage: &Stage) -> Result<Vec<Cell>> {
+    let set = stage.set()?;
+    let load = stage.load(&set)?;
+    load.settle();
+    docker(&["kill", set.balancer()?])?;
+    docker(&["start", set.balancer()?])?;
+    let started = Instant::now();
+    let again = load.go_on(seconds(4)).after(seconds(1));
+    let seen = Seen::of(load, stage)?;
+    let lost = [seen.lost(Method::Get), seen.lost(Method::Post)].concat();
+    let later = seen.ended_in(again).filter(|one| one.is_lost()).count();
+    let in_flight = lost.len() <= stage.clients && ran_together(&lost);
+    Ok(Verdict::on(&seen)
+        .lost("lost", "≤ in-flight", &lost, in_flight)
+        .within("serving again", seconds(1), seen.first_right_after(started, None))
+        .cell("lost after that", "0", later.to_string(), later == 0)
+        .cells())
+}
+
+/// Connections that stay open take up all that the balancer may have; those beyond are told so at once.
+pub(super) fn no_descriptors(stage: &Stage) -> Result<Vec<Cell>> {
+    const MANY: usize = 300;
+    const NO_HANG: Duration = seconds(2);
+    let set = Set::up(stage, &[("FAULTS_DESCRIPTORS", "256")])?;
+    let authorization = authorization()?;
+    let struck = Instant::now();
+    let mut open = Vec::new();
+    let (mut answered, mut refused, mut others, mut slowest) = (0, 0, Vec::new(), Duration::ZERO);
+    for _ in 0..MANY {
+        let began = Instant::now();
+        let answer = Connection::open_within(set.address(), seconds(5)).and_then(|mut connection| {
+            let answer = connection.get("/", &[("Authorization", &authorization)])?;
+            open.push(connection);
+            Ok(answer.status)
+        });
+        match answer {
+            Ok(200) => answered += 1,
+            Ok(503) => refused += 1,
+            other => others.push(format!("{other:?}")),
+        }
+        slowest = slowest.max(began.elapsed());
+    }
+    drop(open);
+    set.wait("the balancer to serve again", || Ok(serves(&set, &authorization)))?;
+    let load = stage.load(&set)?;
+    load.go_on(seconds(2));
+    let flood = Span::since(struck);
+    let seen = Seen::of(load, stage)?;
+    let measured = format!("{answered} × 200, {refused} × 503 in {:.0} s", flood.length().as_secs_f64());
+    Ok(Verdict::on(&seen)
+        .cell(
+            "connections",
+            "each 200 or 503",
+            format!("{measured}{}", others.concat()),
+            others.is_empty() && refused > 0,
+        )
+        .within("slowest answer", NO_HANG, Some(slowest))
+        .no_get_lost()
+        .no_post_lost()
+        .cells())
+}
+
+fn serves(set: &Set, authorization: &str) -> bool {
+    let answer = thread::scope(|scope| {
+        let ask = || {
+            Connection::open_within(set.address(), seconds(1))?.get("/", &[("Authorization", authorization)])
+        };
+        scope.spawn(ask).join()
+    });
+    matches!(answer, Ok(Ok(answer)) if answer.status == 200)
+}

@@ -1,0 +1,75 @@
+//! What a scenario is given: a project name, a place for journals, who stands before the servers, how many clients.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, time::Duration};
+
+use crate::{
+    Result,
+    load::{Load, Plan, Work},
+    options::Options,
+    proxy::Peer,
+    set::{Set, authorization},
+};
+
+/// The surroundings of one scenario.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    /// The Compose project; the script removes what is left of it.
+    pub(crate) project: String,
+    /// Where the servers leave their journals.
+    pub(crate) journals: PathBuf,
+    /// Where a peer's configuration goes.
+    pub(crate) scratch: PathBuf,
+    /// Who balances instead of the balancer.
+    pub(crate) peer: Option<Peer>,
+    /// How many clients a full load has.
+    pub(crate) clients: usize,
+    /// How long each of them waits between two requests.
+    pub(crate) think: Duration,
+    /// What the journals know the scenario by.
+    pub(crate) run: String,
+}
+
+impl Stage {
+    /// Sets it up, with an empty place for journals that every user may write to: the servers are nobody in particular.
+    pub(crate) fn new(options: &Options, peer: Option<Peer>, run: String) -> Result<Self> {
+        let Options { project, scratch, clients, think, .. } = options.clone();
+        let journals = scratch.join("journals");
+        if journals.exists() {
+            fs::remove_dir_all(&journals)?;
+        }
+        fs::create_dir_all(&journals)?;
+        fs::set_permissions(&journals, fs::Permissions::from_mode(0o777))?;
+        Ok(Self { project, journals, scratch, peer, clients, think, run })
+    }
+
+    /// The set as it is by default.
+    pub(crate) fn set(&self) -> Result<Set> {
+        Set::up(self, &[])
+    }
+
+    /// The full load: small bodies, no pause.
+    pub(crate) fn load(&self, set: &Set) -> Result<Load> {
+        Ok(Load::start(&self.plan(set)?))
+    }
+
+    /// A full load of small and large bodies.
+    pub(crate) fn mixed_load(&self, set: &Set) -> Result<Load> {
+        Ok(Load::start(&Plan { work: Work::Mixed, ..self.plan(set)? }))
+    }
+
+    /// Few requests, so that no time is spent waiting for the processor: for what is judged by the millisecond.
+    pub(crate) fn light_load(&self, set: &Set) -> Result<Load> {
+        Ok(Load::start(&Plan { clients: 8, think: Duration::from_millis(10), ..self.plan(set)? }))
+    }
+
+    fn plan(&self, set: &Set) -> Result<Plan> {
+        Ok(Plan {
+            address: set.address(),
+            clients: self.clients,
+            think: self.think,
+            work: Work::Small,
+            authorization: authorization()?,
+            run: self.run.clone(),
+        })
+    }
+}

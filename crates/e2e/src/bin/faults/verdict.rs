@@ -1,0 +1,197 @@
+//! The cells of the table: a target, what was measured, and whether the one is met by the other.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::Serialize;
+
+use crate::{
+    load::{Method, Outcome, Record, Span},
+    seen::{Seen, ran_together},
+};
+
+/// One cell.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Cell {
+    /// The column, or what else is measured.
+    pub(crate) what: &'static str,
+    /// What it has to be.
+    pub(crate) target: String,
+    /// What it is.
+    pub(crate) measured: String,
+    /// Whether that will do.
+    pub(crate) met: bool,
+    /// The requests that are to blame, by id.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) named: Vec<String>,
+}
+
+/// Judges a run, one cell after the other.
+#[derive(Debug)]
+pub(crate) struct Verdict<'a> {
+    seen: &'a Seen,
+    cells: Vec<Cell>,
+}
+
+impl<'a> Verdict<'a> {
+    /// Begins with the cell that is in every row: nothing is executed twice.
+    pub(crate) fn on(seen: &'a Seen) -> Self {
+        let twice = seen.duplicates();
+        let duplicates = Cell {
+            what: "duplicates",
+            target: "0".to_owned(),
+            measured: twice.len().to_string(),
+            met: twice.is_empty(),
+            named: twice,
+        };
+        Self { seen, cells: vec![duplicates] }
+    }
+
+    /// No GET is lost.
+    pub(crate) fn no_get_lost(self) -> Self {
+        let lost = self.seen.lost(Method::Get);
+        self.lost("GET lost", "0", &lost, lost.is_empty())
+    }
+
+    /// No POST is lost.
+    pub(crate) fn no_post_lost(self) -> Self {
+        let lost = self.seen.lost(Method::Post);
+        self.lost("POST lost", "0", &lost, lost.is_empty())
+    }
+
+    /// Only POSTs are lost that were in flight at one and the same moment, and each gets this status.
+    pub(crate) fn posts_lost_in_flight(self, status: u16) -> Self {
+        let lost = self.seen.lost(Method::Post);
+        let is_met = ran_together(&lost) && all_got(&lost, status);
+        self.lost("POST lost", &format!("≤ in-flight, each a {status}"), &lost, is_met)
+    }
+
+    /// No answer that looks right is wrong.
+    pub(crate) fn no_wrong_body(self) -> Self {
+        let wrong = self.seen.wrong();
+        self.lost("wrong bodies", "0", &wrong, wrong.is_empty())
+    }
+
+    /// The slowest request is at most so much slower than the slowest before. Without a method: of both.
+    pub(crate) fn slower_by_at_most(
+        self,
+        more: Duration,
+        method: Option<Method>,
+        during: Span,
+        before: Span,
+    ) -> Self {
+        let (slowest, then) = (self.seen.slowest(method, during), self.seen.slowest(method, before));
+        let (now, then) = (took(slowest), took(then));
+        let slower = now.saturating_sub(then);
+        let whose = if method == Some(Method::Get) { "GET " } else { "" };
+        let is_met = slower <= more;
+        self.push(Cell {
+            what: "slowest request",
+            target: format!("{whose}+{}", millis(more)),
+            measured: format!("+{} ({} → {})", millis(slower), millis(then), millis(now)),
+            met: is_met,
+            named: slowest.filter(|_| !is_met).map(name).into_iter().collect(),
+        })
+    }
+
+    /// The 99th percentile is at most so many times what it was before.
+    pub(crate) fn p99_at_most(self, times: f64, during: Span, before: Span) -> Self {
+        let (now, then) = (self.seen.p99(during), self.seen.p99(before));
+        let ratio = now.as_secs_f64() / then.as_secs_f64().max(1e-6);
+        let measured = format!("{ratio:.2} × ({} → {})", millis(then), millis(now));
+        self.cell("p99", format!("≤ {times} × normal p99"), measured, ratio <= times)
+    }
+
+    /// Throughput is at least such a part of what it was before.
+    pub(crate) fn throughput_at_least(self, part: f64, during: Span, before: Span) -> Self {
+        let (now, then) = (self.seen.rate(during), self.seen.rate(before));
+        let ratio = now / then.max(1.0);
+        let measured = format!("{:.0} % ({then:.0} → {now:.0}/s)", ratio * 100.0);
+        self.cell("throughput", format!("≥ {:.0} %", part * 100.0), measured, ratio >= part)
+    }
+
+    /// Something happened in time, or never.
+    pub(crate) fn within(self, what: &'static str, limit: Duration, took: Option<Duration>) -> Self {
+        let measured = took.map_or_else(|| "never".to_owned(), millis);
+        self.cell(what, format!("≤ {}", millis(limit)), measured, took.is_some_and(|took| took <= limit))
+    }
+
+    /// Anything else.
+    pub(crate) fn cell(
+        self,
+        what: &'static str,
+        target: impl Into<String>,
+        measured: impl Into<String>,
+        met: bool,
+    ) -> Self {
+        self.push(Cell { what, target: target.into(), measured: measured.into(), met, named: Vec::new() })
+    }
+
+    /// Requests that came to no good, each named.
+    pub(crate) fn lost(self, what: &'static str, target: &str, lost: &[&Record], met: bool) -> Self {
+        let named = lost.iter().map(|one| name(one)).collect();
+        self.push(Cell { what, target: target.to_owned(), measured: summary(lost), met, named })
+    }
+
+    /// All cells.
+    pub(crate) fn cells(self) -> Vec<Cell> {
+        self.cells
+    }
+
+    fn push(mut self, cell: Cell) -> Self {
+        self.cells.push(cell);
+        self
+    }
+}
+
+/// The only cell of a scenario that could not be played to its end.
+pub(crate) fn unjudged(error: &dyn std::error::Error) -> Cell {
+    let measured = error.to_string().lines().next().unwrap_or_default().to_owned();
+    let named = error.to_string().lines().map(str::to_owned).collect();
+    Cell { what: "the scenario", target: "played".to_owned(), measured, met: false, named }
+}
+
+/// Whether all of these requests were answered with this status.
+pub(crate) fn all_got(records: &[&Record], wanted: u16) -> bool {
+    records.iter().all(|one| matches!(one.outcome, Outcome::Status { status, .. } if status == wanted))
+}
+
+/// A duration as the table writes it.
+pub(crate) fn millis(duration: Duration) -> String {
+    let millis = duration.as_secs_f64() * 1e3;
+    if millis < 10.0 { format!("{millis:.1} ms") } else { format!("{millis:.0} ms") }
+}
+
+/// How long a request took, if there is one.
+pub(crate) fn took(record: Option<&Record>) -> Duration {
+    record.map(|one| one.took).unwrap_or_default()
+}
+
+fn summary(lost: &[&Record]) -> String {
+    let mut kinds = BTreeMap::<String, u32>::new();
+    for one in lost {
+        *kinds.entry(kind(one)).or_default() += 1;
+    }
+    if kinds.is_empty() {
+        return "0".to_owned();
+    }
+    kinds.iter().map(|(kind, count)| format!("{count} × {kind}")).collect::<Vec<_>>().join(", ")
+}
+
+fn kind(record: &Record) -> String {
+    match &record.outcome {
+        Outcome::Right { .. } => "right".to_owned(),
+        Outcome::Status { status, .. } => status.to_string(),
+        Outcome::Broken(_) => "broken".to_owned(),
+        Outcome::Wrong(_) => "wrong".to_owned(),
+        Outcome::Refused => "refused".to_owned(),
+    }
+}
+
+fn name(record: &Record) -> String {
+    let what = match &record.outcome {
+        Outcome::Broken(reason) | Outcome::Wrong(reason) => format!("{} ({reason})", kind(record)),
+        _ => kind(record),
+    };
+    let method = if record.method == Method::Get { "GET" } else { "POST" };
+    format!("{} {method}: {what} after {}", record.id, millis(record.took))
+}
