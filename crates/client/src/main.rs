@@ -13,6 +13,7 @@ mod incident;
 mod measure;
 mod outcome;
 mod pace;
+mod phases;
 mod progress;
 mod proof;
 mod ready;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::measure::Measurements;
-use crate::pace::Phase;
+use crate::phases::Phase;
 use crate::words;
 
 /// How often a plain line is written.

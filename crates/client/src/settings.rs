@@ -12,7 +12,7 @@ use evenkeel_service::{Reading, Reported, Secret, Setting as _, Size};
 
 pub(crate) use variables::COMPONENT;
 
-use crate::pace::{Load, Phase, Phases, Rate};
+use crate::phases::{Load, Phase, Phases, Rate};
 use crate::slo::Slo;
 use crate::target::Target;
 use crate::workload::{Entry, Expect, Mix, body_size};
@@ -137,7 +137,7 @@ impl Settings {
         });
         let failures = reading.value_with("FAILURES", |text| in_range(text, &(0..=10_000)));
         let slo = reading.value("SLO");
-        let journals = reading.optional("JOURNALS");
+        let journals = journals(reading, &targets);
         let report_json = reading.optional("REPORT_JSON");
         let report_html = reading.optional("REPORT_HTML");
         let run = reading.optional_with("RUN", run_name);
@@ -252,6 +252,20 @@ fn credentials(reading: &mut Reading<'_>) -> Result<Option<Credentials>, Reporte
             Err(reading.problem("USERNAME", "is not set, but CLIENT_PASSWORD is; set both or none"))
         }
     }
+}
+
+/// A ledger is one balancer's: runs against others would look as if it had lost them.
+fn journals(
+    reading: &mut Reading<'_>,
+    targets: &Result<Vec<Target>, Reported>,
+) -> Result<Option<PathBuf>, Reported> {
+    let journals = reading.optional("JOURNALS")?;
+    if journals.is_some() && targets.as_ref().is_ok_and(|targets| targets.len() > 1) {
+        return Err(
+            reading.problem("JOURNALS", "is set, but CLIENT_TARGET has several targets; prove one at a time")
+        );
+    }
+    Ok(journals)
 }
 
 /// Fields that the client sets itself, or whose meaning it does not follow.

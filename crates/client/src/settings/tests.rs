@@ -130,3 +130,9 @@ fn a_field_that_the_client_sets_itself_is_refused() {
     );
     assert!(error.contains("CLIENT_FIELD_A: it holds characters that a field cannot carry"), "{error}");
 }
+
+#[test]
+fn a_proof_is_of_one_target() {
+    let error = of(&[("CLIENT_TARGET", "http://a,http://b"), ("CLIENT_JOURNALS", "/journals")]).unwrap_err();
+    assert!(error.starts_with("CLIENT_JOURNALS: is set, but CLIENT_TARGET has several targets"), "{error}");
+}
