@@ -26,7 +26,11 @@ pub(crate) const COMPONENT: Component = Component {
             "UPSTREAM",
             "the servers, such as server:8080 or a:8080;weight=2,b:8080;backup; each name means all its addresses",
         ),
-        Variable::new("POLICY", "least_requests", "who gets the next request: least_requests or round_robin"),
+        Variable::new(
+            "POLICY",
+            "least_requests",
+            "who gets the next request: least_requests, round_robin, random_two or peak_ewma",
+        ),
         Variable::new(
             "PROBE",
             "http:/readyz",
@@ -187,7 +191,12 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
 fn upstream(reading: &mut Reading<'_>) -> Result<evenkeel_upstream::Settings, Reported> {
     let policy = reading.choice(
         "POLICY",
-        &[("least_requests", PolicySettings::LeastRequests), ("round_robin", PolicySettings::RoundRobin)],
+        &[
+            ("least_requests", PolicySettings::LeastRequests),
+            ("round_robin", PolicySettings::RoundRobin),
+            ("random_two", PolicySettings::RandomTwo),
+            ("peak_ewma", PolicySettings::PeakEwma),
+        ],
     );
     let interval = duration(reading, "PROBE_INTERVAL");
     let timeout = duration(reading, "PROBE_TIMEOUT");
