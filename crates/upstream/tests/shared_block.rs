@@ -80,8 +80,8 @@ fn work(upstream: &Upstream, counted: &Counted, seed: u64, now: Instant) {
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut held = Vec::new();
     for _ in 0..ATTEMPTS {
-        let picked = picker.pick(&Want::default(), &Tried::default(), &mut || rng.u64(..), now);
-        let lease = match picked {
+        let found = picker.pick(&Want::default(), &Tried::default(), &mut || rng.u64(..), now);
+        let lease = match found {
             Ok(lease) => lease,
             Err(why) => {
                 assert_eq!(why, Unavailable::AllBusy);

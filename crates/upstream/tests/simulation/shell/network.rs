@@ -1,0 +1,231 @@
+//! Connections, requests and responses on their way, and what a change of a server does to them.
+
+use super::*;
+
+impl Simulation {
+    /// A server's state changes, and everything that is open to it feels it.
+    pub(crate) fn set_state(&mut self, server: usize, state: State) {
+        let before = std::mem::replace(&mut self.servers[server].state, state);
+        let breaks = match (before, state) {
+            // A process that is gone closes its connections; an address that is gone closes nothing.
+            (_, State::Refusing) => true,
+            (State::Refusing | State::Gone, _) => {
+                self.servers[server].incarnation += 1;
+                false
+            }
+            _ => false,
+        };
+        if breaks {
+            self.break_connections(server);
+        }
+        if self.servers[server].is_working() {
+            let thawed: Vec<_> = self.frozen.extract_if(.., |(of, _)| *of == server).collect();
+            for (_, due) in thawed {
+                self.after(MS, due);
+            }
+        }
+    }
+
+    /// Killed as Docker does it: FIN on everything that is open, and then nothing answers at its address.
+    pub(crate) fn kill(&mut self, server: usize) {
+        self.set_state(server, State::Refusing);
+        self.servers[server].state = State::Gone;
+    }
+
+    pub(super) fn break_connections(&mut self, server: usize) {
+        self.servers[server].incarnation += 1;
+        let broken: Vec<On> = self
+            .running()
+            .filter(|(_, running)| running.server == server && running.connected)
+            .map(|(on, _)| on)
+            .collect();
+        for on in broken {
+            self.breaks(on, ResponseFailure::Closed);
+        }
+        let address = self.servers[server].address;
+        for worker in &mut self.workers {
+            let before = worker.idle.len();
+            worker.idle.retain(|&(of, ..)| of != server);
+            let endpoint = self.control.find(address).and_then(|id| worker.picker.endpoint(id).cloned());
+            if let Some(endpoint) = endpoint.filter(|_| worker.idle.len() < before)
+                && endpoint.report(Evidence::IdleClosed)
+            {
+                self.control.evidence(endpoint.id(), Evidence::IdleClosed, self.now);
+            }
+        }
+        self.start_probes();
+    }
+
+    pub(super) fn running(&self) -> impl Iterator<Item = (On, &Running)> {
+        self.exchanges.iter().flat_map(|(&exchange, state)| {
+            let tries = state.tries.iter().enumerate().filter(|(_, running)| running.lease.is_some());
+            tries.map(move |(index, running)| (On { exchange, index, epoch: running.epoch }, running))
+        })
+    }
+
+    pub(super) fn time_bodies_out(&mut self) {
+        let late = |running: &Running| running.head_at.is_some_and(|at| self.now - at > BODY_TIMEOUT);
+        let late: Vec<On> = self.running().filter(|(_, running)| late(running)).map(|(on, _)| on).collect();
+        for on in late {
+            self.breaks(on, ResponseFailure::TimedOut);
+        }
+    }
+
+    /// A try has come to nothing before an answer.
+    pub(super) fn gives_up(&mut self, on: On, event: impl FnOnce(TryNo) -> Event<'static>) {
+        let Some(exchange) = self.exchanges.get(&on.exchange) else { return };
+        if exchange.tries.get(on.index).is_some_and(|running| running.epoch == on.epoch) {
+            self.release(on.exchange, on.index, Outcome::Failure);
+            self.feed(on, event);
+        }
+    }
+
+    /// A connection breaks while something of it is still awaited.
+    pub(super) fn breaks(&mut self, on: On, why: ResponseFailure) {
+        let Some(exchange) = self.exchanges.get(&on.exchange) else { return };
+        let Some(running) = exchange.tries.get(on.index) else { return };
+        if running.epoch != on.epoch || running.lease.is_none() || running.whole {
+            return;
+        }
+        let committed = exchange.attempts.committed().is_some_and(|number| number.index() == on.index);
+        self.release(on.exchange, on.index, Outcome::Failure);
+        self.feed(on, |number| Event::Broken(number, why));
+        self.settle(on.exchange, committed.then_some(Ending::Truncated));
+    }
+
+    pub(super) fn connect(&mut self, id: u64, index: usize) {
+        let now = self.now;
+        let Some(exchange) = self.exchanges.get_mut(&id) else { return };
+        let running = &mut exchange.tries[index];
+        running.epoch += 1;
+        (running.connected, running.began) = (false, now);
+        let server = &self.servers[running.server];
+        running.incarnation = server.incarnation;
+        let on = On { exchange: id, index, epoch: running.epoch };
+        match server.state {
+            State::Up | State::Leaving | State::Frozen => self.after(2 * WAY, Due::Connected(on)),
+            State::Refusing => self.after(2 * WAY, Due::Refused(on)),
+            State::Gone => {}
+        }
+    }
+
+    pub(super) fn connected(&mut self, on: On) {
+        let Some(exchange) = self.exchanges.get_mut(&on.exchange) else { return };
+        let Some(running) = exchange.tries.get_mut(on.index).filter(|running| running.epoch == on.epoch)
+        else {
+            return;
+        };
+        running.connected = true;
+        if let Some(lease) = &running.lease {
+            lease.connected(self.now - running.began);
+        }
+        self.feed(on, Event::Connected);
+        self.send(on.exchange, on.index);
+        self.feed(on, Event::ByteSent);
+        self.feed(on, Event::RequestSent);
+    }
+
+    /// The request is on its way to the server.
+    pub(super) fn send(&mut self, id: u64, index: usize) {
+        let Some(exchange) = self.exchanges.get_mut(&id) else { return };
+        let running = &mut exchange.tries[index];
+        if running.lease.is_none() {
+            return;
+        }
+        running.sent = Some(self.now);
+        let on = On { exchange: id, index, epoch: running.epoch };
+        let sent = Sent { exchange: id, server: running.server, incarnation: running.incarnation };
+        let server = &self.servers[sent.server];
+        let closed = sent.incarnation != server.incarnation;
+        let latency = server.latency;
+        let fate = server.fate(&mut self.rng);
+        Ledger::sent(exchange);
+        if closed {
+            self.after(WAY, Due::Stale(on));
+        } else {
+            self.after(WAY, Due::Executes(sent));
+            let jitter = self.rng.u32(80..150);
+            let fate = FATES.iter().position(|&other| other == fate).unwrap_or(0);
+            self.after(2 * WAY + latency * jitter / 100, Due::Head(on, fate));
+        }
+    }
+
+    /// The server takes the request up, whether or not anybody still waits for the answer.
+    pub(super) fn executes(&mut self, sent: Sent, due: Due) {
+        let server = &self.servers[sent.server];
+        if sent.incarnation != server.incarnation {
+            return;
+        }
+        if server.is_working() {
+            self.ledger.executed(sent.exchange);
+        } else {
+            self.frozen.push((sent.server, due));
+        }
+    }
+
+    /// The try that something arrives for: on a connection that is still open, with a server that works. What a
+    /// frozen server would send comes when it thaws.
+    pub(super) fn arrives(&mut self, on: On, due: Due) -> Option<&mut Running> {
+        let exchange = self.exchanges.get_mut(&on.exchange)?;
+        let running = exchange.tries.get_mut(on.index).filter(|running| running.epoch == on.epoch)?;
+        let server = &self.servers[running.server];
+        if running.incarnation != server.incarnation || running.lease.is_none() {
+            return None;
+        }
+        if !server.is_working() {
+            self.frozen.push((running.server, due));
+            return None;
+        }
+        Some(running)
+    }
+
+    pub(super) fn head(&mut self, on: On, fate: FateNo, due: Due) {
+        let (now, held) = (self.now, self.rng.u32(0..10) > 0);
+        let body = MS / 2 * self.rng.u32(0..4);
+        let Some(running) = self.arrives(on, due) else { return };
+        if FATES[fate] == Fate::Stalled {
+            return;
+        }
+        let server = running.server;
+        let status = self.servers[server].status;
+        let Some(running) = self.arrives(on, due) else { return };
+        let sent = running.sent.unwrap_or(now);
+        if let Some(lease) = &mut running.lease {
+            lease.head_received(status, now - sent, now);
+        }
+        (running.status, running.held, running.head_at) = (Some(status), held, Some(now));
+        self.feed(on, |number| Event::Head { number, status, held });
+        self.after(body, Due::BodyEnds(on, fate));
+    }
+
+    pub(super) fn body_ends(&mut self, on: On, fate: Fate, due: Due) {
+        let bytes = self.rng.u64(..);
+        let Some(running) = self.arrives(on, due) else { return };
+        match fate {
+            Fate::Truncated => return self.breaks(on, ResponseFailure::Truncated),
+            Fate::Reset => return self.breaks(on, ResponseFailure::Reset),
+            Fate::Right | Fate::Stalled | Fate::Corrupt => running.whole = true,
+        }
+        let status = running.status.unwrap_or(0);
+        let attempts = &self.exchanges[&on.exchange].attempts;
+        let committed = attempts.committed().is_some_and(|number| number.index() == on.index);
+        let (verdict, outcome, ending) = if fate == Fate::Corrupt {
+            (Verdict::WrongDigest(bytes), Outcome::Failure, Ending::Truncated)
+        } else {
+            (Verdict::Right, Outcome::Success, Ending::Response(status))
+        };
+        self.keep_idle(on);
+        // Before the machine hears of it: what it then says may end the exchange, and with it every lease.
+        self.release(on.exchange, on.index, outcome);
+        self.feed(on, |number| Event::Whole(number, verdict));
+        self.settle(on.exchange, committed.then_some(ending));
+    }
+
+    pub(super) fn keep_idle(&mut self, on: On) {
+        let Some(exchange) = self.exchanges.get(&on.exchange) else { return };
+        let running = &exchange.tries[on.index];
+        let Some(lease) = &running.lease else { return };
+        let idle = (running.server, lease.endpoint().generation(), running.incarnation);
+        self.workers[exchange.worker].idle.push(idle);
+    }
+}
