@@ -78,8 +78,11 @@ impl Scratch {
     }
 }
 
-/// How long a connection keeps its task without a byte.
+/// How long a connection keeps its task without a byte, while few do and while many do: what they hold together is
+/// bounded by [`FEW`] of them, whatever the number of clients.
 const QUIET: Duration = Duration::from_secs(1);
+const QUIET_AMONG_MANY: Duration = Duration::from_millis(20);
+const FEW: usize = 512;
 
 /// How long a client may take to close after the last response, and how long it may be silent meanwhile. A client that
 /// is still sending when its connection is closed would lose the response (RFC 9112 §9.6).
@@ -171,7 +174,7 @@ impl Client {
     }
 
     async fn serve(mut self, worker: Rc<Worker>, permit: Permit) {
-        while self.hears_a_byte().await {
+        while self.hears_a_byte(&worker).await {
             let mut scratch = worker.take_scratch();
             let lasts = serve_some(&worker, &mut self, &mut scratch).await;
             worker.give_back_scratch(scratch);
@@ -191,14 +194,18 @@ impl Client {
     }
 
     /// Waits for a while. False when nothing has come.
-    async fn hears_a_byte(&mut self) -> bool {
-        self.alarm.set(Some(now() + QUIET));
-        poll_fn(|cx| match (self.stream.poll_disturbed(cx), self.alarm.poll(cx)) {
+    async fn hears_a_byte(&mut self, worker: &Worker) -> bool {
+        let quiet = worker.quiet.get();
+        worker.quiet.set(quiet + 1);
+        self.alarm.set(Some(now() + if quiet < FEW { QUIET } else { QUIET_AMONG_MANY }));
+        let heard = poll_fn(|cx| match (self.stream.poll_disturbed(cx), self.alarm.poll(cx)) {
             (Poll::Ready(()), _) => Poll::Ready(true),
             (Poll::Pending, Poll::Ready(())) => Poll::Ready(false),
             (Poll::Pending, Poll::Pending) => Poll::Pending,
         })
-        .await
+        .await;
+        worker.quiet.set(worker.quiet.get() - 1);
+        heard
     }
 
     /// Reads until the head of a request is complete.

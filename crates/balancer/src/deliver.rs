@@ -36,30 +36,20 @@ pub(crate) async fn deliver(
         return tunnel(worker, client, scratch, connection, answer, lease).await;
     }
     let mut delivery = Delivery { connection, answer, lease };
-    let ended = match delivery.answer.body.clone() {
-        Some(body) => {
-            client.machine.before_data(body.len(), &mut scratch.reply);
-            worker.stats.bytes_out.add(body.len() as u64);
-            let mut body = &delivery.answer.received.filled()[body];
-            if body.len() <= COPIED {
-                scratch.reply.extend_from_slice(body);
-                body = b"";
-            }
-            // Held bodies have a length: nothing follows their data.
-            client.send(&scratch.reply, body, settings.body_timeout).await.map_err(|_| Broke::Client)
+    let ended = if let Some(body) = delivery.answer.body.clone() {
+        client.machine.before_data(body.len(), &mut scratch.reply);
+        worker.stats.bytes_out.add(body.len() as u64);
+        let mut body = &delivery.answer.received.filled()[body];
+        if body.len() <= COPIED {
+            scratch.reply.extend_from_slice(body);
+            body = b"";
         }
-        None => {
-            relay::relay(
-                worker,
-                client,
-                scratch,
-                request,
-                &mut delivery.connection,
-                &mut delivery.answer,
-                &mut request_sent,
-            )
-            .await
-        }
+        // Held bodies have a length: nothing follows their data.
+        client.send(&scratch.reply, body, settings.body_timeout).await.map_err(|_| Broke::Client)
+    } else {
+        let Delivery { connection, answer, .. } = &mut delivery;
+        // Boxed: most answers are held, and no connection should carry the room that others need.
+        Box::pin(relay::relay(worker, client, scratch, request, connection, answer, &mut request_sent)).await
     };
     let whole_request = scratch.upload.is_complete_at(scratch.request.len(), request_sent);
     finish(worker, client, delivery, &ended, whole_request)

@@ -2,7 +2,7 @@
 //! and generator. What it shares with the others is in [`Shared`], and nothing of it is locked between a request's head
 //! and its endpoint.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -45,6 +45,8 @@ pub(crate) struct Worker {
     pub(crate) random: RefCell<fastrand::Rng>,
     pub(crate) idle: IdleConnections,
     pub(crate) parked: Parked,
+    /// Connections of clients that wait for a byte and are not parked yet.
+    pub(crate) quiet: Cell<usize>,
     pub(crate) queue: RefCell<Queue>,
     pub(crate) stats: Arc<Stats>,
     #[expect(clippy::vec_box, reason = "handed over by pointer, as it is kept while a connection is active")]
@@ -62,6 +64,7 @@ impl Worker {
             picker: RefCell::new(Picker::new(&shared.upstream)),
             random: RefCell::new(fastrand::Rng::new()),
             idle: IdleConnections::new(shared.settings.server_idle),
+            quiet: Cell::new(0),
             parked: Parked::new(shared.settings.idle_timeout)?,
             queue: RefCell::new(Queue::new(&shared.upstream)),
             answers: RefCell::default(),
