@@ -79,6 +79,31 @@ fn slow_seconds_are_an_incident_and_say_how_much_slower() {
 }
 
 #[test]
+fn a_single_answer_that_took_seconds_is_told_of() {
+    let begin = some_beginning();
+    let mut timeline = timeline(20, |_| ALL, |_| ms(2));
+    timeline.record(ms(9_500), &exchange(begin, ms(9_500), ms(4_000), None));
+    let incidents = find(Troubles::default(), &timeline, ms(20_000), true);
+    let [incident] = incidents.as_slice() else { panic!("one incident, not {incidents:?}") };
+    assert_eq!(incident.begin_ms, Ms(ms(9_000)));
+}
+
+#[test]
+fn what_is_usual_is_not_moved_by_what_is_not() {
+    // A third of the run is slow, and one server is away in that time.
+    let unusual = |second: u64| (6..12).contains(&second);
+    let timeline = timeline(
+        20,
+        |second| if unusual(second) { &["a", "c"] } else { ALL },
+        |second| if unusual(second) { ms(300) } else { ms(2) },
+    );
+    let incidents = find(Troubles::default(), &timeline, ms(20_000), true);
+    let [incident] = incidents.as_slice() else { panic!("one incident, not {incidents:?}") };
+    assert_eq!((incident.begin_ms, incident.rebalanced_ms), (Ms(ms(6_000)), Some(Ms(ms(6_000)))));
+    assert!(incident.added_latency_ms.0 > ms(290));
+}
+
+#[test]
 fn moments_close_together_are_one_incident_in_whatever_order_they_come() {
     let mut troubles = Troubles::default();
     troubles.note(ms(9_000), Trouble::Failure);

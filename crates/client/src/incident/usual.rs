@@ -1,6 +1,7 @@
 //! What a column usually looks like, against which an unusual one stands out.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::measure::Column;
@@ -9,7 +10,11 @@ use crate::measure::Column;
 const SLOW: u32 = 4;
 
 /// Less than this is the noise of any machine.
-const NOTICED: Duration = Duration::from_millis(10);
+const NOTICED: Duration = Duration::from_millis(50);
+
+/// A column is slow as well when a single answer took so much longer than the usual 99th percentile: a request that
+/// waited for a server which was frozen is one of thousands, and yet the one to be told of.
+const STALLED: Duration = Duration::from_secs(1);
 
 /// A server is missed in a column in which so many answers would usually have been its own: with fewer, it may be chance.
 const EXPECTED: f64 = 8.0;
@@ -21,33 +26,33 @@ const SPREAD: f64 = 0.25;
 #[derive(Debug, Default)]
 pub(super) struct Usual {
     p99: Duration,
-    /// Each server's part of the right answers, from 0 to 1.
+    /// Each server's part of the right answers, from 0 to 1; medians, so that they need not sum to 1.
     shares: BTreeMap<String, f64>,
 }
 
 impl Usual {
     /// What is usual in these columns.
     pub(super) fn of(columns: &[&Column]) -> Self {
-        let mut p99: Vec<Duration> = columns
-            .iter()
-            .filter(|column| column.latency.count() > 0)
-            .map(|column| column.latency.at(0.99))
-            .collect();
-        p99.sort_unstable();
-        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-        for column in columns {
-            for (server, count) in &column.servers {
-                *counts.entry(server.clone()).or_default() += count;
-            }
-        }
-        let sum: u64 = counts.values().sum();
-        let shares = counts.into_iter().map(|(server, count)| (server, count as f64 / sum as f64)).collect();
-        Self { p99: p99.get(p99.len() / 2).copied().unwrap_or_default(), shares }
+        let p99 =
+            columns.iter().filter(|column| column.latency.count() > 0).map(|column| column.latency.at(0.99));
+        let names: BTreeSet<&String> = columns.iter().flat_map(|column| column.servers.keys()).collect();
+        let share = |column: &Column, server: &str| {
+            let answered: u64 = column.servers.values().sum();
+            (answered > 0)
+                .then(|| column.servers.get(server).copied().unwrap_or_default() as f64 / answered as f64)
+        };
+        let shares = names.into_iter().map(|server| {
+            let shares = columns.iter().filter_map(|column| share(column, server)).collect();
+            (server.clone(), median(shares, f64::total_cmp))
+        });
+        Self { p99: median(p99.collect(), Duration::cmp), shares: shares.collect() }
     }
 
     /// Whether the column is much slower than usual.
     pub(super) fn is_slow(&self, column: &Column) -> bool {
-        column.latency.count() > 0 && column.latency.at(0.99) > (self.p99 * SLOW).max(self.p99 + NOTICED)
+        let many = column.latency.at(0.99) > (self.p99 * SLOW).max(self.p99 + NOTICED);
+        let one = column.latency.max() > self.p99 + STALLED;
+        column.latency.count() > 0 && (many || one)
     }
 
     /// By how much the column's 99th percentile is above the usual one.
@@ -76,4 +81,10 @@ impl Usual {
                 (count as f64 / answered as f64 - usual).abs() <= usual * SPREAD
             })
     }
+}
+
+/// The value in the middle; zero of none. Half of the columns may be unusual without moving it much.
+fn median<T: Default + Copy>(mut values: Vec<T>, order: impl Fn(&T, &T) -> Ordering) -> T {
+    values.sort_by(order);
+    values.get(values.len() / 2).copied().unwrap_or_default()
 }

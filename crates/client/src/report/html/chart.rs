@@ -116,9 +116,10 @@ impl Chart<'_> {
         for at in (0..=TICKS).map(|number| step * number).take_while(|&at| at <= whole) {
             let _ = writeln!(
                 svg,
-                "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+                "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{}\">{}</text>",
                 self.x_at(at),
                 SIZE.1 - bottom + 16.0,
+                if at == whole { "end" } else { "middle" },
                 clock(at)
             );
         }
@@ -195,15 +196,16 @@ fn y(value: f64, top: f64) -> f64 {
     SIZE.1 - below - (SIZE.1 - above - below) * (value / top).min(1.0)
 }
 
-/// The next of 1, 2, 4, 6, 8 and 10 times a power of ten: all are divided by four well.
+/// The next round number, one of some that are divided by four well.
 fn round_up(value: f64) -> f64 {
     if value <= 0.0 {
         return 1.0;
     }
     let power = 10_f64.powf(value.log10().floor());
     // A hair of tolerance: 100 % summed of thirds is a little more.
-    let factor =
-        [1.0, 2.0, 4.0, 6.0, 8.0, 10.0].into_iter().find(|factor| value <= factor * power * 1.000_001);
+    let factor = [1.0, 1.2, 1.6, 2.0, 2.4, 3.2, 4.0, 6.0, 8.0, 10.0]
+        .into_iter()
+        .find(|factor| value <= factor * power * 1.000_001);
     factor.unwrap_or(10.0) * power
 }
 
@@ -251,7 +253,7 @@ mod tests {
     #[test]
     fn the_scale_ends_in_a_round_number_that_nothing_exceeds() {
         for (value, top) in
-            [(0.0, 1.0), (0.7, 0.8), (1.0, 1.0), (1.1, 2.0), (37.0, 40.0), (100.0, 100.0), (180.0, 200.0)]
+            [(0.0, 1.0), (0.7, 0.8), (1.0, 1.0), (1.1, 1.2), (37.0, 40.0), (100.0, 100.0), (180.0, 200.0)]
         {
             assert!((round_up(value) - top).abs() < 1e-9, "{value}: {}", round_up(value));
         }
