@@ -23,17 +23,18 @@ pub(crate) struct Balancer {
 impl Balancer {
     /// Starts it with these settings (names without their prefix) and waits until it is ready and knows all its servers.
     ///
-    /// Unless the settings say otherwise it has one worker, so that one idle connection to a server is every client's, and
-    /// does not probe, so that a server sees nothing but what a test sends.
+    /// Unless the settings say otherwise it has one worker, so that one idle connection to a server is every client's;
+    /// it does not probe, so that a server sees nothing but what a test sends; and it keeps idle connections for longer than
+    /// a test waits, so that one which ends was ended for what happened on it.
     pub(crate) fn start(upstream: &str, settings: &[(&str, &str)]) -> Self {
         let balancer = Self::listening(upstream, settings);
-        let (start, servers) = (Instant::now(), upstream.split(',').count());
+        let servers = upstream.split(',').count();
         // It is ready with the first that it knows.
-        let knows_all =
-            || balancer.admin("/api/endpoints").text().matches("\"usable\":true").count() == servers;
-        while balancer.admin("/readyz").status() != 200 || !knows_all() {
-            assert!(start.elapsed() < PATIENCE, "the balancer does not become ready");
-        }
+        balancer.wait_until(|balancer| {
+            let endpoints = balancer.admin("/api/endpoints");
+            balancer.admin("/readyz").status() == 200
+                && endpoints.text().matches("\"usable\":true").count() == servers
+        });
         balancer
     }
 
@@ -69,6 +70,19 @@ impl Balancer {
         connection.message()
     }
 
+    /// Asks it until the answer is yes.
+    pub(crate) fn wait_until(&self, is_so: impl Fn(&Self) -> bool) {
+        let start = Instant::now();
+        while !is_so(self) {
+            assert!(start.elapsed() < PATIENCE, "what is waited for does not come to be");
+        }
+    }
+
+    /// How many descriptors it has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.process.id())).unwrap().count()
+    }
+
     /// Asks it to leave (SIGTERM).
     pub(crate) fn leave(&self) {
         kill_process(Pid::from_child(&self.process), Signal::TERM).unwrap();
@@ -99,7 +113,13 @@ fn command(upstream: &str, settings: &[(&str, &str)]) -> Command {
     command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     // The balancer ends with this process, whatever becomes of it.
     command.env("EVENKEEL_PARENT", std::process::id().to_string());
-    let usual = [("BIND", "127.0.0.1:0"), ("ADMIN_BIND", "127.0.0.1:0"), ("WORKERS", "1"), ("PROBE", "off")];
+    let usual = [
+        ("BIND", "127.0.0.1:0"),
+        ("ADMIN_BIND", "127.0.0.1:0"),
+        ("WORKERS", "1"),
+        ("PROBE", "off"),
+        ("SERVER_IDLE", "1m"),
+    ];
     for (name, value) in usual.iter().chain(settings).chain(&[("UPSTREAM", upstream)]) {
         command.env(format!("BALANCER_{name}"), value);
     }

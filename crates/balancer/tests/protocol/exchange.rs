@@ -1,7 +1,11 @@
-//! P38 to P41: 100 (Continue), pipelining and HTTP/1.0 clients.
+//! P38 to P42, P44 and P46: 100 (Continue), pipelining, HTTP/1.0 clients, and how long a connection lasts.
+
+use std::time::Duration;
 
 use crate::harness::{OK, OK_CLOSE, SHORT, Stage};
-use std::time::Duration;
+
+/// Longer than a connection stays busy without a byte.
+const QUIET: Duration = Duration::from_millis(1200);
 
 const EXPECTING: &str = "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
 
@@ -165,4 +169,16 @@ fn p46_an_idle_connection_is_closed_without_a_word() {
     let (mut client, _server) = stage.answered(OK);
     assert_eq!(client.message().status(), 200);
     assert_eq!(client.closed(), b"");
+}
+
+#[test]
+fn p46_a_connection_that_was_quiet_for_a_while_is_served() {
+    let stage = Stage::new();
+    let (mut client, mut server) = stage.answered(OK);
+    assert_eq!(client.message().status(), 200);
+    assert!(client.is_silent_for(QUIET));
+    client.send("GET /again HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(server.message().line(), "GET /again HTTP/1.1");
+    server.send(OK);
+    assert_eq!(client.message().text(), "ok");
 }

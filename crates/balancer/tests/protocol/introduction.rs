@@ -1,5 +1,7 @@
 //! P50, behind a proxy that speaks the PROXY protocol: who the client is, it says before the first request.
 
+use std::time::Duration;
+
 use crate::harness::{OK, SHORT, Stage};
 
 const ON: (&str, &str) = ("PROXY_PROTOCOL", "on");
@@ -28,6 +30,7 @@ fn p50_the_proxy_protocol_introduces_every_request_of_its_connection() {
     let stage = Stage::with(&[ON]);
     let (mut client, mut server) = stage.asked_and_answered(format!("{V1}{GET}"), OK);
     assert_eq!(client.message().status(), 200);
+    assert!(client.is_silent_for(Duration::from_millis(1200)), "also after it was quiet for a while");
     client.send(GET);
     assert_eq!(server.message().field("x-forwarded-for"), Some("192.0.2.7"));
 }

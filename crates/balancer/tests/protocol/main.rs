@@ -18,3 +18,4 @@ mod request_line;
 mod responses;
 mod reuse_and_retry;
 mod upgrade;
+mod vanishing;

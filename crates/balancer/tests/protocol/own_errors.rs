@@ -195,7 +195,7 @@ fn p77_a_leaving_balancer_answers_what_has_begun_and_tells_its_clients_to_go() {
     let (mut waiting, mut server) = stage.answered("");
     let Stage { servers, balancer } = stage;
     balancer.leave();
-    while balancer.admin("/readyz").status() != 503 {}
+    balancer.wait_until(|balancer| balancer.admin("/readyz").status() == 503);
     server.send(OK);
     let response = waiting.message();
     assert_eq!((response.status(), response.closes()), (200, true));
