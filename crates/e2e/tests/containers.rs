@@ -36,11 +36,25 @@ fn name(container: &str) -> String {
 #[test]
 fn the_client_job_finds_everything_right() {
     let compose = Compose::up(SET, SERVICES);
-    let (status, report) = compose.try_run(&["run", "--rm", "--no-deps", "client"]);
-    assert_eq!(status, Some(0), "{report}");
+    compose.run(&["up", "--detach", "--no-build", "client"]);
+    let job = compose.containers("client").remove(0);
+    let status = docker(&["wait", &job]);
+    let report = docker(&["logs", &job]);
+    assert_eq!(status, "0", "{report}");
     for container in compose.containers("server") {
         assert!(report.contains(&name(&container)), "{container} is not in the report:\n{report}");
     }
+}
+
+#[test]
+fn the_client_job_can_be_run_again_and_says_when_something_is_wrong() {
+    let compose = Compose::up(SET, SERVICES);
+    let again = ["run", "--rm", "--no-deps", "--env", "CLIENT_REQUESTS=100"];
+    let (status, report) = compose.try_run(&[&again[..], &["client"]].concat());
+    assert_eq!(status, Some(0), "{report}");
+    let (status, report) =
+        compose.try_run(&[&again[..], &["--env", "CLIENT_PATH=/status/404", "client"]].concat());
+    assert_eq!(status, Some(1), "{report}");
 }
 
 #[test]
