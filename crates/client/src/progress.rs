@@ -40,7 +40,7 @@ impl Progress {
         let whole = Whole { requests, time: phases.iter().map(|phase| phase.lasts).sum() };
         let display = if io::stderr().is_terminal() {
             let bar = ProgressBar::with_draw_target(Some(1_000), ProgressDrawTarget::stderr());
-            if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent:>3} %  {msg}") {
+            if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent:>3} %  {wide_msg}") {
                 bar.set_style(style);
             }
             Display::Bar(bar)
