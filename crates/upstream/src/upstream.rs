@@ -91,6 +91,7 @@ impl Upstream {
 pub struct Snapshot {
     endpoints: Vec<Arc<Endpoint>>,
     weights: Vec<Weight>,
+    even: bool,
     pins: Vec<(Pin, usize)>,
     pub(crate) table: Table,
 }
@@ -106,7 +107,8 @@ impl Snapshot {
             pins.sort_unstable();
         }
         let table = Table::new(settings.policy, &endpoints, &weights);
-        Self { endpoints, weights, pins, table }
+        let even = settings.slow_start.is_none() && weights.windows(2).all(|two| two[0] == two[1]);
+        Self { endpoints, weights, even, pins, table }
     }
 
     /// All endpoints, whatever their state.
@@ -129,6 +131,11 @@ impl Snapshot {
         self.weights.get(index).copied().unwrap_or(Weight::ONE)
     }
 
+    /// Whether every endpoint has the same share at any time.
+    pub(crate) fn is_even(&self) -> bool {
+        self.even
+    }
+
     pub(crate) fn pinned(&self, pin: Pin) -> Option<usize> {
         let at = self.pins.binary_search_by_key(&pin, |&(pin, _)| pin).ok()?;
         self.pins.get(at).map(|&(_, index)| index)
@@ -136,7 +143,7 @@ impl Snapshot {
 
     /// A snapshot for the tests of policies, where no control task makes one.
     #[cfg(test)]
-    pub(crate) fn of(members: Vec<(Arc<Endpoint>, Weight)>, policy: crate::policy::PolicySettings) -> Self {
-        Self::new(members, &Settings { policy, ..Settings::default() })
+    pub(crate) fn of(members: Vec<(Arc<Endpoint>, Weight)>, settings: &Settings) -> Self {
+        Self::new(members, settings)
     }
 }

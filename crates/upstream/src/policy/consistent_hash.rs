@@ -108,7 +108,7 @@ pub(crate) struct ConsistentHash {
 const MAX_PROBES: u64 = 16;
 /// The sum over all endpoints is taken anew after a part of as many picks as there are endpoints: its cost a pick
 /// stays that of a few endpoints.
-const COUNTED_PER_PICK: usize = 16;
+const COUNTED_PER_PICK: usize = 4;
 
 impl ConsistentHash {
     pub(crate) fn new(settings: ConsistentHashSettings) -> Self {

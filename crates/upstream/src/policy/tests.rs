@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::endpoint::{EndpointId, Flags};
+use crate::settings::Settings;
 
 /// Endpoints with a law over them, and no control task.
 struct Bench {
@@ -21,19 +22,22 @@ struct Bench {
 
 impl Bench {
     fn new(policy: &str, weights: &[u16]) -> Self {
-        Self::with_ids(
-            policy,
-            &weights.iter().enumerate().map(|(id, &weight)| (id, weight)).collect::<Vec<_>>(),
-        )
+        Self::with(policy, weights, None)
+    }
+
+    fn with(policy: &str, weights: &[u16], slow_start: Option<Duration>) -> Self {
+        let members: Vec<_> = weights.iter().copied().enumerate().collect();
+        Self::with_ids(policy, &members, slow_start)
     }
 
     #[expect(clippy::disallowed_methods, reason = "any moment does as the beginning of a virtual clock")]
-    fn with_ids(policy: &str, members: &[(usize, u16)]) -> Self {
+    fn with_ids(policy: &str, members: &[(usize, u16)], slow_start: Option<Duration>) -> Self {
         let policy: PolicySettings = policy.parse().unwrap();
         let now = Instant::now();
         let members =
             members.iter().map(|&(id, weight)| (endpoint(id, weight, now), Weight::new(weight).unwrap()));
-        let snapshot = Snapshot::of(members.collect(), policy);
+        let snapshot =
+            Snapshot::of(members.collect(), &Settings { policy, slow_start, ..Settings::default() });
         let mut law = Law::new(policy);
         law.adopt(&snapshot);
         Self { snapshot, law, tried: Tried::default(), rng: fastrand::Rng::with_seed(7), now }
@@ -155,12 +159,25 @@ fn fewest_requests_means_fewest_for_the_weight() {
 
 #[test]
 fn an_endpoint_that_was_out_does_not_make_up_for_it_in_a_burst() {
-    let mut bench = Bench::new("least_requests", &[1, 1, 1]);
-    bench.eject(0);
-    bench.one_at_a_time(1_000);
-    bench.endpoint(0).set_flags(Flags::HEALTHY, true);
-    let chosen = bench.one_at_a_time(9);
-    assert!((3..=4).contains(&shares(&chosen)[&0]), "{chosen:?}");
+    for slow_start in [None, Some(Duration::from_secs(10))] {
+        let mut bench = Bench::with("least_requests", &[1, 1, 1], slow_start);
+        bench.eject(0);
+        bench.one_at_a_time(1_000);
+        bench.endpoint(0).set_flags(Flags::HEALTHY, true);
+        let chosen = bench.one_at_a_time(9);
+        assert!((3..=4).contains(&shares(&chosen)[&0]), "{chosen:?}");
+    }
+}
+
+#[test]
+fn the_fewest_requests_are_found_wherever_they_are() {
+    for slow_start in [None, Some(Duration::from_secs(10))] {
+        let mut bench = Bench::with("least_requests", &[1; 5], slow_start);
+        for (index, in_flight) in [4, 3, 1, 2, 5].into_iter().enumerate() {
+            (0..in_flight).for_each(|_| assert!(bench.endpoint(index).begin()));
+        }
+        assert!((0..10).all(|_| bench.choose(None) == Some(2)));
+    }
 }
 
 #[test]
@@ -227,8 +244,8 @@ fn only_the_keys_of_an_ejected_endpoint_move_and_they_return() {
 fn a_new_endpoint_takes_little_more_than_its_part_of_the_keys() {
     for count in [3, 100] {
         let members: Vec<_> = (0..=count).map(|id| (id, 1)).collect();
-        let mut before = Bench::with_ids("consistent_hash", &members[..count]);
-        let mut after = Bench::with_ids("consistent_hash", &members);
+        let mut before = Bench::with_ids("consistent_hash", &members[..count], None);
+        let mut after = Bench::with_ids("consistent_hash", &members, None);
         let moved = (0..10_000).filter(|&key| before.choose(Some(key)) != after.choose(Some(key))).count();
         let part = 10_000 / (count + 1);
         assert!(moved < part * 3 / 2 + 50, "{moved} moved of {count}, {part} are its part");
@@ -249,7 +266,7 @@ fn one_hot_key_does_not_bury_one_endpoint() {
 #[test]
 fn slow_start_takes_a_part_of_the_share() {
     for policy in PolicySettings::NAMES {
-        let mut bench = Bench::new(policy, &[1, 1]);
+        let mut bench = Bench::with(policy, &[1, 1], Some(Duration::from_secs(10)));
         bench.endpoint(0).set_share(Weight::ONE, FULL_SHARE / 4);
         let chosen = bench.one_at_a_time(4_000);
         let part = shares(&chosen)[&0];
