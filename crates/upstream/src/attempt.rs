@@ -26,11 +26,11 @@
 //! Moves away from an endpoint that failed, fell silent or was ejected are bounded by the number of attempts alone.
 //! Retries on a status or a digest draw on a budget, hedges on another. All of it happens before one deadline.
 //!
-//! What the shell keeps to: it finishes the lease of a try *before* it reports that the try failed
-//! ([`Event::ConnectFailed`], [`Event::Stale`], [`Event::Broken`]) or is whole ([`Event::Whole`]), because what the
-//! machine says then may end the request; it finishes the lease of a cancelled try as abandoned; it answers
-//! [`Action::Try`] before it reports anything else of that try; and how a body progresses is its own concern, reported as
-//! [`Event::Broken`] when it does not.
+//! What the shell keeps to: it finishes the lease of each try once, as what it was ([`Outcome`](crate::Outcome): success
+//! for a response that is whole, failure for what it reported as failed, abandoned for what it was told to cancel), so
+//! that a try that is over is not in flight while the next one is picked; it answers [`Action::Try`] before it reports
+//! anything else of that try; and how a body progresses is its own concern, reported as [`Event::Broken`] when it does
+//! not.
 //!
 //! A try that was overtaken stays where it is until the answer is decided, because the suspicion may have been wrong;
 //! then it is cancelled, and events that still arrive for it change nothing: a late answer reaches nobody.
