@@ -107,7 +107,12 @@ struct Relay<'a> {
 impl Relay<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broke>> {
         loop {
+            let was_open = !self.client.half_closed;
             self.poll_upload(cx)?;
+            if was_open && self.client.half_closed {
+                // From now on only looking tells whether it is still there.
+                self.arm();
+            }
             match self.poll_download(cx) {
                 Poll::Ready(done) => return Poll::Ready(done),
                 Poll::Pending if self.client.alarm.poll(cx).is_pending() => return Poll::Pending,
