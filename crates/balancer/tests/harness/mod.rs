@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub(crate) use balancer::Balancer;
 pub(crate) use connection::Connection;
-pub(crate) use servers::Servers;
+pub(crate) use servers::{Nobody, Servers};
 pub(crate) use stage::{OK, OK_CLOSE, Stage};
 
 /// The longest that a test waits for anything. Reaching it is a failure.

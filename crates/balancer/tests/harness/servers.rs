@@ -4,7 +4,26 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
+use socket2::{Domain, Socket, Type};
+
 use super::{Connection, PATIENCE};
+
+/// An address that belongs to nobody for as long as this lives: a connection to it is refused.
+pub(crate) struct Nobody(Socket);
+
+impl Nobody {
+    /// Takes an address and does not listen on it.
+    pub(crate) fn new() -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        Self(socket)
+    }
+
+    /// As `BALANCER_UPSTREAM` has it.
+    pub(crate) fn upstream(&self) -> String {
+        self.0.local_addr().unwrap().as_socket().unwrap().to_string()
+    }
+}
 
 /// Listening servers, whose connections come to the test in the order of accepting.
 pub(crate) struct Servers {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-use crate::harness::{Balancer, Connection, OK, SHORT, Servers, Stage};
+use crate::harness::{Balancer, Connection, Nobody, OK, SHORT, Servers, Stage};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
@@ -26,14 +26,6 @@ fn expect_error(client: &mut Connection, stage_name: &str, status: u16, error: &
 
 const NAME: (&str, &str) = ("NAME", "even-1");
 
-/// A balancer before an address where nobody listens.
-fn before_nobody(settings: &[(&str, &str)]) -> Balancer {
-    let servers = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = servers.local_addr().unwrap().to_string();
-    drop(servers);
-    Balancer::start(&address, settings)
-}
-
 fn asking(balancer: &Balancer, request: &str) -> Connection {
     let mut client = balancer.connect();
     client.send(request);
@@ -42,7 +34,8 @@ fn asking(balancer: &Balancer, request: &str) -> Connection {
 
 #[test]
 fn p62_a_refused_connection_says_so() {
-    let balancer = before_nobody(&[NAME]);
+    let nobody = Nobody::new();
+    let balancer = Balancer::start(&nobody.upstream(), &[NAME]);
     expect_error(&mut asking(&balancer, GET), "even-1", 503, "connection_refused");
 }
 
@@ -101,7 +94,8 @@ fn p62_a_request_that_is_refused_says_so() {
 fn p62_an_upstream_without_a_usable_server_says_so() {
     let balancer = Balancer::listening("name.invalid:80", &[NAME]);
     expect_error(&mut asking(&balancer, GET), "even-1", 503, "destination_unavailable");
-    let balancer = Balancer::listening("127.0.0.1:1", &[NAME, ("PROBE", "tcp")]);
+    let nobody = Nobody::new();
+    let balancer = Balancer::listening(&nobody.upstream(), &[NAME, ("PROBE", "tcp")]);
     expect_error(&mut asking(&balancer, GET), "even-1", 503, "destination_unavailable");
 }
 
@@ -168,7 +162,8 @@ fn p77_a_401_is_never_sent_elsewhere() {
 
 #[test]
 fn p77_the_error_of_head_has_no_body() {
-    let balancer = before_nobody(&[NAME]);
+    let nobody = Nobody::new();
+    let balancer = Balancer::start(&nobody.upstream(), &[NAME]);
     let mut client = asking(&balancer, "HEAD / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     let head = client.head();
     assert_eq!(head.status(), 503);

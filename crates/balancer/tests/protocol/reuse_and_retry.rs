@@ -1,10 +1,9 @@
 //! P73 to P76: when a request may be sent again, where, and how often.
 
 use std::collections::BTreeSet;
-use std::net::TcpListener;
 use std::thread;
 
-use crate::harness::{Balancer, Connection, OK, OK_CLOSE, SHORT, Servers, Stage};
+use crate::harness::{Balancer, Connection, Nobody, OK, OK_CLOSE, SHORT, Servers, Stage};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 const POST: &str = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello";
@@ -14,12 +13,6 @@ fn idle(stage: &Stage) -> (Connection, Connection) {
     let (mut client, server) = stage.answered(OK);
     assert_eq!(client.message().status(), 200);
     (client, server)
-}
-
-/// An address where nobody listens.
-fn nobody() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
 }
 
 #[test]
@@ -74,8 +67,8 @@ fn p73_a_connection_that_was_used_is_not_stale() {
 
 #[test]
 fn p74_a_refused_connect_moves_any_method() {
-    let servers = Servers::listen(1);
-    let upstream = format!("{},{}", nobody(), servers.upstream());
+    let (nobody, servers) = (Nobody::new(), Servers::listen(1));
+    let upstream = format!("{},{}", nobody.upstream(), servers.upstream());
     let balancer = Balancer::start(&upstream, &[("POLICY", "round_robin")]);
     let mut attempts = BTreeSet::new();
     for _ in 0..4 {

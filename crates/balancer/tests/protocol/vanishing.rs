@@ -5,7 +5,6 @@ use crate::harness::{Balancer, Connection, OK_CLOSE, Stage};
 /// How many clients vanish in each of the phases.
 const EACH: usize = 250;
 
-const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 const UPLOAD: &str = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n";
 
 /// A client that is about to vanish, and the server's connection that has to end then.
@@ -43,11 +42,8 @@ fn p45_clients_that_vanish_leave_nothing_behind() {
     for phase in PHASES {
         for turn in 0..EACH {
             let (client, server) = phase(&stage);
-            if turn % 2 == 0 {
-                client.reset()
-            } else {
-                drop(client)
-            }
+            let leave = if turn % 2 == 0 { Connection::reset } else { drop };
+            leave(client);
             if let Some(mut server) = server.filter(|_| turn % 2 == 0) {
                 server.end();
             }
