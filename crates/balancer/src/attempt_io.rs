@@ -113,6 +113,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) limits: &'a Limits,
     /// A response with a body up to this size is held, bytes.
     pub(crate) hold: usize,
+    /// Whether digests are looked at.
+    pub(crate) verify: bool,
 }
 
 /// How long the body waits for a 100 that the server may not know how to send (RFC 9110 §10.1.1).
@@ -330,7 +332,8 @@ impl AttemptIo {
             Ok(None) => None,
             Ok(Some(_)) if head.is_informational() => Some(Happened::Interim),
             Ok(Some(length)) => {
-                *promised = Promised::by(head, received.filled());
+                *promised =
+                    if exchange.verify { Promised::by(head, received.filled()) } else { Promised::default() };
                 let held = verify::body_to_hold(head, exchange.hold);
                 self.progress = held.map_or(Progress::Parked, |body| Progress::Holding(length + body));
                 Some(Happened::Head { status: head.status(), held: held.is_some() })

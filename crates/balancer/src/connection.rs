@@ -58,6 +58,10 @@ pub(crate) struct Scratch {
     pub(crate) upload: Upload,
     /// What goes to the client: heads, chunk sizes, small bodies.
     pub(crate) reply: Vec<u8>,
+    /// Lines that a server's response gains: the trail of attempts, the cookie of a sticky session.
+    pub(crate) extra: Vec<u8>,
+    /// What the attempts did, where the client is to be told.
+    pub(crate) trail: String,
     /// The attempts in progress. Here and not in the task, which is smaller for it.
     pub(crate) live: ArrayVec<AttemptIo, MAX_ATTEMPTS>,
 }
@@ -71,6 +75,8 @@ impl Scratch {
         self.received.clear();
         self.request.clear();
         self.reply.clear();
+        self.extra.clear();
+        self.trail.clear();
         self.upload.forget()
             && self.received.capacity() <= 2 * Buffer::ORDINARY
             && self.request.capacity() <= KEPT

@@ -11,6 +11,7 @@ use crate::exchange::{Server, Then};
 use crate::idle::ServerConnection;
 use crate::relay::{self, Broke};
 use crate::request::Request;
+use crate::trail;
 use crate::worker::{Worker, now};
 
 /// A held body up to this size is copied behind its head: that is cheaper than a vectored write of two pieces.
@@ -30,7 +31,17 @@ pub(crate) async fn deliver(
     worker.stats.answered(answer.head.status());
     scratch.reply.clear();
     client.note_leaving(worker);
-    let how = ResponseRewrite { via: &settings.name, extra: b"" };
+    scratch.extra.clear();
+    if settings.trail {
+        trail::line(&settings.name, &scratch.trail, &mut scratch.extra);
+    }
+    if let Some(sticky) = &settings.sticky {
+        let pin = sticky.key.pin(lease.endpoint().address());
+        if request.want.pin != Some(pin) {
+            sticky.set_cookie(pin, &mut scratch.extra);
+        }
+    }
+    let how = ResponseRewrite { via: &settings.name, extra: &scratch.extra };
     client.machine.respond(&answer.head, answer.received.filled(), &how, &mut scratch.reply);
     if client.machine.after() == After::Tunnel {
         return tunnel(worker, client, scratch, connection, answer, lease).await;

@@ -14,7 +14,9 @@ use std::time::Instant;
 
 use arrayvec::ArrayVec;
 use evenkeel_http1::{Framing, Refusal, ResponseRewrite};
-use evenkeel_upstream::attempt::{Action, Attempts, Condition, Event, Failure, MAX_ATTEMPTS, TryNo, Why};
+use evenkeel_upstream::attempt::{
+    Action, Attempts, Condition, Event, Failure, MAX_ATTEMPTS, TryNo, Verdict, Why,
+};
 use evenkeel_upstream::{Lease, Outcome, Place, Queue, Tried, Unavailable, Want};
 use evenkeel_wire::Buffer;
 
@@ -22,8 +24,9 @@ use crate::attempt_io::{self, AttemptIo, Happened};
 use crate::connection::{Client, Scratch};
 use crate::idle::ServerConnection;
 use crate::request::Request;
+use crate::verify::Verify;
 use crate::worker::{Worker, now};
-use crate::{deliver, intake, reply};
+use crate::{deliver, intake, reply, trail};
 
 /// What follows an exchange on its connection.
 pub(crate) enum Then {
@@ -72,7 +75,7 @@ pub(crate) async fn run(worker: &Rc<Worker>, client: &mut Client, scratch: &mut 
             let id = request.id(&scratch.request);
             scratch.reply.clear();
             client.note_leaving(worker);
-            reply::failed(worker, &mut client.machine, &failure, id, &mut scratch.reply);
+            reply::failed(worker, &mut client.machine, &failure, id, &scratch.trail, &mut scratch.reply);
             let sent = client.send(&scratch.reply, b"", worker.settings().body_timeout).await;
             if sent.is_ok() { client.after(worker) } else { Then::Close }
         }
@@ -168,6 +171,7 @@ impl<'a> Exchange<'a> {
                 if self.attempts.is_masked() {
                     self.worker.stats.masked.add(1);
                 }
+                self.leave_trail();
                 return end;
             }
             self.set_alarm();
@@ -187,6 +191,13 @@ impl<'a> Exchange<'a> {
         }
     }
 
+    /// Keeps what the attempts did, where the client is to be told.
+    fn leave_trail(&mut self) {
+        if self.worker.settings().trail {
+            trail::describe(&self.attempts, &self.worker.shared.upstream, now(), &mut self.scratch.trail);
+        }
+    }
+
     /// Waits for everything at once; the attempts first, because an answer that is there ends the waiting.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Woken> {
         let settings = self.worker.settings();
@@ -200,6 +211,7 @@ impl<'a> Exchange<'a> {
                     head,
                     limits: &settings.limits,
                     hold: settings.hold,
+                    verify: settings.verify != Verify::Off,
                 };
                 if let Poll::Ready(happened) = io.poll(cx, &exchange, &self.scratch.upload) {
                     return Poll::Ready(Woken::Attempt(index, happened));
@@ -294,10 +306,12 @@ impl<'a> Exchange<'a> {
                 self.tell(Event::Head { number, status, held }, now);
             }
             Happened::Whole(verdict) => {
-                if matches!(verdict, evenkeel_upstream::attempt::Verdict::WrongDigest(_)) {
+                let wrong = matches!(verdict, Verdict::WrongDigest(_));
+                if wrong {
                     self.worker.stats.wrong_digest.add(1);
                 }
-                self.tell(Event::Whole(number, verdict), now);
+                let overlooked = wrong && self.worker.settings().verify == Verify::Observe;
+                self.tell(Event::Whole(number, if overlooked { Verdict::Right } else { verdict }), now);
             }
             Happened::Broken(why) => self.ended(index, Event::Broken(number, why), now),
             Happened::Interim => {}
@@ -361,7 +375,7 @@ impl<'a> Exchange<'a> {
         let want = Want {
             trial: self.request.may_be_trial(),
             plain_only: matches!(why, Why::Race | Why::Hedge),
-            ..Want::default()
+            ..self.request.want
         };
         let lease = {
             let mut random = self.worker.random.borrow_mut();

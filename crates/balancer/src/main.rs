@@ -6,6 +6,7 @@
 
 mod accept;
 mod admin;
+mod affinity;
 mod attempt_io;
 mod connection;
 mod control;
@@ -22,6 +23,7 @@ mod reply;
 mod request;
 mod run;
 mod settings;
+mod trail;
 mod trust;
 mod tunnel;
 mod upload;

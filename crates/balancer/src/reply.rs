@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use evenkeel_http1::{Inbound, Refusal, status};
+use evenkeel_http1::{Inbound, Refusal, problem, proxy_status};
 use evenkeel_upstream::attempt::Failure;
 
 use crate::worker::Worker;
@@ -28,6 +28,7 @@ pub(crate) fn refused(
             detail: refusal.reason,
             retry_after: None,
             request_id,
+            trail: "",
         },
         out,
     );
@@ -39,6 +40,7 @@ pub(crate) fn failed(
     machine: &mut Inbound,
     failure: &Failure,
     request_id: &str,
+    trail: &str,
     out: &mut Vec<u8>,
 ) {
     let detail = match failure.status() {
@@ -52,6 +54,7 @@ pub(crate) fn failed(
         detail,
         retry_after: failure.retry_after,
         request_id: Some(request_id),
+        trail,
     };
     write(worker, machine, &problem, out);
 }
@@ -64,6 +67,7 @@ pub(crate) fn too_many_connections(worker: &Worker, machine: &mut Inbound, out: 
         detail: "Too many connections are open.",
         retry_after: Some(SOON),
         request_id: None,
+        trail: "",
     };
     write(worker, machine, &problem, out);
 }
@@ -81,36 +85,28 @@ struct Problem<'a> {
     error: &'a str,
     detail: &'a str,
     retry_after: Option<Duration>,
-    /// Sane or made here: it needs no escaping.
     request_id: Option<&'a str>,
+    /// What the attempts did, where the client is to be told.
+    trail: &'a str,
 }
 
-fn write(worker: &Worker, machine: &mut Inbound, problem: &Problem<'_>, out: &mut Vec<u8>) {
-    worker.stats.answered(problem.status);
-    let mut body = serde_json::json!({
-        "type": "about:blank",
-        "title": status::reason(problem.status),
-        "status": problem.status,
-        "detail": problem.detail,
-    });
-    if let Some(id) = problem.request_id {
-        body["request_id"] = id.into();
-    }
-    let body = format!("{body}\n");
+fn write(worker: &Worker, machine: &mut Inbound, what: &Problem<'_>, out: &mut Vec<u8>) {
+    worker.stats.answered(what.status);
+    let body = problem::body(what.status, what.detail, what.request_id.unwrap_or_default());
     let date = httpdate::fmt_http_date(SystemTime::now());
-    let proxy_status = format!("{}; error={}", worker.settings().name, problem.error);
+    let proxy_status = proxy_status::value(&worker.settings().name, what.error, what.trail);
     let mut fields = vec![
         ("Date", date.as_str()),
-        ("Content-Type", "application/problem+json"),
+        ("Content-Type", problem::CONTENT_TYPE),
         ("Cache-Control", "no-store"),
         ("Proxy-Status", proxy_status.as_str()),
     ];
-    let seconds = problem.retry_after.map(|after| after.as_secs().max(1).to_string());
+    let seconds = what.retry_after.map(|after| after.as_secs().max(1).to_string());
     if let Some(seconds) = &seconds {
         fields.push(("Retry-After", seconds));
     }
-    if let Some(id) = problem.request_id {
+    if let Some(id) = what.request_id {
         fields.push(("X-Request-Id", id));
     }
-    machine.answer(problem.status, &fields, body.as_bytes(), out);
+    machine.answer(what.status, &fields, body.as_bytes(), out);
 }

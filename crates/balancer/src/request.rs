@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use evenkeel_http1::{Framing, Method, Refusal, RequestHead, RequestRewrite, Version, request_id, rewrite};
 use evenkeel_upstream::attempt::{Plan, Repeat};
+use evenkeel_upstream::{PolicySettings, Want};
 
 use crate::connection::{Client, Scratch};
 use crate::exchange::is_gathered;
@@ -21,6 +22,8 @@ pub(crate) struct Request {
     pub(crate) attempt_at: usize,
     /// Whether the whole body is read before an endpoint is chosen.
     pub(crate) gathered: bool,
+    /// What it asks of a pick: where it belongs.
+    pub(crate) want: Want,
     has_body: bool,
     repeat: Repeat,
     /// It goes no further than here: OPTIONS with `Max-Forwards: 0`.
@@ -70,7 +73,14 @@ impl Request {
         let rewritten = rewrite(head, input, &how, request)?;
         let id_end = rewritten.attempt_at - "\r\nX-Attempt: ".len();
         let keyed = settings.retry_keyed && head.field(input, "idempotency-key").is_some();
+        let hashes = matches!(settings.upstream.policy, PolicySettings::ConsistentHash(_));
+        let want = Want {
+            key: if hashes { settings.hash_key.key(head, input, client.peer.ip()) } else { None },
+            pin: settings.sticky.as_ref().and_then(|sticky| sticky.pin(head, input)),
+            ..Want::default()
+        };
         let prepared = Self {
+            want,
             method: head.method(),
             upgrade,
             expects_continue: head.expects_continue(),

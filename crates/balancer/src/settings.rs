@@ -6,12 +6,18 @@ use std::ops::RangeInclusive;
 use std::thread;
 use std::time::Duration;
 
+use evenkeel_digest::{Algorithm, Digest};
 use evenkeel_http1::Limits;
 use evenkeel_service::{Component, Reading, Reported, Setting, Size, Variable, descriptors, not};
-use evenkeel_upstream::{AdmissionSettings, AttemptSettings, PolicySettings, ProbeSettings, UpstreamSpec};
+use evenkeel_upstream::{
+    AdmissionSettings, AttemptSettings, BudgetSettings, ConsistentHashSettings, HedgeBudget, PinKey,
+    PolicySettings, ProbeSettings, UpstreamSpec,
+};
 
+use crate::affinity::{KeySource, Sticky, is_token};
 use crate::probe::{Expect, ProbeKind};
 use crate::trust::TrustedProxies;
+use crate::verify::Verify;
 
 /// What the balancer says about itself on the command line.
 pub(crate) const COMPONENT: Component = Component {
@@ -29,8 +35,25 @@ pub(crate) const COMPONENT: Component = Component {
         Variable::new(
             "POLICY",
             "least_requests",
-            "who gets the next request: least_requests, round_robin, random_two or peak_ewma",
+            "who gets the next request: least_requests, round_robin, random_two, peak_ewma or consistent_hash",
         ),
+        Variable::new(
+            "HASH_KEY",
+            "client",
+            "what consistent_hash hashes: client (its address), path, header:X-User or cookie:session",
+        ),
+        Variable::optional(
+            "STICKY_COOKIE",
+            "no sticky sessions",
+            "the name of a cookie that keeps a client at its server, whatever the policy",
+        ),
+        Variable::optional(
+            "STICKY_KEY",
+            "a new one at each start",
+            "a secret of at least 16 characters; balancers with the same one understand each other's cookies",
+        )
+        .or_file(),
+        Variable::optional("SLOW_START", "off", "how long a server that returns takes to get its full share"),
         Variable::new(
             "PROBE",
             "http:/readyz",
@@ -53,6 +76,14 @@ pub(crate) const COMPONENT: Component = Component {
         Variable::new("IDLE_TIMEOUT", "75s", "for a client's connection between two requests"),
         Variable::new("SERVER_IDLE", "3s", "for a connection to a server between two requests"),
         Variable::new("ATTEMPTS", "4", "tries of one request, each on another server; 1 to 4"),
+        Variable::new("RACE", "on", "off: a slow connect is not raced by another server"),
+        Variable::new("HEDGE", "on", "off: GET, HEAD and OPTIONS that wait long are not sent a second time"),
+        Variable::new("HEDGE_BUDGET", "5", "hedges allowed, in percent of recent requests"),
+        Variable::new(
+            "RETRY_BUDGET",
+            "20",
+            "retries on a status or a digest allowed, in percent of recent requests; 3 a second always are",
+        ),
         Variable::new("MAX_IN_FLIGHT", "1024", "requests at once on one server"),
         Variable::new("MAX_QUEUE", "1024", "requests that wait for a server below that limit; beyond it 503"),
         Variable::new("QUEUE_TIMEOUT", "5s", "how long a request waits there; then 503"),
@@ -64,6 +95,11 @@ pub(crate) const COMPONENT: Component = Component {
             "MAX_CONNECTIONS",
             "what the descriptor limit allows",
             "of clients at once; beyond it 503",
+        ),
+        Variable::new(
+            "VERIFY",
+            "enforce",
+            "digests of responses: enforce (a wrong one is a failed attempt), observe (count it) or off",
         ),
         Variable::new("KEEP", "64KiB", "of a request's body, kept to send it again elsewhere"),
         Variable::new("HOLD", "64KiB", "a response up to this size is held until it is whole"),
@@ -94,17 +130,27 @@ pub(crate) const COMPONENT: Component = Component {
             "off",
             "on: a request with an Idempotency-Key may be sent again, whatever its method",
         ),
+        Variable::new(
+            "TRAIL",
+            "off",
+            "on: every response names the attempts that were made, in Proxy-Status",
+        ),
         Variable::new("GRACE", "8s", "for clients to finish when the balancer leaves"),
     ],
 };
 
 /// Everything a person can set.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct Settings {
     pub(crate) bind: SocketAddr,
     pub(crate) admin_bind: SocketAddr,
     pub(crate) servers: UpstreamSpec,
     pub(crate) upstream: evenkeel_upstream::Settings,
+    pub(crate) hash_key: KeySource,
+    pub(crate) sticky: Option<Sticky>,
+    pub(crate) verify: Verify,
+    pub(crate) trail: bool,
     pub(crate) probe: ProbeKind,
     pub(crate) expect: Expect,
     pub(crate) limits: Limits,
@@ -142,6 +188,13 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
         text.parse().map_err(|error: evenkeel_upstream::SpecError| error.to_string())
     });
     let upstream = upstream(reading);
+    let hash_key = reading.value("HASH_KEY");
+    let sticky = sticky(reading);
+    let verify = reading.choice(
+        "VERIFY",
+        &[("enforce", Verify::Enforce), ("observe", Verify::Observe), ("off", Verify::Off)],
+    );
+    let trail = reading.value("TRAIL");
     let probe = reading.value("PROBE");
     let expect = reading.optional("PROBE_EXPECT");
     let limits = limits(reading);
@@ -162,11 +215,17 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     let grace = reading.value("GRACE");
     let (probe, mut upstream) = (probe?, upstream?);
     upstream.probes.enabled = probe != ProbeKind::Off;
+    let sticky = sticky?;
+    upstream.stickiness = sticky.as_ref().map(|sticky| sticky.key.clone());
     Ok(Settings {
         bind: bind?,
         admin_bind: admin_bind?,
         servers: servers?,
         upstream,
+        hash_key: hash_key?,
+        sticky,
+        verify: verify?,
+        trail: trail?,
         probe,
         expect: expect?.unwrap_or(Expect::Alive),
         limits: limits?,
@@ -196,6 +255,7 @@ fn upstream(reading: &mut Reading<'_>) -> Result<evenkeel_upstream::Settings, Re
             ("round_robin", PolicySettings::RoundRobin),
             ("random_two", PolicySettings::RandomTwo),
             ("peak_ewma", PolicySettings::PeakEwma),
+            ("consistent_hash", PolicySettings::ConsistentHash(ConsistentHashSettings::default())),
         ],
     );
     let interval = duration(reading, "PROBE_INTERVAL");
@@ -206,6 +266,11 @@ fn upstream(reading: &mut Reading<'_>) -> Result<evenkeel_upstream::Settings, Re
     let response_timeout = duration(reading, "RESPONSE_TIMEOUT");
     let total = duration(reading, "TOTAL_TIMEOUT");
     let attempts = reading.value_with("ATTEMPTS", |text| in_range(text, &(1..=4)));
+    let race = reading.value("RACE");
+    let hedge = reading.value("HEDGE");
+    let hedge_budget = reading.value_with("HEDGE_BUDGET", |text| in_range(text, &(0..=100)));
+    let retry_budget = reading.value_with("RETRY_BUDGET", |text| in_range(text, &(0..=100)));
+    let slow_start = reading.optional("SLOW_START");
     let per_endpoint = reading.value::<NonZero<u32>>("MAX_IN_FLIGHT");
     let queue = reading.value("MAX_QUEUE");
     let queue_timeout = reading.value("QUEUE_TIMEOUT");
@@ -225,6 +290,8 @@ fn upstream(reading: &mut Reading<'_>) -> Result<evenkeel_upstream::Settings, Re
             connect_timeout: connect_timeout?,
             response_timeout: response_timeout?,
             total: total?,
+            race: race?,
+            hedge: hedge?,
             ..AttemptSettings::default()
         },
         admission: AdmissionSettings {
@@ -232,8 +299,43 @@ fn upstream(reading: &mut Reading<'_>) -> Result<evenkeel_upstream::Settings, Re
             queue: queue?,
             queue_timeout: queue_timeout?,
         },
+        retry_budget: BudgetSettings { percent: retry_budget?, ..BudgetSettings::default() },
+        hedge_budget: HedgeBudget { percent: hedge_budget? },
+        slow_start: slow_start?,
         ..evenkeel_upstream::Settings::default()
     })
+}
+
+/// Sticky sessions, where a cookie is named.
+fn sticky(reading: &mut Reading<'_>) -> Result<Option<Sticky>, Reported> {
+    let cookie = reading.optional_with("STICKY_COOKIE", |text| {
+        if is_token(text) { Ok(text.to_owned()) } else { Err(not(text, "a cookie's name", "server")) }
+    });
+    let secret = reading.secret("STICKY_KEY");
+    let (cookie, secret) = (cookie?, secret?);
+    let Some(cookie) = cookie else {
+        return match secret {
+            Some(_) => {
+                Err(reading
+                    .problem("STICKY_KEY", "is set without a cookie; set BALANCER_STICKY_COOKIE as well"))
+            }
+            None => Ok(None),
+        };
+    };
+    let mut key = [0; 16];
+    match secret {
+        Some(secret) if secret.expose().len() < key.len() => {
+            return Err(reading.problem("STICKY_KEY", "is too short; write at least 16 characters"));
+        }
+        Some(secret) => {
+            let digest = Digest::of(Algorithm::Sha256, secret.expose().as_bytes());
+            key.copy_from_slice(&digest.as_bytes()[..16]);
+        }
+        None => getrandom::fill(&mut key).map_err(|error| {
+            reading.problem("STICKY_KEY", format!("cannot be made here ({error}); set it"))
+        })?,
+    }
+    Ok(Some(Sticky { cookie, key: PinKey::new(key) }))
 }
 
 fn limits(reading: &mut Reading<'_>) -> Result<Limits, Reported> {
@@ -299,6 +401,16 @@ mod tests {
         assert_eq!(settings.probe, ProbeKind::Http { port: None, path: "/readyz".to_owned() });
         assert!(settings.name.starts_with("evenkeel-"));
         assert!(of(&[]).unwrap_err().starts_with("BALANCER_UPSTREAM: is required"));
+    }
+
+    #[test]
+    fn a_sticky_session_needs_a_cookie_and_a_key_that_nobody_guesses() {
+        let with = |more: &[(&str, &str)]| of(&[&[("BALANCER_UPSTREAM", "a:1")], more].concat());
+        assert!(with(&[("BALANCER_STICKY_COOKIE", "at")]).unwrap().sticky.is_some());
+        assert!(with(&[("BALANCER_STICKY_COOKIE", "a;b")]).is_err());
+        assert!(with(&[("BALANCER_STICKY_KEY", "0123456789abcdef")]).unwrap_err().contains("STICKY_COOKIE"));
+        let short = [("BALANCER_STICKY_COOKIE", "at"), ("BALANCER_STICKY_KEY", "short")];
+        assert!(with(&short).unwrap_err().contains("at least 16 characters"));
     }
 
     #[test]

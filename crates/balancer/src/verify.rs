@@ -7,6 +7,17 @@ use evenkeel_digest::{Algorithm, CONTENT_DIGEST, Digest, Expected, REPR_DIGEST, 
 use evenkeel_http1::{Framing, ResponseHead};
 use evenkeel_upstream::attempt::Verdict;
 
+/// What is done about the digests of responses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verify {
+    /// A wrong one is a failed attempt, or ends in a reset where some of the response has gone out.
+    Enforce,
+    /// A wrong one is counted.
+    Observe,
+    /// Nobody looks.
+    Off,
+}
+
 /// What a response's digest fields promise about the bytes that follow its head.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Promised {

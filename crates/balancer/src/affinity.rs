@@ -1,0 +1,135 @@
+//! Which requests belong together: the key that `consistent_hash` hashes, and the cookie of a sticky session.
+//!
+//! The cookie's value is a pin: the endpoint's address under a keyed hash. It tells a client nothing, lets it choose
+//! nothing, and leads to the same server after a restart where the key is the same.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
+
+use evenkeel_http1::RequestHead;
+use evenkeel_service::{Setting, not};
+use evenkeel_upstream::{Pin, PinKey};
+
+/// What of a request its key is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum KeySource {
+    /// The client's address.
+    Client,
+    /// The path, without its query.
+    Path,
+    /// The first field of this name.
+    Header(String),
+    /// The first cookie of this name.
+    Cookie(String),
+}
+
+/// Sticky sessions: which cookie, and the key of its pins.
+#[derive(Debug, Clone)]
+pub(crate) struct Sticky {
+    pub(crate) cookie: String,
+    pub(crate) key: PinKey,
+}
+
+impl Setting for KeySource {
+    fn parse(text: &str) -> Result<Self, String> {
+        let named = |prefix: &str| text.strip_prefix(prefix).filter(|name| is_token(name)).map(str::to_owned);
+        match text {
+            "client" => Ok(Self::Client),
+            "path" => Ok(Self::Path),
+            _ => {
+                named("header:").map(Self::Header).or_else(|| named("cookie:").map(Self::Cookie)).ok_or_else(
+                    || not(text, "a source of keys", "client, path, header:X-User or cookie:session"),
+                )
+            }
+        }
+    }
+}
+
+/// Whether a cookie or a field can have this name (RFC 9110 §5.6.2).
+pub(crate) fn is_token(name: &str) -> bool {
+    !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+impl KeySource {
+    /// The key of a request; `None` where it has nothing to make one of, so that any endpoint will do.
+    pub(crate) fn key(&self, head: &RequestHead, input: &[u8], client: IpAddr) -> Option<u64> {
+        // Not the standard map's random keys: all workers, and the process after a restart, must agree.
+        let mut hasher = DefaultHasher::new();
+        match self {
+            Self::Client => client.hash(&mut hasher),
+            Self::Path => {
+                let target = head.path_and_query(input);
+                target.split(|&byte| byte == b'?').next().hash(&mut hasher);
+            }
+            Self::Header(name) => head.field(input, name)?.hash(&mut hasher),
+            Self::Cookie(name) => cookie(head, input, name)?.hash(&mut hasher),
+        }
+        Some(hasher.finish())
+    }
+}
+
+impl Sticky {
+    /// The pin that a request carries. A client's invention leads nowhere and is ignored.
+    pub(crate) fn pin(&self, head: &RequestHead, input: &[u8]) -> Option<Pin> {
+        std::str::from_utf8(cookie(head, input, &self.cookie)?).ok()?.parse().ok()
+    }
+
+    /// The line that gives a client its pin (RFC 6265).
+    pub(crate) fn set_cookie(&self, pin: Pin, out: &mut Vec<u8>) {
+        out.extend_from_slice(
+            format!("Set-Cookie: {}={pin}; Path=/; HttpOnly; SameSite=Lax\r\n", self.cookie).as_bytes(),
+        );
+    }
+}
+
+/// The value of the first cookie of this name (RFC 6265 §4.2).
+fn cookie<'a>(head: &RequestHead, input: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    head.fields(input)
+        .filter(|(field, _)| field.eq_ignore_ascii_case(b"cookie"))
+        .flat_map(|(_, value)| value.split(|&byte| byte == b';'))
+        .find_map(|pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use evenkeel_http1::{Inbound, Limits};
+
+    fn parsed(head: &str) -> RequestHead {
+        let mut parsed = RequestHead::new();
+        Inbound::new().head(head.as_bytes(), &mut parsed, &Limits::default()).unwrap().unwrap();
+        parsed
+    }
+
+    fn key(source: &str, head: &str) -> Option<u64> {
+        KeySource::parse(source).unwrap().key(&parsed(head), head.as_bytes(), [127, 0, 0, 1].into())
+    }
+
+    #[test]
+    fn a_cookie_is_found_among_others() {
+        let head = "GET / HTTP/1.1\r\nHost: h\r\nCookie: a=1; session=xyz; xsession=no\r\n\r\n";
+        assert_eq!(cookie(&parsed(head), head.as_bytes(), "session"), Some(&b"xyz"[..]));
+        assert_eq!(cookie(&parsed(head), head.as_bytes(), "essio"), None);
+    }
+
+    #[test]
+    fn the_query_is_not_part_of_the_path() {
+        let get = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_eq!(key("path", &get("/a?x=1")), key("path", &get("/a?x=2")));
+        assert_ne!(key("path", &get("/a")), key("path", &get("/b")));
+    }
+
+    #[test]
+    fn a_request_without_the_field_has_no_key() {
+        assert_eq!(key("header:X-User", "GET / HTTP/1.1\r\nHost: h\r\n\r\n"), None);
+        assert!(key("header:x-user", "GET / HTTP/1.1\r\nHost: h\r\nX-User: 7\r\n\r\n").is_some());
+    }
+
+    #[test]
+    fn sources_are_written_by_name() {
+        for bad in ["", "ip", "header:", "cookie:a b", "header", "cookie:a=b"] {
+            assert!(KeySource::parse(bad).is_err(), "{bad}");
+        }
+    }
+}
