@@ -69,20 +69,19 @@ impl Upload {
                 < AHEAD
     }
 
-    /// Forgets what has been written, if it has become too large to keep. True when that happened for the first time:
-    /// then the request cannot be sent again.
+    /// Forgets what has been written, if it has become too large to keep. True when something was forgotten: then the
+    /// request cannot be sent again.
     pub(crate) fn drop_written(&mut self, head: usize, sent: usize) -> bool {
         if self.base == 0 && self.window.len() <= self.keep {
             return false;
         }
-        let first = self.base == 0;
         let written = sent.saturating_sub(head) - self.base;
         if written == 0 {
             return false;
         }
         self.window.drain(..written);
         self.base += written;
-        first
+        true
     }
 
     /// What remains to be written after `sent` bytes of head and body: of the head, and of the body as far as it is here.
@@ -136,7 +135,8 @@ mod tests {
         upload.push(b"abcdefghij");
         upload.end(b"");
         assert_eq!(upload.unsent(HEAD, 8, true), (&b""[..], &b"456789abcdefghij"[..]));
-        assert!(!upload.drop_written(HEAD.len(), 24), "the loss is told once");
+        assert!(upload.drop_written(HEAD.len(), 24), "each piece is told");
+        assert!(!upload.drop_written(HEAD.len(), 24), "and told once");
         assert!(upload.is_complete_at(HEAD.len(), 24));
     }
 

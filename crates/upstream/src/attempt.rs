@@ -151,7 +151,7 @@ impl Attempts {
             Event::Head { number, status, held } => self.head(number, status, held, budgets, now, actions),
             Event::Whole(number, verdict) => self.whole(number, verdict, budgets, now, actions),
             Event::Broken(number, why) => self.broken(number, why, now, actions),
-            Event::BodyLost => self.plan.replayable = false,
+            Event::BodyLost => self.body_lost(now),
             Event::EndpointDown(number) => self.endpoint_down(number, now, actions),
             Event::ClientGone => self.client_gone(now, actions),
             Event::Woke(conditions) => self.woke(conditions, budgets, now, actions),
@@ -305,6 +305,11 @@ impl Attempts {
         self.fail(number, trail::Fault::Response(why), now);
         actions.push(Action::Report(number, Evidence::ResponseFailed(why)));
         self.carry_on(Why::Moved, now, actions);
+    }
+
+    fn body_lost(&mut self, now: Instant) {
+        self.plan.replayable = false;
+        self.deadline = now + self.settings.total;
     }
 
     fn endpoint_down(&mut self, number: TryNo, now: Instant, actions: &mut Actions) {

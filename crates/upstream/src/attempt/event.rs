@@ -103,7 +103,8 @@ pub enum Event<'a> {
     Whole(TryNo, Verdict),
     /// The connection failed after it was connected and before the response was whole.
     Broken(TryNo, ResponseFailure),
-    /// More of the request's body has passed than is kept: it cannot be sent again.
+    /// Another piece of a body that is too large to be kept was written: the request cannot be sent again. Told for each
+    /// piece, because a long upload that goes on is no slow answer: the deadline counts from the last one.
     BodyLost,
     /// The endpoint of a waiting try was ejected or turned suspect.
     EndpointDown(TryNo),

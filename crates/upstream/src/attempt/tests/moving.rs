@@ -93,6 +93,21 @@ fn a_body_that_is_not_kept_allows_no_second_sending() {
 }
 
 #[test]
+fn an_upload_that_goes_on_is_not_cut_off_by_the_deadline() {
+    let total = AttemptSettings::default().total;
+    let mut request = Request::new(PUT);
+    request.chosen(A, true);
+    request.on(Event::ByteSent(A));
+    for _ in 0..3 {
+        request.now += total - MS;
+        request.on(Event::BodyLost);
+        assert_eq!(request.on(Event::Woke(&[])), []);
+    }
+    request.now += total;
+    assert_eq!(status(&request.on(Event::Woke(&[]))), 504);
+}
+
+#[test]
 fn statuses_of_a_broken_server_move_and_others_do_not() {
     for code in [502, 503, 504] {
         let mut request = Request::new(GET);
