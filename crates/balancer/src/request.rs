@@ -74,8 +74,10 @@ impl Request {
         let id_end = rewritten.attempt_at - "\r\nX-Attempt: ".len();
         let keyed = settings.retry_keyed && head.field(input, "idempotency-key").is_some();
         let hashes = matches!(settings.upstream.policy, PolicySettings::ConsistentHash(_));
+        let key =
+            || settings.hash_key.key(head, input, settings.trusted.client(client.peer.ip(), head, input));
         let want = Want {
-            key: if hashes { settings.hash_key.key(head, input, client.peer.ip()) } else { None },
+            key: hashes.then(key).flatten(),
             pin: settings.sticky.as_ref().and_then(|sticky| sticky.pin(head, input)),
             ..Want::default()
         };

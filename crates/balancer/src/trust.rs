@@ -1,8 +1,15 @@
 //! Whom to believe about where a request comes from: proxies in the networks of `BALANCER_TRUSTED_PROXIES`. What they
 //! say in `X-Forwarded-*` and `Forwarded` is added to; what anybody else says there is replaced.
+//!
+//! ```text
+//! X-Forwarded-For: anything, 9.9.9.9, 10.0.0.2     from 10.0.0.1, with 10.0.0.0/8 trusted
+//!                            └ the client: the first from the right that is no trusted proxy
+//! ```
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use evenkeel_http1::RequestHead;
+use evenkeel_http1::forwarded::{self, Node};
 use evenkeel_service::{Setting, not};
 use ipnet::IpNet;
 
@@ -16,6 +23,52 @@ impl TrustedProxies {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
+
+    /// Who asked: `peer`, or whom it names if it is one of these proxies.
+    ///
+    /// `X-Forwarded-For` is read where there is one, else `Forwarded`. What a proxy says is believed as far as proxies
+    /// that are trusted have passed it on.
+    pub(crate) fn client(&self, peer: IpAddr, head: &RequestHead, input: &[u8]) -> IpAddr {
+        let mut client = peer;
+        if self.include(peer) {
+            for named in named(head, input).into_iter().rev() {
+                let Some(address) = named else { break };
+                client = address;
+                if !self.include(address) {
+                    break;
+                }
+            }
+        }
+        client
+    }
+}
+
+/// The addresses that proxies name, the nearest to the client first; `None` for what is no address.
+fn named(head: &RequestHead, input: &[u8]) -> Vec<Option<IpAddr>> {
+    let values = |name: &'static str| {
+        let all = head.fields(input).filter(move |(field, _)| field.eq_ignore_ascii_case(name.as_bytes()));
+        all.map(|(_, value)| value)
+    };
+    let listed: Vec<_> =
+        values("x-forwarded-for").flat_map(|value| value.split(|&byte| byte == b',')).map(address).collect();
+    if !listed.is_empty() {
+        return listed;
+    }
+    let mut hops = Vec::new();
+    for value in values("forwarded") {
+        let Some(nodes) = forwarded::nodes(value) else { return Vec::new() };
+        hops.extend(nodes.map(|node| match node {
+            Node::Address(address, _) => Some(address),
+            Node::Unknown | Node::Obfuscated(_) => None,
+        }));
+    }
+    hops
+}
+
+/// An address, which some proxies write with the port.
+fn address(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok()?.trim();
+    text.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
 /// Networks and single addresses, separated by commas.
@@ -35,6 +88,7 @@ fn one(text: &str) -> Result<IpNet, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use evenkeel_http1::{Inbound, Limits};
 
     fn includes(networks: &str, address: &str) -> bool {
         TrustedProxies::parse(networks).unwrap().include(address.parse().unwrap())
@@ -63,6 +117,49 @@ mod tests {
     #[test]
     fn nobody_is_trusted_unless_named() {
         assert!(!TrustedProxies::default().include(IpAddr::from([127, 0, 0, 1])));
+    }
+
+    /// Who asked, when 10.0.0.1 sends these fields and 10.0.0.0/8 is trusted.
+    fn client(fields: &str) -> String {
+        client_of("10.0.0.1", fields)
+    }
+
+    fn client_of(peer: &str, fields: &str) -> String {
+        let request = format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n");
+        let mut head = RequestHead::new();
+        Inbound::new().head(request.as_bytes(), &mut head, &Limits::default()).unwrap().unwrap();
+        let trusted = TrustedProxies::parse("10.0.0.0/8").unwrap();
+        trusted.client(peer.parse().unwrap(), &head, request.as_bytes()).to_string()
+    }
+
+    #[test]
+    fn the_client_is_the_last_that_is_no_trusted_proxy() {
+        assert_eq!(client("X-Forwarded-For: 9.9.9.9\r\n"), "9.9.9.9");
+        assert_eq!(client("X-Forwarded-For: 8.8.8.8, 9.9.9.9, 10.0.0.2\r\n"), "9.9.9.9");
+        assert_eq!(client("X-Forwarded-For: 8.8.8.8\r\nX-Forwarded-For: 9.9.9.9:1, 10.0.0.2\r\n"), "9.9.9.9");
+        assert_eq!(client("X-Forwarded-For: 10.0.0.3, 10.0.0.2\r\n"), "10.0.0.3");
+        assert_eq!(client("X-Forwarded-For: [2001:db8::1]:80\r\n"), "2001:db8::1");
+    }
+
+    #[test]
+    fn what_is_no_address_ends_the_trail() {
+        assert_eq!(client("X-Forwarded-For: 9.9.9.9, unknown, 10.0.0.2\r\n"), "10.0.0.2");
+        assert_eq!(client("X-Forwarded-For: nonsense\r\n"), "10.0.0.1");
+        assert_eq!(client(""), "10.0.0.1");
+    }
+
+    #[test]
+    fn forwarded_is_read_where_there_is_no_x_forwarded_for() {
+        assert_eq!(client("Forwarded: for=8.8.8.8, for=\"[2001:db8::1]:4711\"\r\n"), "2001:db8::1");
+        assert_eq!(client("Forwarded: for=9.9.9.9;proto=https\r\nForwarded: for=10.0.0.2\r\n"), "9.9.9.9");
+        assert_eq!(client("Forwarded: for=9.9.9.9, for=_hidden\r\n"), "10.0.0.1");
+        assert_eq!(client("Forwarded: garbage\r\n"), "10.0.0.1");
+        assert_eq!(client("Forwarded: for=8.8.8.8\r\nX-Forwarded-For: 9.9.9.9\r\n"), "9.9.9.9");
+    }
+
+    #[test]
+    fn a_client_that_is_not_trusted_speaks_for_itself() {
+        assert_eq!(client_of("1.2.3.4", "X-Forwarded-For: 9.9.9.9\r\n"), "1.2.3.4");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! P47 to P53 and P58: what a message loses and gains on its way through.
 
-use crate::harness::{Balancer, OK, Stage};
+use crate::harness::{Balancer, OK, OK_CLOSE, Stage};
 
 fn get_with(fields: &str) -> String {
     format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n")
@@ -130,6 +130,27 @@ fn p50_what_a_trusted_proxy_says_is_added_to() {
     assert_eq!(seen.field("x-forwarded-port"), Some("443"));
     assert_eq!(seen.field("x-real-ip"), Some("9.9.9.9"));
     assert_eq!(seen.field("forwarded"), Some("for=9.9.9.9, for=127.0.0.1;host=\"h\";proto=http"));
+}
+
+#[test]
+fn p50_a_client_behind_a_trusted_proxy_is_known_by_its_own_address() {
+    let stage = Stage::of(
+        4,
+        &[("TRUSTED_PROXIES", "127.0.0.1"), ("POLICY", "consistent_hash"), ("HASH_KEY", "client")],
+    );
+    let server_of = |address: &str| {
+        let mut client = stage.client(get_with(&format!("X-Forwarded-For: 6.6.6.6, {address}\r\n")));
+        let (index, mut server) = stage.servers.accept_at_any();
+        server.message();
+        server.send(OK_CLOSE);
+        assert_eq!(client.message().status(), 200);
+        index
+    };
+    let addresses: Vec<_> = (1..=16).map(|last| format!("192.0.2.{last}")).collect();
+    let servers: Vec<_> = addresses.iter().map(|address| server_of(address)).collect();
+    assert!(servers.iter().any(|&index| index != servers[0]), "all clients have one key: {servers:?}");
+    let again: Vec<_> = addresses.iter().map(|address| server_of(address)).collect();
+    assert_eq!(servers, again);
 }
 
 #[test]
