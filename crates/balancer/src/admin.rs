@@ -1,45 +1,130 @@
-//! The admin interface, on an address of its own: whether the balancer lives and can serve, its metrics, its endpoints.
+//! The admin interface, on an address of its own: whether the balancer lives and can serve, its metrics, the live page and
+//! the API behind it.
 //!
-//! It reads; nothing here is on the way of a request.
+//! ```text
+//! stats, control task ──once a second──▶ pulse ──▶ /api/state, and whoever reads /api/events
+//! events ──as they happen──────────────────────▶ whoever reads /api/events
+//! /api/endpoints/…/drain ──▶ guard ──▶ control task ──▶ events
+//! ```
+//! Nothing here is on the way of a request. Reading is free for whoever reaches the address by a name of its own ([`guard`]);
+//! what changes something needs the token as well.
+
+mod command;
+mod guard;
+mod page;
+mod problem;
+mod pulse;
+mod state;
+mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::SystemTime;
 
 use actix_web::dev::Server;
 use actix_web::http::header::ContentType;
-use actix_web::{App, HttpResponse, HttpServer, web};
-use evenkeel_upstream::{EndpointState, Health};
-use serde_json::{Value, json};
-use tokio::sync::{mpsc, oneshot};
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{App, HttpResponse, HttpServer, middleware};
+use evenkeel_service::Secret;
+use evenkeel_upstream::EndpointState;
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::access_log::AccessLog;
 use crate::control::Ask;
-use crate::observe::{self, Stats};
+use crate::observe::{self, Scrape, Stats};
 use crate::worker::Shared;
+use pulse::Pulse;
+use state::EndpointView;
+
+/// Who may do what here.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AdminSettings {
+    /// What a change has to be asked with; without one nothing can be changed.
+    pub(crate) token: Option<Secret>,
+    /// Names, beside its addresses and those of a private network, under which the interface may be reached.
+    pub(crate) hosts: Vec<String>,
+}
 
 /// What the admin interface knows.
 #[derive(Clone)]
 pub(crate) struct Admin {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) stats: Vec<Arc<Stats>>,
-    pub(crate) control: mpsc::Sender<Ask>,
+    shared: Arc<Shared>,
+    stats: Vec<Arc<Stats>>,
+    control: mpsc::Sender<Ask>,
+    pulse: watch::Receiver<Arc<Pulse>>,
+    /// Readers of `/api/events` that are connected.
+    readers: Arc<AtomicUsize>,
+    started: SystemTime,
 }
 
-/// Listens on `bind`; the server runs once it is awaited. Returns also the address, whose port may have been 0.
-pub(crate) fn listen(admin: Admin, bind: SocketAddr) -> io::Result<(Server, SocketAddr)> {
+/// The largest body of a request to the API, bytes.
+const LARGEST: usize = 4096;
+
+/// Listens on `bind`; the server runs once it is awaited. Returns also the address, whose port may have been 0. The pulse
+/// beats as a task of the calling thread.
+pub(crate) fn listen(
+    shared: Arc<Shared>,
+    stats: Vec<Arc<Stats>>,
+    control: mpsc::Sender<Ask>,
+    bind: SocketAddr,
+) -> io::Result<(Server, SocketAddr)> {
+    let (beat, pulse) = watch::channel(Arc::default());
+    let readers = Arc::default();
+    let admin = Admin { shared, stats, control, pulse, readers, started: SystemTime::now() };
+    let shown = admin.clone();
     let server = HttpServer::new(move || {
         App::new()
-            .app_data(web::Data::new(admin.clone()))
-            .route("/livez", web::get().to(livez))
-            .route("/readyz", web::get().to(readyz))
-            .route("/metrics", web::get().to(metrics))
-            .route("/api/endpoints", web::get().to(endpoints))
+            .app_data(web::Data::new(shown.clone()))
+            .app_data(web::PayloadConfig::new(LARGEST))
+            .wrap(middleware::from_fn(guard::guard))
+            .configure(configure)
     })
     .workers(1)
     .disable_signals()
     .bind(bind)?;
     let address = server.addrs().first().copied().unwrap_or(bind);
+    actix_web::rt::spawn(pulse::run(admin, beat));
     Ok((server.run(), address))
+}
+
+macro_rules! routes {
+    ($($method:ident $path:literal => $handler:path;)*) => {
+        /// Every path but those of the page's own files, with its method.
+        #[cfg(test)]
+        const ROUTES: &[(&str, &str)] = &[$((stringify!($method), $path),)*];
+
+        fn configure(service: &mut ServiceConfig) {
+            $(service.service(
+                routes!(@ $method web::resource($path), $handler)
+                    .default_service(web::to(async || problem::not_allowed(stringify!($method)))),
+            );)*
+            service.service(web::resource("/page/{file}").get(page::file));
+            service.default_service(web::to(problem::unknown));
+        }
+    };
+    (@ get $resource:expr, $handler:path) => {
+        $resource.route(web::get().to($handler)).route(web::head().to($handler))
+    };
+    (@ post $resource:expr, $handler:path) => { $resource.route(web::post().to($handler)) };
+}
+
+routes! {
+    get "/" => page::index;
+    get "/livez" => livez;
+    get "/readyz" => readyz;
+    get "/metrics" => metrics;
+    get "/api/openapi.json" => page::openapi;
+    get "/api/state" => state::state;
+    get "/api/endpoints" => endpoints;
+    get "/api/events" => stream::events;
+    post "/api/endpoints/{address}/drain" => command::drain;
+    post "/api/endpoints/{address}/activate" => command::activate;
+    post "/api/endpoints/{address}/weight" => command::weight;
 }
 
 async fn livez() -> HttpResponse {
@@ -58,63 +143,41 @@ async fn readyz(admin: web::Data<Admin>) -> HttpResponse {
 }
 
 async fn metrics(admin: web::Data<Admin>) -> HttpResponse {
-    let endpoints = ask(&admin).await;
-    let text = observe::render(&admin.stats, admin.shared.connections.open(), &endpoints);
+    let endpoints = admin.endpoints().await;
+    let shared = &admin.shared;
+    let budgets = shared.upstream.budgets();
+    let text = observe::render(&Scrape {
+        workers: &admin.stats,
+        control: &shared.control_stats,
+        endpoints: &endpoints,
+        changes: shared.events.counts(),
+        connections: shared.connections.open(),
+        most_connections: shared.settings.max_connections,
+        waiting: shared.upstream.waiting(),
+        retries_left: budgets.retries_left(),
+        hedges_left: budgets.hedges_left(),
+        lost_lines: shared.access_log.as_ref().map_or(0, AccessLog::lost),
+        started: admin.started,
+    });
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)
 }
 
+/// How the endpoints are at this moment, without rates: cheaper than the state, and never a second old.
 async fn endpoints(admin: web::Data<Admin>) -> HttpResponse {
-    let endpoints: Vec<Value> = ask(&admin).await.iter().map(describe).collect();
-    HttpResponse::Ok()
-        .json(json!({ "policy": admin.shared.settings.upstream.policy.name(), "endpoints": endpoints }))
+    let endpoints = admin.endpoints().await;
+    let now = crate::worker::now();
+    let endpoints: Vec<_> = endpoints.iter().map(|endpoint| EndpointView::of(endpoint, now)).collect();
+    let policy = admin.shared.settings.upstream.policy.name();
+    HttpResponse::Ok().json(json!({ "policy": policy, "endpoints": endpoints }))
 }
 
-/// How the endpoints are now; none when the process is ending.
-async fn ask(admin: &Admin) -> Vec<EndpointState> {
-    let (answer, answered) = oneshot::channel();
-    if admin.control.send(Ask::Endpoints(answer)).await.is_err() {
-        return Vec::new();
+impl Admin {
+    /// How the endpoints are now; none when the process is ending.
+    async fn endpoints(&self) -> Vec<EndpointState> {
+        let (answer, answered) = oneshot::channel();
+        if self.control.send(Ask::Endpoints(answer)).await.is_err() {
+            return Vec::new();
+        }
+        answered.await.unwrap_or_default()
     }
-    answered.await.unwrap_or_default()
-}
-
-fn describe(endpoint: &EndpointState) -> Value {
-    let state = match endpoint.health {
-        Health::Unproven => "unproven",
-        Health::Healthy => "healthy",
-        Health::Ejected { .. } => "ejected",
-        Health::Probation { .. } => "probation",
-    };
-    let cause = match endpoint.health {
-        Health::Ejected { cause, .. } => Value::from(format!("{cause:?}").to_lowercase()),
-        _ => Value::Null,
-    };
-    let millis = |duration: std::time::Duration| duration.as_secs_f64() * 1e3;
-    let failures: serde_json::Map<String, Value> =
-        endpoint.failures.iter().map(|(class, count)| (class.name().to_owned(), (*count).into())).collect();
-    json!({
-        "address": endpoint.address.to_string(),
-        "name": endpoint.label,
-        "state": state,
-        "cause": cause,
-        "state_for_ms": millis(endpoint.state_for),
-        "usable": endpoint.usable,
-        "suspect": endpoint.suspect,
-        "draining": endpoint.draining,
-        "leaving": endpoint.leaving,
-        "vanished": endpoint.vanished,
-        "backup": endpoint.backup,
-        "weight": endpoint.weight.get(),
-        "ejections": endpoint.ejections,
-        "in_flight": endpoint.in_flight,
-        "attempts": endpoint.attempts,
-        "successes": endpoint.successes,
-        "failures": failures,
-        "usual_connect_ms": endpoint.usual.connect.map(millis),
-        "usual_head_ms": endpoint.usual.head.map(millis),
-        "last_probe": endpoint.last_probe.map(|probe| json!({
-            "result": probe.result.to_string(),
-            "took_ms": millis(probe.took),
-        })),
-    })
 }

@@ -205,6 +205,11 @@ impl AttemptIo {
         self.lease.head_received(status, now.saturating_duration_since(self.since), now);
     }
 
+    /// How long it has waited for what comes next: a connection or, later, the head of a response.
+    pub(crate) fn waited(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
+    }
+
     /// The storage of its response, and its lease.
     pub(crate) fn into_answer(self) -> (Box<Answer>, Lease) {
         (self.answer, self.lease)

@@ -23,6 +23,7 @@ use evenkeel_upstream::attempt::MAX_ATTEMPTS;
 use evenkeel_wire::{Alarm, Buffer, Stream};
 
 use crate::accept::Permit;
+use crate::account::{self, Account};
 use crate::attempt_io::AttemptIo;
 use crate::exchange::{self, Then};
 use crate::introduction;
@@ -58,6 +59,7 @@ pub(crate) struct Scratch {
     pub(crate) upload: Upload,
     /// What goes to the client: heads, chunk sizes, small bodies.
     pub(crate) reply: Vec<u8>,
+    pub(crate) account: Account,
     /// Lines that a server's response gains: the trail of attempts, the cookie of a sticky session.
     pub(crate) extra: Vec<u8>,
     /// What the attempts did, where the client is to be told.
@@ -135,12 +137,16 @@ async fn serve_some(worker: &Rc<Worker>, client: &mut Client, scratch: &mut Scra
             Next::Head => {}
             Next::Gone => return false,
             Next::Refused(refusal) => {
+                scratch.account.open();
+                scratch.request.clear();
                 worker.stats.refused.add(1);
                 scratch.reply.clear();
                 reply::refused(worker, &mut client.machine, &refusal, None, &mut scratch.reply);
                 if client.send(&scratch.reply, b"", worker.settings().body_timeout).await.is_ok() {
                     client.linger().await;
                 }
+                scratch.account.refused(&refusal);
+                account::settle(worker, client, scratch);
                 return false;
             }
         }

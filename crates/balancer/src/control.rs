@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use evenkeel_upstream::{
-    Control, EndpointId, EndpointState, Evidence, LookupFailed, News, Probe, ProbeResult,
+    Change, Command, Control, EndpointId, EndpointState, Evidence, LookupFailed, News, Probe, ProbeResult,
+    UnknownEndpoint,
 };
 use evenkeel_wire::Resolver;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, warn};
 
+use crate::events;
+use crate::orders::Orders;
 use crate::probe::probe;
 use crate::worker::{Shared, now};
 
@@ -22,6 +25,8 @@ pub(crate) const EVIDENCE_WAITING: usize = 4096;
 pub(crate) enum Ask {
     /// How the endpoints are.
     Endpoints(oneshot::Sender<Vec<EndpointState>>),
+    /// What a person tells the endpoint at this address; answered with how it is then.
+    Command(SocketAddr, Command, oneshot::Sender<Result<EndpointState, UnknownEndpoint>>),
 }
 
 /// What a task that the control task started has found.
@@ -47,6 +52,7 @@ pub(crate) async fn run(
     let (report, mut found) = mpsc::unbounded_channel();
     let mut lookups: Vec<Option<Instant>> = vec![Some(now()); control.spec().names().len()];
     let mut random = fastrand::Rng::new();
+    let mut orders = Orders::default();
     loop {
         let now = now();
         control.tick(now);
@@ -58,22 +64,20 @@ pub(crate) async fn run(
         for due in control.probes_due(now, &mut || random.u64(..)) {
             begin_probe(due, &shared, &report);
         }
-        for change in control.take_changes() {
-            match change.news {
-                News::Ejected { .. } | News::Suspect(_) | News::Vanished => {
-                    warn!(endpoint = %change.address, "{change}");
-                }
-                _ => info!(endpoint = %change.address, "{change}"),
-            }
-        }
+        publish(&mut control, &orders, &shared);
         let next_lookup = lookups.iter().flatten().min().copied();
         let wake = [control.next_wake(), next_lookup].into_iter().flatten().min().unwrap_or(now);
         tokio::select! {
             Some((endpoint, evidence)) = evidence.recv() => control.evidence(endpoint, evidence, moment()),
-            Some(ask) = asks.recv() => answer(&control, ask),
+            Some(ask) = asks.recv() => answer(&mut control, &mut orders, ask),
             Some(found) = found.recv() => match found {
-                Found::Probed { endpoint, result, took } => control.probed(endpoint, result, took, moment()),
+                Found::Probed { endpoint, result, took } => {
+                    shared.control_stats.probed(result);
+                    control.probed(endpoint, result, took, moment());
+                }
                 Found::Resolved(index, addresses) => {
+                    let stats = &shared.control_stats;
+                    if addresses.is_ok() { &stats.lookups } else { &stats.lookups_failed }.add(1);
                     control.resolved(index, addresses.as_deref().map_err(|failed| *failed), moment());
                     lookups[index] = Some(moment() + control.resolution_interval());
                 }
@@ -88,10 +92,39 @@ fn moment() -> Instant {
     now()
 }
 
-fn answer(control: &Control, ask: Ask) {
+/// Says what changed, in the log and to whoever watches. An address that is found again is told what it was told before.
+fn publish(control: &mut Control, orders: &Orders, shared: &Shared) {
+    let mut changes: Vec<Change> = control.take_changes().collect();
+    for found in changes.iter().filter(|change| change.news == News::Added) {
+        for command in orders.of(found.address) {
+            // It was there a moment ago, and nobody else lets it go.
+            let _ = control.command(found.endpoint, command, now());
+        }
+    }
+    changes.extend(control.take_changes());
+    for change in changes {
+        if events::is_bad(change.news) {
+            warn!(endpoint = %change.address, "{change}");
+        } else {
+            info!(endpoint = %change.address, "{change}");
+        }
+        shared.events.publish(&change);
+    }
+}
+
+fn answer(control: &mut Control, orders: &mut Orders, ask: Ask) {
+    // Who asked may have gone away.
     match ask {
-        // Who asked may have gone away.
         Ask::Endpoints(answer) => drop(answer.send(control.describe(now()))),
+        Ask::Command(address, command, answer) => {
+            let done = control.find(address).ok_or(UnknownEndpoint).and_then(|id| {
+                control.command(id, command, now())?;
+                orders.remember(address, command);
+                let states = control.describe(now());
+                states.into_iter().find(|state| state.id == id).ok_or(UnknownEndpoint)
+            });
+            drop(answer.send(done));
+        }
     }
 }
 

@@ -3,8 +3,10 @@
 use std::rc::Rc;
 
 use evenkeel_http1::{After, ResponseRewrite};
+use evenkeel_upstream::attempt::{TrailOutcome, TryNo};
 use evenkeel_upstream::{Evidence, Lease, Outcome, ResponseFailure};
 
+use crate::account::{Account, End};
 use crate::attempt_io::{Answer, AttemptIo};
 use crate::connection::{Client, Scratch};
 use crate::exchange::{Server, Then};
@@ -25,10 +27,11 @@ pub(crate) async fn deliver(
     request: &Request,
     io: AttemptIo,
 ) -> Then {
-    let mut request_sent = io.sent();
+    let (number, mut request_sent) = (io.number, io.sent());
     let Some((connection, answer, lease)) = io.into_connection() else { return Then::Close };
     let settings = worker.settings();
     worker.stats.answered(answer.head.status());
+    scratch.account.status = answer.head.status();
     scratch.reply.clear();
     client.note_leaving(worker);
     scratch.extra.clear();
@@ -44,12 +47,14 @@ pub(crate) async fn deliver(
     let how = ResponseRewrite { via: &settings.name, extra: &scratch.extra };
     client.machine.respond(&answer.head, answer.received.filled(), &how, &mut scratch.reply);
     if client.machine.after() == After::Tunnel {
+        scratch.account.end = End::Tunnel;
         return tunnel(worker, client, scratch, connection, answer, lease).await;
     }
     let mut delivery = Delivery { connection, answer, lease };
     let ended = if let Some(body) = delivery.answer.body.clone() {
         client.machine.before_data(body.len(), &mut scratch.reply);
         worker.stats.bytes_out.add(body.len() as u64);
+        scratch.account.sent = body.len() as u64;
         let mut body = &delivery.answer.received.filled()[body];
         if body.len() <= COPIED {
             scratch.reply.extend_from_slice(body);
@@ -62,8 +67,25 @@ pub(crate) async fn deliver(
         // Boxed: most answers are held, and no connection should carry the room that others need.
         Box::pin(relay::relay(worker, client, scratch, request, connection, answer, &mut request_sent)).await
     };
+    if let Err(broke) = &ended {
+        note(&mut scratch.account, number, broke);
+    }
     let whole_request = scratch.upload.is_complete_at(scratch.request.len(), request_sent);
     finish(worker, client, delivery, &ended, whole_request)
+}
+
+fn note(account: &mut Account, number: TryNo, broke: &Broke) {
+    let failure = match broke {
+        Broke::Client => {
+            account.end = End::ClientGone;
+            return;
+        }
+        Broke::Truncated => TrailOutcome::ResponseFailed(ResponseFailure::Truncated),
+        Broke::TimedOut => TrailOutcome::ResponseFailed(ResponseFailure::TimedOut),
+        Broke::Garbage => TrailOutcome::ResponseFailed(ResponseFailure::Garbage),
+        Broke::WrongDigest => TrailOutcome::WrongDigest,
+    };
+    account.broke(number, failure);
 }
 
 /// An answer being delivered, and where it comes from.

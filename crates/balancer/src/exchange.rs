@@ -26,7 +26,7 @@ use crate::idle::ServerConnection;
 use crate::request::Request;
 use crate::verify::Verify;
 use crate::worker::{Worker, now};
-use crate::{deliver, intake, reply, trail};
+use crate::{account, deliver, intake, reply, trail};
 
 /// What follows an exchange on its connection.
 pub(crate) enum Then {
@@ -50,11 +50,20 @@ pub(crate) struct Server {
 /// Serves the request whose head was parsed last.
 pub(crate) async fn run(worker: &Rc<Worker>, client: &mut Client, scratch: &mut Scratch) -> Then {
     worker.stats.requests.add(1);
+    scratch.account.open();
+    let then = answer(worker, client, scratch).await;
+    account::settle(worker, client, scratch);
+    then
+}
+
+async fn answer(worker: &Rc<Worker>, client: &mut Client, scratch: &mut Scratch) -> Then {
+    scratch.request.clear();
     let request = match Request::prepare(worker, client, scratch) {
         Ok(request) => request,
         Err(refusal) => return refuse(worker, client, scratch, &refusal, None).await,
     };
     if request.is_answered_here() {
+        scratch.account.status = 204;
         scratch.reply.clear();
         reply::options(worker, &mut client.machine, &mut scratch.reply);
         let sent = client.send(&scratch.reply, b"", worker.settings().body_timeout).await;
@@ -62,7 +71,10 @@ pub(crate) async fn run(worker: &Rc<Worker>, client: &mut Client, scratch: &mut 
     }
     match intake::gather(worker, client, scratch, &request).await {
         Ok(()) => {}
-        Err(intake::Trouble::Gone) => return Then::Close,
+        Err(intake::Trouble::Gone) => {
+            scratch.account.end = account::End::ClientGone;
+            return Then::Close;
+        }
         Err(intake::Trouble::Refused(refusal)) => {
             return refuse(worker, client, scratch, &refusal, Some(&request)).await;
         }
@@ -72,6 +84,7 @@ pub(crate) async fn run(worker: &Rc<Worker>, client: &mut Client, scratch: &mut 
         End::Answer(answer) => deliver::deliver(worker, client, scratch, &request, answer).await,
         End::Failed(failure) => {
             worker.stats.failed.add(1);
+            scratch.account.failed(&failure);
             let id = request.id(&scratch.request);
             scratch.reply.clear();
             client.note_leaving(worker);
@@ -82,6 +95,7 @@ pub(crate) async fn run(worker: &Rc<Worker>, client: &mut Client, scratch: &mut 
         End::Refused(refusal) => refuse(worker, client, scratch, &refusal, Some(&request)).await,
         End::ClientGone => {
             worker.stats.abandoned.add(1);
+            scratch.account.end = account::End::ClientGone;
             Then::Close
         }
     }
@@ -95,6 +109,7 @@ async fn refuse(
     request: Option<&Request>,
 ) -> Then {
     worker.stats.refused.add(1);
+    scratch.account.refused(refusal);
     client.machine.close_after_this();
     scratch.reply.clear();
     let id = request.map(|request| request.id(&scratch.request));
@@ -168,6 +183,7 @@ impl<'a> Exchange<'a> {
         self.tell(Event::Start, now());
         loop {
             if let Some(end) = self.end.take() {
+                self.scratch.account.attempted(&self.attempts);
                 if self.attempts.is_masked() {
                     self.worker.stats.masked.add(1);
                 }
@@ -293,7 +309,7 @@ impl<'a> Exchange<'a> {
         let number = io.number;
         match *happened {
             Happened::Connected => {
-                self.worker.stats.opened.add(1);
+                self.worker.connected(io, now);
                 self.tell(Event::Connected(number), now);
             }
             Happened::ConnectFailed(why) => self.ended(index, Event::ConnectFailed(number, why), now),
@@ -414,6 +430,8 @@ impl<'a> Exchange<'a> {
         match picked {
             Err(Unavailable::AllBusy) if now < place.deadline => self.queued = Some((place, number, why)),
             picked => {
+                let timeout = self.worker.settings().upstream.admission.queue_timeout;
+                self.scratch.account.queued = (now + timeout).saturating_duration_since(place.deadline);
                 self.worker.queue.borrow_mut().leave(place);
                 if let Err(why) = picked {
                     self.tell(Event::NoneLeft(why), now);

@@ -5,17 +5,21 @@
 //! `evenkeel_upstream`, what bytes mean by `evenkeel_http1`; nothing here decides either.
 
 mod accept;
+mod access_log;
+mod account;
 mod admin;
 mod affinity;
 mod attempt_io;
 mod connection;
 mod control;
 mod deliver;
+mod events;
 mod exchange;
 mod idle;
 mod intake;
 mod introduction;
 mod observe;
+mod orders;
 mod parked;
 mod probe;
 mod relay;

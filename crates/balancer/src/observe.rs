@@ -1,11 +1,19 @@
-//! What is counted, and the only place that knows metric names. Each worker writes its own counters; gauges are read
-//! from the state when someone asks, never kept in step by hand.
+//! What is counted, and the only place that knows metric names ([`exposition`]). Each worker writes its own counters, the
+//! control task its own; gauges are read from the state when someone asks, never kept in step by hand.
 
-use std::fmt::{self, Write};
+mod endpoints;
+mod exposition;
+mod histogram;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use evenkeel_upstream::EndpointState;
+use evenkeel_upstream::ProbeResult;
+use evenkeel_upstream::attempt::{TrailOutcome, Why};
+
+pub(crate) use endpoints::{ByEndpoint, EndpointStats, EndpointTotals, totals};
+pub(crate) use exposition::{Scrape, render};
+pub(crate) use histogram::{Distribution, Histogram};
 
 /// A number that only grows, written by one worker and read by whoever asks.
 #[derive(Debug, Default)]
@@ -17,17 +25,30 @@ impl Counter {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
     }
 
-    fn get(&self) -> u64 {
+    /// What it has come to.
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 macro_rules! counters {
     ($($name:ident => $metric:literal, $labels:literal, $help:literal;)*) => {
-        /// The counters of one worker.
+        /// What one worker counts.
         #[derive(Debug, Default)]
         pub(crate) struct Stats {
             $(#[doc = $help] pub(crate) $name: Counter,)*
+            /// From the head of a request to the end of its response.
+            pub(crate) request_times: Histogram,
+            /// From the beginning of an attempt to its outcome.
+            pub(crate) attempt_times: Histogram,
+            /// To a connection with a server.
+            pub(crate) connect_times: Histogram,
+            /// In the queue for a server below its limit, of requests that had to wait there.
+            pub(crate) queue_times: Histogram,
+            /// Attempts that have ended.
+            pub(crate) ended: Ended,
+            /// What concerns one endpoint.
+            pub(crate) by_endpoint: ByEndpoint,
         }
 
         const METRICS: &[(&str, &str, &str, fn(&Stats) -> &Counter)] =
@@ -76,57 +97,85 @@ impl Stats {
     }
 }
 
-/// All metrics in Prometheus' text format (version 0.0.4).
-pub(crate) fn render(workers: &[Arc<Stats>], open: usize, endpoints: &[EndpointState]) -> String {
-    let mut text = String::with_capacity(8 * 1024);
-    // Writing into a String cannot fail.
-    let _ = write_metrics(&mut text, workers, open, endpoints);
-    text
+/// Attempts that have ended, by why they were begun and how they ended.
+#[derive(Debug, Default)]
+pub(crate) struct Ended([[Counter; OUTCOMES.len()]; REASONS.len()]);
+
+const REASONS: [Why; 5] = [Why::First, Why::Retry, Why::Race, Why::Hedge, Why::Moved];
+
+/// The words for how an attempt ended, for metrics and the access log.
+const OUTCOMES: [&str; 8] = [
+    "answered",
+    "error_status",
+    "connect_failed",
+    "response_failed",
+    "wrong_digest",
+    "stale",
+    "overtaken",
+    "unfinished",
+];
+
+impl Ended {
+    /// Counts one attempt.
+    pub(crate) fn add(&self, why: Why, outcome: TrailOutcome) {
+        self.0[why as usize][index_of(outcome)].add(1);
+    }
 }
 
-fn write_metrics(
-    text: &mut String,
-    workers: &[Arc<Stats>],
-    open: usize,
-    endpoints: &[EndpointState],
-) -> fmt::Result {
-    let mut described = "";
-    for (metric, labels, help, counter) in METRICS {
-        if described != *metric {
-            writeln!(text, "# HELP {metric} {help}\n# TYPE {metric} counter")?;
-            described = metric;
-        }
-        let total: u64 = workers.iter().map(|stats| counter(stats).get()).sum();
-        if labels.is_empty() {
-            writeln!(text, "{metric} {total}")?;
-        } else {
-            writeln!(text, "{metric}{{{labels}}} {total}")?;
-        }
-    }
-    gauge(text, "evenkeel_connections_open", "Connections of clients open now.")?;
-    writeln!(text, "evenkeel_connections_open {open}")?;
-    gauge(text, "evenkeel_endpoint_usable", "1 where an endpoint takes new requests, by address.")?;
-    for endpoint in endpoints {
-        writeln!(
-            text,
-            "evenkeel_endpoint_usable{{endpoint=\"{}\"}} {}",
-            endpoint.address,
-            u8::from(endpoint.usable)
-        )?;
-    }
-    gauge(text, "evenkeel_endpoint_in_flight", "Attempts in flight, by address.")?;
-    for endpoint in endpoints {
-        writeln!(
-            text,
-            "evenkeel_endpoint_in_flight{{endpoint=\"{}\"}} {}",
-            endpoint.address, endpoint.in_flight
-        )?;
-    }
-    Ok(())
+/// The word for how an attempt ended.
+pub(crate) fn outcome_name(outcome: TrailOutcome) -> &'static str {
+    OUTCOMES[index_of(outcome)]
 }
 
-fn gauge(text: &mut String, metric: &str, help: &str) -> fmt::Result {
-    writeln!(text, "# HELP {metric} {help}\n# TYPE {metric} gauge")
+fn index_of(outcome: TrailOutcome) -> usize {
+    match outcome {
+        TrailOutcome::Status(..500) => 0,
+        TrailOutcome::Status(_) => 1,
+        TrailOutcome::ConnectFailed(_) => 2,
+        TrailOutcome::ResponseFailed(_) => 3,
+        TrailOutcome::WrongDigest => 4,
+        TrailOutcome::Stale => 5,
+        TrailOutcome::Overtaken => 6,
+        TrailOutcome::Running => 7,
+    }
+}
+
+/// What the control task counts.
+#[derive(Debug, Default)]
+pub(crate) struct ControlStats {
+    probes_passed: Counter,
+    probes_failed: Counter,
+    probes_draining: Counter,
+    /// Look-ups that the resolver answered.
+    pub(crate) lookups: Counter,
+    /// Look-ups that failed: what is known was kept.
+    pub(crate) lookups_failed: Counter,
+}
+
+impl ControlStats {
+    /// Counts a probe that has ended.
+    pub(crate) fn probed(&self, result: ProbeResult) {
+        let counter = match result {
+            ProbeResult::Passed => &self.probes_passed,
+            ProbeResult::Draining => &self.probes_draining,
+            ProbeResult::Failed(_) => &self.probes_failed,
+        };
+        counter.add(1);
+    }
+}
+
+/// A total over all workers.
+pub(crate) fn sum(workers: &[Arc<Stats>], counter: impl Fn(&Stats) -> &Counter) -> u64 {
+    workers.iter().map(|stats| counter(stats).get()).sum()
+}
+
+/// Times over all workers.
+pub(crate) fn times(workers: &[Arc<Stats>], histogram: impl Fn(&Stats) -> &Histogram) -> Distribution {
+    let mut all = Distribution::default();
+    for stats in workers {
+        all.include(histogram(stats));
+    }
+    all
 }
 
 #[cfg(test)]
@@ -134,15 +183,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counters_of_all_workers_are_added_up() {
-        let workers = [Arc::new(Stats::default()), Arc::new(Stats::default())];
-        workers[0].answered(200);
-        workers[1].answered(204);
-        workers[1].answered(503);
-        let text = render(&workers, 7, &[]);
-        assert!(text.contains("evenkeel_responses_total{class=\"2xx\"} 2\n"), "{text}");
-        assert!(text.contains("evenkeel_responses_total{class=\"5xx\"} 1\n"), "{text}");
-        assert!(text.contains("evenkeel_connections_open 7\n"), "{text}");
-        assert_eq!(text.matches("# TYPE evenkeel_responses_total counter").count(), 1);
+    fn reasons_stand_where_their_number_says() {
+        for (index, why) in REASONS.into_iter().enumerate() {
+            assert_eq!(why as usize, index, "{}", why.name());
+        }
     }
 }

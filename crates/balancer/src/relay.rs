@@ -153,6 +153,7 @@ impl Relay<'_> {
                 verification.update(data);
             }
             self.worker.stats.bytes_out.add(data.len() as u64);
+            self.scratch.account.sent += data.len() as u64;
             let before = self.scratch.reply.len();
             self.client.machine.before_data(data.len(), &mut self.scratch.reply);
             if self.scratch.reply.len() > before {

@@ -25,9 +25,11 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info};
 
 use crate::accept::{self, Arrival, Connections};
-use crate::admin::{self, Admin};
+use crate::access_log::AccessLog;
+use crate::admin;
 use crate::control;
-use crate::observe::Stats;
+use crate::events::Events;
+use crate::observe::{ControlStats, Stats};
 use crate::settings::Settings;
 use crate::worker::{Shared, Worker, now};
 
@@ -57,17 +59,21 @@ async fn serve(settings: Settings) -> io::Result<()> {
     let grace = settings.grace;
     let workers = settings.workers;
     let admin_bind = settings.admin_bind;
+    let access_log =
+        settings.access_log.as_ref().map(AccessLog::start).transpose().map_err(|error| cannot_log(&error))?;
     let shared = Arc::new(Shared {
         connections: Connections::new(settings.max_connections),
         leaving: AtomicBool::new(false),
         settings,
         upstream,
         evidence,
+        events: Events::new(),
+        control_stats: ControlStats::default(),
+        access_log,
     });
     let stats: Vec<Arc<Stats>> = (0..workers).map(|_| Arc::default()).collect();
     let (asks, asked) = mpsc::channel(ASKS_WAITING);
-    let admin = Admin { shared: shared.clone(), stats: stats.clone(), control: asks };
-    let (admin, admin_address) = admin::listen(admin, admin_bind)
+    let (admin, admin_address) = admin::listen(shared.clone(), stats.clone(), asks, admin_bind)
         .map_err(|error| cannot_listen("BALANCER_ADMIN_BIND", admin_bind, &error))?;
     actix_web::rt::spawn(control::run(control, shared.clone(), resolver, reports, asked));
     actix_web::rt::spawn(admin);
@@ -82,6 +88,9 @@ async fn serve(settings: Settings) -> io::Result<()> {
     let _ = accepting.await;
     while shared.connections.open() > 0 && now() < over {
         tokio::time::sleep(LOOK).await;
+    }
+    if let Some(log) = &shared.access_log {
+        log.finish();
     }
     info!(connections = shared.connections.open(), "left");
     Ok(())
@@ -163,6 +172,10 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(accept::BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
+}
+
+fn cannot_log(error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("BALANCER_ACCESS_LOG_PATH: cannot be written: {error}"))
 }
 
 fn cannot_listen(variable: &str, address: SocketAddr, error: &io::Error) -> io::Error {

@@ -13,7 +13,10 @@ use evenkeel_upstream::{
     AdmissionSettings, AttemptSettings, BudgetSettings, ConsistentHashSettings, HedgeBudget, PinKey,
     PolicySettings, ProbeSettings, UpstreamSpec,
 };
+use serde::Serialize;
 
+use crate::access_log::{AccessLogSettings, Format};
+use crate::admin::AdminSettings;
 use crate::affinity::{KeySource, Sticky, is_token};
 use crate::probe::{Expect, ProbeKind};
 use crate::trust::TrustedProxies;
@@ -27,7 +30,33 @@ pub(crate) const COMPONENT: Component = Component {
     health: Some("ADMIN_BIND"),
     variables: &[
         Variable::new("BIND", "0.0.0.0:8080", "where clients connect"),
-        Variable::new("ADMIN_BIND", "0.0.0.0:9090", "where /livez, /readyz, /metrics and /api are answered"),
+        Variable::new(
+            "ADMIN_BIND",
+            "0.0.0.0:9090",
+            "where the live page, /livez, /readyz, /metrics and /api are answered",
+        ),
+        Variable::optional(
+            "ADMIN_TOKEN",
+            "read-only",
+            "what drain, activate and weight must be asked with, as Authorization: Bearer <token>",
+        )
+        .or_file(),
+        Variable::optional(
+            "ADMIN_HOSTS",
+            "addresses, names without a dot, and those under .localhost, .local and .internal",
+            "further names that the admin interface is reached by, such as lb.example.net,lb2.example.net",
+        ),
+        Variable::new("ACCESS_LOG", "off", "a line for each request: off, text or json"),
+        Variable::new(
+            "ACCESS_LOG_SAMPLE",
+            "1",
+            "log one in so many requests, 0 for none; those that failed, moved or broke off are always logged",
+        ),
+        Variable::optional(
+            "ACCESS_LOG_PATH",
+            "standard output",
+            "the file the access log is appended to; begun anew when it has been moved away",
+        ),
         Variable::required(
             "UPSTREAM",
             "the servers, such as server:8080 or a:8080;weight=2,b:8080;backup; each name means all its addresses",
@@ -145,6 +174,9 @@ pub(crate) const COMPONENT: Component = Component {
 pub(crate) struct Settings {
     pub(crate) bind: SocketAddr,
     pub(crate) admin_bind: SocketAddr,
+    pub(crate) admin: AdminSettings,
+    /// `None` where none is wanted.
+    pub(crate) access_log: Option<AccessLogSettings>,
     pub(crate) servers: UpstreamSpec,
     pub(crate) upstream: evenkeel_upstream::Settings,
     pub(crate) hash_key: KeySource,
@@ -169,6 +201,20 @@ pub(crate) struct Settings {
     pub(crate) abort_on_close: bool,
     pub(crate) retry_keyed: bool,
     pub(crate) grace: Duration,
+    /// The same once more as it was written, for people.
+    pub(crate) in_force: Vec<InForce>,
+}
+
+/// A variable as it is in force.
+#[derive(Debug, Serialize)]
+pub(crate) struct InForce {
+    /// The variable's whole name.
+    variable: String,
+    /// What it was set to, or its default; a secret's value is not shown.
+    value: String,
+    /// Whether nobody has set it.
+    default: bool,
+    help: &'static str,
 }
 
 /// Descriptors that are not for connections of clients and servers: listeners, probes, look-ups, logs, the admin interface.
@@ -184,6 +230,8 @@ const SUSPECT_TIMEOUT: Duration = Duration::from_millis(200);
 pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     let bind = reading.value("BIND");
     let admin_bind = reading.value("ADMIN_BIND");
+    let admin = admin(reading);
+    let access_log = access_log(reading);
     let servers = reading.value_with("UPSTREAM", |text| {
         text.parse().map_err(|error: evenkeel_upstream::SpecError| error.to_string())
     });
@@ -213,6 +261,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     let abort_on_close = reading.value("ABORT_ON_CLOSE");
     let retry_keyed = reading.value("RETRY_KEYED");
     let grace = reading.value("GRACE");
+    let in_force = COMPONENT.variables.iter().map(|variable| in_force(reading, variable)).collect();
     let (probe, mut upstream) = (probe?, upstream?);
     upstream.probes.enabled = probe != ProbeKind::Off;
     let sticky = sticky?;
@@ -220,6 +269,8 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     Ok(Settings {
         bind: bind?,
         admin_bind: admin_bind?,
+        admin: admin?,
+        access_log: access_log?,
         servers: servers?,
         upstream,
         hash_key: hash_key?,
@@ -244,6 +295,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
         abort_on_close: abort_on_close?,
         retry_keyed: retry_keyed?,
         grace: grace?,
+        in_force,
     })
 }
 
@@ -352,6 +404,56 @@ fn limits(reading: &mut Reading<'_>) -> Result<Limits, Reported> {
     })
 }
 
+fn admin(reading: &mut Reading<'_>) -> Result<AdminSettings, Reported> {
+    let token = reading.secret("ADMIN_TOKEN").and_then(|token| match token {
+        Some(token) if !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Err(reading.problem("ADMIN_TOKEN", "holds a blank or a character that no header can carry"))
+        }
+        token => Ok(token),
+    });
+    let hosts = reading.optional_with("ADMIN_HOSTS", |text| text.split(',').map(host).collect());
+    Ok(AdminSettings { token: token?, hosts: hosts?.unwrap_or_default() })
+}
+
+/// A name as browsers write it into Host, without a port.
+fn host(text: &str) -> Result<String, String> {
+    let name = text.trim().to_ascii_lowercase();
+    if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
+        Ok(name)
+    } else {
+        Err(not(text, "a host name without a port", "lb.example.net"))
+    }
+}
+
+fn access_log(reading: &mut Reading<'_>) -> Result<Option<AccessLogSettings>, Reported> {
+    let formats = [("off", None), ("text", Some(Format::Text)), ("json", Some(Format::Json))];
+    let format = reading.choice("ACCESS_LOG", &formats);
+    let sample = reading.value("ACCESS_LOG_SAMPLE");
+    let path = reading.optional("ACCESS_LOG_PATH");
+    let (format, sample, path) = (format?, sample?, path?);
+    Ok(format.map(|format| AccessLogSettings { format, sample, path }))
+}
+
+/// A variable as it is shown: the text it was set to.
+fn in_force(reading: &mut Reading<'_>, variable: &Variable) -> InForce {
+    let name = variable.name;
+    let file = format!("{name}_FILE");
+    // Only a secret may also come from a file.
+    let secret = variable.shown_name() != name;
+    let value = if secret {
+        (reading.is_set(name) || reading.is_set(&file)).then(|| "(set, not shown)".to_owned())
+    } else {
+        // A value that cannot be read is reported where it is parsed.
+        reading.optional(name).ok().flatten()
+    };
+    InForce {
+        variable: format!("{}{name}", COMPONENT.prefix),
+        value: value.unwrap_or_else(|| variable.shown_default().to_owned()),
+        default: !reading.is_set(name) && !reading.is_set(&file),
+        help: variable.help,
+    }
+}
+
 /// A duration that must not be zero: a timeout of nothing fails everything.
 fn duration(reading: &mut Reading<'_>, name: &'static str) -> Result<Duration, Reported> {
     reading.value_with(name, |text| match Duration::parse(text)? {
@@ -401,6 +503,38 @@ mod tests {
         assert_eq!(settings.probe, ProbeKind::Http { port: None, path: "/readyz".to_owned() });
         assert!(settings.name.starts_with("evenkeel-"));
         assert!(of(&[]).unwrap_err().starts_with("BALANCER_UPSTREAM: is required"));
+    }
+
+    #[test]
+    fn what_is_in_force_is_shown_without_secrets() {
+        let settings = of(&[
+            ("BALANCER_UPSTREAM", "server:8080"),
+            ("BALANCER_ADMIN_TOKEN", "hunter2"),
+            ("BALANCER_GRACE", "3s"),
+        ])
+        .unwrap();
+        let shown = serde_json::to_string(&settings.in_force).unwrap();
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(!format!("{settings:?}").contains("hunter2"), "{settings:?}");
+        let value = |variable: &str| {
+            let found = settings.in_force.iter().find(|shown| shown.variable == variable).unwrap();
+            (found.value.as_str(), found.default)
+        };
+        assert_eq!(value("BALANCER_ADMIN_TOKEN"), ("(set, not shown)", false));
+        assert_eq!(value("BALANCER_GRACE"), ("3s", false));
+        assert_eq!(value("BALANCER_KEEP"), ("64KiB", true));
+    }
+
+    #[test]
+    fn a_token_and_hosts_have_to_fit_into_headers() {
+        let problems = of(&[
+            ("BALANCER_UPSTREAM", "server:8080"),
+            ("BALANCER_ADMIN_TOKEN", "two words"),
+            ("BALANCER_ADMIN_HOSTS", "lb.example.net:9090"),
+            ("BALANCER_ACCESS_LOG", "xml"),
+        ])
+        .unwrap_err();
+        assert_eq!(problems.lines().count(), 3, "{problems}");
     }
 
     #[test]

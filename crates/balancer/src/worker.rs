@@ -13,10 +13,12 @@ use evenkeel_upstream::{Endpoint, EndpointId, Evidence, Picker, Queue, Upstream}
 use tokio::sync::mpsc;
 
 use crate::accept::Connections;
-use crate::attempt_io::Answer;
+use crate::access_log::{AccessLog, WorkerLog};
+use crate::attempt_io::{Answer, AttemptIo};
 use crate::connection::{self, Scratch};
+use crate::events::Events;
 use crate::idle::IdleConnections;
-use crate::observe::Stats;
+use crate::observe::{ControlStats, EndpointStats, Stats};
 use crate::parked::Parked;
 use crate::settings::Settings;
 
@@ -29,6 +31,12 @@ pub(crate) struct Shared {
     pub(crate) leaving: AtomicBool,
     /// To the control task; when it is full a report is dropped and counted, and the next failure reports again.
     pub(crate) evidence: mpsc::Sender<(EndpointId, Evidence)>,
+    /// What happened to the endpoints, for whoever watches.
+    pub(crate) events: Events,
+    /// Written by the control task alone.
+    pub(crate) control_stats: ControlStats,
+    /// `None` where none is wanted.
+    pub(crate) access_log: Option<AccessLog>,
 }
 
 impl Shared {
@@ -49,6 +57,7 @@ pub(crate) struct Worker {
     pub(crate) quiet: Cell<usize>,
     pub(crate) queue: RefCell<Queue>,
     pub(crate) stats: Arc<Stats>,
+    pub(crate) access_log: Option<WorkerLog>,
     #[expect(clippy::vec_box, reason = "handed over by pointer, as it is kept while a connection is active")]
     scratch: RefCell<Vec<Box<Scratch>>>,
     #[expect(clippy::vec_box, reason = "handed over by pointer, as it is kept while an attempt lasts")]
@@ -69,6 +78,7 @@ impl Worker {
             queue: RefCell::new(Queue::new(&shared.upstream)),
             answers: RefCell::default(),
             stats,
+            access_log: shared.access_log.as_ref().map(AccessLog::worker),
             scratch: RefCell::default(),
             shared,
         }))
@@ -76,6 +86,18 @@ impl Worker {
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.shared.settings
+    }
+
+    /// Counts the connection that an attempt has got.
+    pub(crate) fn connected(&self, io: &AttemptIo, now: Instant) {
+        self.stats.opened.add(1);
+        self.stats.connect_times.add(io.waited(now));
+        self.endpoint_stats(io.lease.endpoint().id()).opened.add(1);
+    }
+
+    /// What this worker counts of an endpoint.
+    pub(crate) fn endpoint_stats(&self, id: EndpointId) -> Arc<EndpointStats> {
+        self.stats.by_endpoint.of(id, |known| self.picker.borrow_mut().endpoint(known).is_some())
     }
 
     /// Counts what happened to an attempt against its endpoint, and tells the control task where that should hear of it.

@@ -1,0 +1,150 @@
+//! What a request comes to: noted on its way, settled once at its end into counters, times and the access log. So
+//! observing is a line here and there in the flow, and nothing of it happens between a request and its answer.
+
+use std::time::{Duration, Instant};
+
+use arrayvec::ArrayVec;
+use evenkeel_http1::Refusal;
+use evenkeel_upstream::attempt::{Attempts, Failure, MAX_ATTEMPTS, TrailEntry, TrailOutcome, TryNo};
+
+use crate::access_log::Entry;
+use crate::connection::{Client, Scratch};
+use crate::worker::{Worker, now};
+
+/// The account of one request.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    begun: Option<Instant>,
+    /// Of the answer; 0 while there is none.
+    pub(crate) status: u16,
+    /// Bytes of the response's body that went to the client.
+    pub(crate) sent: u64,
+    /// Time spent in the queue for an endpoint below its limit.
+    pub(crate) queued: Duration,
+    pub(crate) end: End,
+    /// What was wrong, as in `Proxy-Status`, where the answer is the balancer's own.
+    pub(crate) error: Option<&'static str>,
+    pub(crate) trail: ArrayVec<TrailEntry, MAX_ATTEMPTS>,
+    pub(crate) masked: bool,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The client has the whole answer of a server.
+    #[default]
+    Complete,
+    /// It broke the protocol or a limit: 4xx or 501 of the balancer's own.
+    Refused,
+    /// No server answered: 502, 503 or 504 of the balancer's own.
+    Failed,
+    /// The client went away first.
+    ClientGone,
+    /// The response broke off after its head had gone to the client.
+    Truncated,
+    /// It changed to another protocol.
+    Tunnel,
+}
+
+impl End {
+    /// The word for the access log.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::ClientGone => "client_gone",
+            Self::Truncated => "truncated",
+            Self::Tunnel => "tunnel",
+        }
+    }
+}
+
+impl Account {
+    /// Opens the account of the next request.
+    pub(crate) fn open(&mut self) {
+        *self = Self { begun: Some(now()), ..Self::default() };
+    }
+
+    /// The balancer refuses the request.
+    pub(crate) fn refused(&mut self, refusal: &Refusal) {
+        self.status = refusal.status;
+        self.error = Some(refusal.error);
+        self.end = End::Refused;
+    }
+
+    /// No server answered.
+    pub(crate) fn failed(&mut self, failure: &Failure) {
+        self.status = failure.status();
+        self.error = Some(failure.proxy_error());
+        self.end = End::Failed;
+    }
+
+    /// The attempts are decided.
+    pub(crate) fn attempted(&mut self, attempts: &Attempts) {
+        self.trail = attempts.trail().collect();
+        self.masked = attempts.is_masked();
+    }
+
+    /// The response of this attempt broke off on its way to the client.
+    pub(crate) fn broke(&mut self, number: TryNo, outcome: TrailOutcome) {
+        self.end = End::Truncated;
+        if let Some(entry) = self.trail.iter_mut().find(|entry| entry.number == number) {
+            entry.outcome = outcome;
+        }
+    }
+
+    /// Whether anything but the usual happened.
+    pub(crate) fn is_remarkable(&self) -> bool {
+        self.trail.len() > 1 || self.status >= 500 || !matches!(self.end, End::Complete | End::Tunnel)
+    }
+
+    /// How long it took, as of `now`.
+    pub(crate) fn took(&self, now: Instant) -> Duration {
+        self.begun.map_or(Duration::ZERO, |begun| now.saturating_duration_since(begun))
+    }
+
+    /// How long after its beginning something happened.
+    pub(crate) fn after(&self, moment: Instant) -> Duration {
+        self.took(moment)
+    }
+}
+
+/// Closes the account of the request that has just ended.
+pub(crate) fn settle(worker: &Worker, client: &Client, scratch: &Scratch) {
+    let now = now();
+    let (stats, account) = (&worker.stats, &scratch.account);
+    stats.request_times.add(account.took(now));
+    if !account.queued.is_zero() {
+        stats.queue_times.add(account.queued);
+    }
+    for entry in &account.trail {
+        settle_attempt(worker, entry);
+    }
+    if let Some(log) = &worker.access_log {
+        log.write(
+            &Entry {
+                client: client.peer,
+                head: &scratch.request,
+                received: if scratch.request.is_empty() { 0 } else { scratch.upload.taken() },
+                account,
+                now,
+            },
+            |endpoint| worker.picker.borrow_mut().endpoint(endpoint).map(|endpoint| endpoint.address()),
+        );
+    }
+}
+
+fn settle_attempt(worker: &Worker, entry: &TrailEntry) {
+    let stats = &worker.stats;
+    let took = entry.since.saturating_duration_since(entry.begun);
+    stats.ended.add(entry.why, entry.outcome);
+    stats.attempt_times.add(took);
+    let endpoint = worker.endpoint_stats(entry.endpoint);
+    if matches!(entry.outcome, TrailOutcome::Status(_)) {
+        endpoint.answered.add(took);
+    }
+    if entry.reused {
+        endpoint.reused.add(1);
+    }
+}

@@ -1,0 +1,101 @@
+//! What a person tells an endpoint. It holds when the name is looked up again, and until the process ends: it is not
+//! written anywhere, and the answer says so.
+
+use std::net::SocketAddr;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use evenkeel_upstream::{Command, EndpointState, Weight};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+use tracing::info;
+
+use super::Admin;
+use super::guard::authorise;
+use super::problem::Problem;
+use super::state::EndpointView;
+use crate::control::Ask;
+
+/// The body of a request for another weight.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    weight: u16,
+}
+
+/// What became of a command.
+#[derive(Serialize)]
+struct Done {
+    endpoint: EndpointView,
+    /// How long it holds.
+    holds: &'static str,
+}
+
+const HOLDS: &str = "until the balancer restarts; set BALANCER_UPSTREAM for longer";
+
+/// Gives the endpoint no new requests.
+pub(super) async fn drain(
+    admin: web::Data<Admin>,
+    request: HttpRequest,
+    address: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    authorise(&request, &admin.shared.settings.admin)?;
+    command(&admin, &request, &address, Command::Drain).await
+}
+
+/// Uses the endpoint again.
+pub(super) async fn activate(
+    admin: web::Data<Admin>,
+    request: HttpRequest,
+    address: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    authorise(&request, &admin.shared.settings.admin)?;
+    command(&admin, &request, &address, Command::Activate).await
+}
+
+/// Gives the endpoint another weight.
+pub(super) async fn weight(
+    admin: web::Data<Admin>,
+    request: HttpRequest,
+    address: web::Path<String>,
+    body: web::Bytes,
+) -> Result<HttpResponse, Problem> {
+    authorise(&request, &admin.shared.settings.admin)?;
+    let wanted: Option<Wanted> = serde_json::from_slice(&body).ok();
+    let Some(weight) = wanted.and_then(|wanted| Weight::new(wanted.weight)) else {
+        let detail = format!("Write the weight as {{\"weight\": 2}}, from 1 to {}.", Weight::MAX);
+        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+    };
+    command(&admin, &request, &address, Command::Weight(weight)).await
+}
+
+async fn command(
+    admin: &Admin,
+    request: &HttpRequest,
+    address: &str,
+    command: Command,
+) -> Result<HttpResponse, Problem> {
+    let Ok(address) = address.parse::<SocketAddr>() else {
+        let detail =
+            format!("{address:?} is no address; write it as in /api/endpoints, such as 172.18.0.3:8080.");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+    };
+    info!(peer = ?request.peer_addr(), endpoint = %address, ?command, "told through the admin interface");
+    let state = ask(admin, address, command).await?;
+    let endpoint = EndpointView::of(&state, crate::worker::now());
+    Ok(HttpResponse::Ok().json(Done { endpoint, holds: HOLDS }))
+}
+
+async fn ask(admin: &Admin, address: SocketAddr, command: Command) -> Result<EndpointState, Problem> {
+    let leaving = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The balancer is leaving.");
+    let (answer, answered) = oneshot::channel();
+    admin.control.send(Ask::Command(address, command, answer)).await.map_err(|_| leaving())?;
+    match answered.await {
+        Ok(Ok(state)) => Ok(state),
+        Ok(Err(_)) => {
+            let detail = format!("There is no endpoint {address}; /api/endpoints lists those there are.");
+            Err(Problem::new(StatusCode::NOT_FOUND, detail))
+        }
+        Err(_) => Err(leaving()),
+    }
+}

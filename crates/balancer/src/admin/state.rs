@@ -1,0 +1,186 @@
+//! The state as the API shows it: plain values with their units in their names.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use actix_web::{HttpResponse, web};
+use evenkeel_upstream::{EndpointState, Health};
+use serde::Serialize;
+
+use super::Admin;
+use super::pulse::Point;
+use crate::settings::InForce;
+
+/// The state of the balancer at one moment.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct State {
+    pub(super) name: String,
+    pub(super) version: &'static str,
+    /// Unix time, milliseconds.
+    pub(super) at_ms: u64,
+    pub(super) uptime_ms: u64,
+    /// What `/readyz` says.
+    pub(super) ready: bool,
+    pub(super) leaving: bool,
+    /// Nothing can be changed: there is no token.
+    pub(super) read_only: bool,
+    pub(super) policy: &'static str,
+    pub(super) connections: usize,
+    pub(super) max_connections: usize,
+    /// Requests that wait for an endpoint below its limit.
+    pub(super) waiting: u32,
+    pub(super) retries_left: u64,
+    pub(super) hedges_left: u64,
+    pub(super) totals: Totals,
+    /// What the last second was like.
+    pub(super) now: Point,
+    pub(super) endpoints: Vec<EndpointView>,
+}
+
+/// Counts since the start.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct Totals {
+    pub(super) requests: u64,
+    pub(super) refused: u64,
+    pub(super) failed: u64,
+    pub(super) masked: u64,
+    pub(super) abandoned: u64,
+    pub(super) truncated: u64,
+    pub(super) server_errors: u64,
+    pub(super) moved: u64,
+    pub(super) retries: u64,
+    pub(super) races: u64,
+    pub(super) hedges: u64,
+    pub(super) wrong_digests: u64,
+    pub(super) bytes_in: u64,
+    pub(super) bytes_out: u64,
+}
+
+/// One endpoint.
+#[derive(Clone, Debug, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "what the page shows, in any combination")]
+pub(super) struct EndpointView {
+    pub(super) address: SocketAddr,
+    pub(super) name: String,
+    pub(super) state: &'static str,
+    /// Why it is ejected or on probation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cause: Option<&'static str>,
+    pub(super) state_for_ms: f64,
+    /// Until an ejection by traffic may end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) retry_in_ms: Option<f64>,
+    pub(super) usable: bool,
+    pub(super) suspect: bool,
+    pub(super) draining: bool,
+    pub(super) leaving: bool,
+    pub(super) vanished: bool,
+    pub(super) backup: bool,
+    pub(super) weight: u16,
+    pub(super) ejections: u64,
+    pub(super) in_flight: u32,
+    pub(super) attempts: u64,
+    pub(super) successes: u64,
+    /// Failures by class; those that never happened are left out.
+    pub(super) failures: BTreeMap<&'static str, u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) usual_connect_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) usual_head_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) last_probe: Option<ProbeView>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub(super) recent: Option<Recent>,
+}
+
+/// The last probe of an endpoint.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct ProbeView {
+    result: String,
+    took_ms: f64,
+    ago_ms: f64,
+}
+
+/// What an endpoint's last seconds were like.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Recent {
+    /// Attempts a second.
+    pub(super) rate: f64,
+    /// Of all attempts, 0 to 1.
+    pub(super) share: f64,
+    pub(super) p50_ms: Option<f64>,
+    pub(super) p99_ms: Option<f64>,
+    /// Connections opened to it since the start.
+    pub(super) opened: u64,
+    /// Attempts since the start that began on an idle connection.
+    pub(super) reused: u64,
+}
+
+impl EndpointView {
+    /// An endpoint without what takes two looks to know.
+    pub(super) fn of(endpoint: &EndpointState, now: Instant) -> Self {
+        let (state, cause, until) = match endpoint.health {
+            Health::Unproven => ("unproven", None, None),
+            Health::Healthy => ("healthy", None, None),
+            Health::Ejected { cause, until, .. } => ("ejected", Some(cause), Some(until)),
+            Health::Probation { cause, .. } => ("probation", Some(cause), None),
+        };
+        let failures = endpoint.failures.iter().filter(|(_, count)| *count > 0);
+        Self {
+            address: endpoint.address,
+            name: endpoint.label.clone(),
+            state,
+            cause: cause.map(|cause| match cause {
+                evenkeel_upstream::Cause::Unreachable => "unreachable",
+                evenkeel_upstream::Cause::Misbehaving => "misbehaving",
+            }),
+            state_for_ms: millis(endpoint.state_for),
+            retry_in_ms: until.map(|until| millis(until.saturating_duration_since(now))),
+            usable: endpoint.usable,
+            suspect: endpoint.suspect,
+            draining: endpoint.draining,
+            leaving: endpoint.leaving,
+            vanished: endpoint.vanished,
+            backup: endpoint.backup,
+            weight: endpoint.weight.get(),
+            ejections: endpoint.ejections,
+            in_flight: endpoint.in_flight,
+            attempts: endpoint.attempts,
+            successes: endpoint.successes,
+            failures: failures.map(|(class, count)| (class.name(), *count)).collect(),
+            usual_connect_ms: endpoint.usual.connect.map(millis),
+            usual_head_ms: endpoint.usual.head.map(millis),
+            last_probe: endpoint.last_probe.map(|probe| ProbeView {
+                result: probe.result.to_string(),
+                took_ms: millis(probe.took),
+                ago_ms: millis(now.saturating_duration_since(probe.at)),
+            }),
+            recent: None,
+        }
+    }
+}
+
+/// Milliseconds, to the microsecond.
+pub(super) fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// Everything at once: the last state, the minutes before it and the settings in force.
+#[derive(Serialize)]
+struct Whole<'a> {
+    #[serde(flatten)]
+    state: &'a State,
+    history: &'a [Point],
+    settings: &'a [InForce],
+}
+
+/// `GET /api/state`
+pub(super) async fn state(admin: web::Data<Admin>) -> HttpResponse {
+    let pulse = admin.pulse.borrow().clone();
+    HttpResponse::Ok().json(Whole {
+        state: &pulse.state,
+        history: &pulse.history,
+        settings: &admin.shared.settings.in_force,
+    })
+}

@@ -1,0 +1,263 @@
+//! The interface over its real routes, with a real control task behind it.
+
+use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::AtomicBool;
+
+use actix_web::body::MessageBody;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{AUTHORIZATION, HOST, ORIGIN};
+use actix_web::test::{TestRequest, call_service, init_service, read_body};
+use evenkeel_service::Reading;
+use evenkeel_upstream::Upstream;
+use evenkeel_wire::Resolver;
+use serde_json::Value;
+
+use super::*;
+use crate::accept::Connections;
+use crate::control;
+use crate::events::Events;
+use crate::observe::ControlStats;
+use crate::settings;
+use crate::worker::now;
+
+const ENDPOINT: &str = "127.0.0.1:1";
+const TOKEN: &str = "canary-token-6f1d";
+
+/// An interface over one endpoint that nobody probes, with or without a token.
+async fn admin(token: Option<&str>) -> Admin {
+    let mut variables = vec![("BALANCER_UPSTREAM", ENDPOINT), ("BALANCER_PROBE", "off")];
+    variables.extend(token.map(|token| ("BALANCER_ADMIN_TOKEN", token)));
+    let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
+    let settings = Reading::of(&settings::COMPONENT, variables, settings::read).unwrap();
+    let (upstream, control) = Upstream::new(settings.servers.clone(), settings.upstream.clone(), now());
+    let (evidence, reports) = mpsc::channel(1);
+    let shared = Arc::new(Shared {
+        connections: Connections::new(1),
+        leaving: AtomicBool::new(false),
+        settings,
+        upstream,
+        evidence,
+        events: Events::new(),
+        control_stats: ControlStats::default(),
+        access_log: None,
+    });
+    let mut found = shared.events.watch();
+    let (asks, asked) = mpsc::channel(1);
+    actix_web::rt::spawn(control::run(
+        control,
+        shared.clone(),
+        Resolver::from_system().unwrap(),
+        reports,
+        asked,
+    ));
+    found.changed().await.unwrap();
+    let (beat, pulse) = watch::channel(Arc::default());
+    let admin = Admin {
+        shared,
+        stats: vec![Arc::default()],
+        control: asks,
+        pulse: pulse.clone(),
+        readers: Arc::default(),
+        started: SystemTime::now(),
+    };
+    actix_web::rt::spawn(pulse::run(admin.clone(), beat));
+    let mut pulse = pulse;
+    pulse.wait_for(|pulse| !pulse.state.endpoints.is_empty()).await.unwrap();
+    admin
+}
+
+/// The status and the body of the answer to a request that comes as a browser on this machine sends it.
+async fn answer(admin: &Admin, request: TestRequest) -> (StatusCode, String) {
+    let app = App::new().app_data(web::Data::new(admin.clone())).wrap(middleware::from_fn(guard::guard));
+    let app = init_service(app.configure(configure)).await;
+    let response = call_service(&app, request.to_request()).await;
+    let status = response.status();
+    (status, String::from_utf8(read_body(response).await.to_vec()).unwrap())
+}
+
+fn get(path: &str) -> TestRequest {
+    TestRequest::get().uri(path).insert_header((HOST, "localhost:9090"))
+}
+
+fn post(path: &str) -> TestRequest {
+    TestRequest::post().uri(path).insert_header((HOST, "localhost:9090"))
+}
+
+fn with_token(request: TestRequest) -> TestRequest {
+    request.insert_header((AUTHORIZATION, format!("Bearer {TOKEN}")))
+}
+
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[actix_web::test]
+async fn every_route_is_described_and_every_description_is_a_route() {
+    let (_, text) = answer(&admin(None).await, get("/api/openapi.json")).await;
+    let description = parsed(&text);
+    let mut described = BTreeSet::new();
+    for (path, methods) in description["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            described.insert((method.as_str(), path.as_str()));
+        }
+    }
+    assert_eq!(described, ROUTES.iter().copied().collect::<BTreeSet<_>>());
+}
+
+#[actix_web::test]
+async fn answers_have_what_their_schema_requires_and_nothing_it_lacks() {
+    let admin = admin(None).await;
+    let (_, description) = answer(&admin, get("/api/openapi.json")).await;
+    let schemas = parsed(&description)["components"]["schemas"].clone();
+    let (_, state) = answer(&admin, get("/api/state")).await;
+    let mut state = parsed(&state);
+    fits(&schemas["Endpoint"], &state["endpoints"][0]);
+    fits(&schemas["Point"], &state["now"]);
+    fits(&schemas["Totals"], &state["totals"]);
+    fits(&schemas["Setting"], &state["settings"][0]);
+    let whole = state.as_object_mut().unwrap();
+    assert!(whole.remove("history").is_some() && whole.remove("settings").is_some());
+    fits(&schemas["State"], &state);
+    fits(&schemas["Event"], &serde_json::to_value(&admin.shared.events.after(0)[0]).unwrap());
+}
+
+fn fits(schema: &Value, value: &Value) {
+    let (known, value) = (schema["properties"].as_object().unwrap(), value.as_object().unwrap());
+    for name in value.keys() {
+        assert!(known.contains_key(name), "{name} is not described");
+    }
+    for name in schema["required"].as_array().unwrap() {
+        assert!(value.contains_key(name.as_str().unwrap()), "{name} is missing");
+    }
+}
+
+#[actix_web::test]
+async fn without_a_token_nothing_can_be_changed() {
+    let admin = admin(None).await;
+    let path = format!("/api/endpoints/{ENDPOINT}/drain");
+    let (status, body) = answer(&admin, with_token(post(&path))).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert!(body.contains("read-only") && body.contains("BALANCER_ADMIN_TOKEN"), "{body}");
+    assert!(!admin.endpoints().await[0].draining);
+}
+
+#[actix_web::test]
+async fn a_change_needs_the_token_itself() {
+    let admin = admin(Some(TOKEN)).await;
+    let path = format!("/api/endpoints/{ENDPOINT}/drain");
+    for wrong in ["", "Bearer ", "Bearer wrong", "Basic Y2FuYXJ5", TOKEN] {
+        let (status, body) = answer(&admin, post(&path).insert_header((AUTHORIZATION, wrong))).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{wrong:?}");
+        assert!(!body.contains(TOKEN), "{body}");
+    }
+    assert!(!admin.endpoints().await[0].draining);
+}
+
+#[actix_web::test]
+async fn an_endpoint_is_drained_weighted_and_activated() {
+    let admin = admin(Some(TOKEN)).await;
+    let told = |what: &str| with_token(post(&format!("/api/endpoints/{ENDPOINT}/{what}")));
+    let (status, body) = answer(&admin, told("drain")).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let done = parsed(&body);
+    assert_eq!(done["endpoint"]["draining"], true);
+    assert!(done["holds"].as_str().unwrap().starts_with("until the balancer restarts"));
+    let (status, _) = answer(&admin, get("/readyz")).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    let (_, body) = answer(&admin, told("weight").set_payload("{\"weight\": 7}")).await;
+    assert_eq!(parsed(&body)["endpoint"]["weight"], 7);
+    let (_, body) = answer(&admin, told("activate")).await;
+    assert_eq!(parsed(&body)["endpoint"]["draining"], false);
+    let texts = serde_json::to_string(&admin.shared.events.after(0)).unwrap();
+    for text in ["was told to drain", "has weight 7", "was told to serve again"] {
+        assert!(texts.contains(text), "{texts}");
+    }
+}
+
+#[actix_web::test]
+async fn what_cannot_be_done_says_why() {
+    let admin = admin(Some(TOKEN)).await;
+    let weight = format!("/api/endpoints/{ENDPOINT}/weight");
+    for (path, body, status) in [
+        ("/api/endpoints/server/drain", "", StatusCode::BAD_REQUEST),
+        ("/api/endpoints/127.0.0.1:2/drain", "", StatusCode::NOT_FOUND),
+        (weight.as_str(), "", StatusCode::BAD_REQUEST),
+        (weight.as_str(), "{\"weight\": 0}", StatusCode::BAD_REQUEST),
+        (weight.as_str(), "{\"weight\": 257}", StatusCode::BAD_REQUEST),
+        (weight.as_str(), "{\"weight\": 2, \"x\": 1}", StatusCode::BAD_REQUEST),
+        ("/api/state", "", StatusCode::METHOD_NOT_ALLOWED),
+        ("/api/nothing", "", StatusCode::NOT_FOUND),
+    ] {
+        let (got, text) = answer(&admin, with_token(post(path)).set_payload(body)).await;
+        assert_eq!(got, status, "{path} {body}");
+        assert!(!parsed(&text)["detail"].as_str().unwrap().is_empty(), "{text}");
+    }
+    assert_eq!(admin.endpoints().await[0].weight.get(), 1);
+}
+
+#[actix_web::test]
+async fn foreign_pages_neither_read_nor_change() {
+    let admin = admin(Some(TOKEN)).await;
+    let drain = format!("/api/endpoints/{ENDPOINT}/drain");
+    for path in ["/", "/api/state", "/api/events", "/metrics"] {
+        let rebound = TestRequest::get().uri(path).insert_header((HOST, "evil.example:9090"));
+        assert_eq!(answer(&admin, rebound).await.0, StatusCode::FORBIDDEN, "{path}");
+        let foreign = get(path).insert_header((ORIGIN, "http://evil.example"));
+        assert_eq!(answer(&admin, foreign).await.0, StatusCode::FORBIDDEN, "{path}");
+    }
+    let foreign = with_token(post(&drain)).insert_header((ORIGIN, "http://localhost:3000"));
+    assert_eq!(answer(&admin, foreign).await.0, StatusCode::FORBIDDEN);
+    assert!(!admin.endpoints().await[0].draining);
+    let own = with_token(post(&drain)).insert_header((ORIGIN, "http://localhost:9090"));
+    assert_eq!(answer(&admin, own).await.0, StatusCode::OK);
+    let probe = TestRequest::get().uri("/livez").insert_header((HOST, "evil.example"));
+    assert_eq!(answer(&admin, probe).await.0, StatusCode::OK);
+}
+
+#[actix_web::test]
+async fn no_secret_is_shown() {
+    let admin = admin(Some(TOKEN)).await;
+    for path in ["/", "/api/state", "/api/endpoints", "/metrics", "/api/openapi.json"] {
+        let (status, text) = answer(&admin, get(path)).await;
+        assert_eq!(status, StatusCode::OK, "{path}");
+        assert!(!text.contains(TOKEN), "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn a_reader_hears_what_was_and_what_comes() {
+    let admin = admin(None).await;
+    let request = get("/api/events").to_request();
+    let app = App::new().app_data(web::Data::new(admin.clone())).configure(configure);
+    let app = init_service(app).await;
+    let mut body = pin!(call_service(&app, request).await.into_body());
+    let mut heard = String::new();
+    let mut wait_for = async |wanted: &str| {
+        while !heard.contains(wanted) {
+            let frame = poll_fn(|cx| body.as_mut().poll_next(cx)).await;
+            heard.push_str(std::str::from_utf8(&frame.unwrap().ok().unwrap()).unwrap());
+        }
+    };
+    wait_for("event: history\ndata: [").await;
+    wait_for("event: events\ndata: [{\"id\":1,").await;
+    wait_for("event: state\ndata: {").await;
+    admin.shared.events.note("moved", "canary in the mine".to_owned());
+    wait_for("event: event\ndata: {").await;
+    wait_for("canary in the mine\"}\n\n").await;
+}
+
+#[actix_web::test]
+async fn the_page_loads_nothing_from_elsewhere() {
+    let admin = admin(None).await;
+    let (_, index) = answer(&admin, get("/")).await;
+    let loaded: Vec<&str> = index.split(['"', '\'']).filter(|text| text.starts_with("/page/")).collect();
+    assert!(loaded.len() > 2, "{loaded:?}");
+    for path in loaded {
+        let (status, text) = answer(&admin, get(path)).await;
+        assert_eq!(status, StatusCode::OK, "{path}");
+        assert!(!text.contains("https://"), "{path}");
+    }
+    assert!(!index.contains("https://"));
+}

@@ -1,0 +1,294 @@
+//! All metrics in Prometheus' text format (version 0.0.4). Labels are bounded: reasons, outcomes and classes are fixed
+//! words, and an endpoint's series end when it is gone.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::{self, Write};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use evenkeel_upstream::{EndpointId, EndpointState};
+
+use super::{ControlStats, EndpointTotals, Histogram, METRICS, OUTCOMES, REASONS, Stats, sum, times, totals};
+
+/// Everything that a scrape shows, at one moment.
+pub(crate) struct Scrape<'a> {
+    pub(crate) workers: &'a [Arc<Stats>],
+    pub(crate) control: &'a ControlStats,
+    pub(crate) endpoints: &'a [EndpointState],
+    /// How often each kind of change has happened.
+    pub(crate) changes: BTreeMap<&'static str, u64>,
+    /// Connections of clients open now.
+    pub(crate) connections: usize,
+    /// How many may be.
+    pub(crate) most_connections: usize,
+    /// Requests that wait for an endpoint below its limit.
+    pub(crate) waiting: u32,
+    pub(crate) retries_left: u64,
+    pub(crate) hedges_left: u64,
+    /// Lines of the access log that were lost.
+    pub(crate) lost_lines: u64,
+    pub(crate) started: SystemTime,
+}
+
+/// The text of a scrape.
+pub(crate) fn render(scrape: &Scrape<'_>) -> String {
+    let mut text = String::with_capacity(32 * 1024 + scrape.endpoints.len() * 2048);
+    // Writing into a String cannot fail.
+    let _ = write_all(&mut text, scrape);
+    text
+}
+
+fn write_all(text: &mut String, scrape: &Scrape<'_>) -> fmt::Result {
+    write_process(text, scrape)?;
+    write_counters(text, scrape.workers)?;
+    write_ended(text, scrape.workers)?;
+    write_times(text, scrape.workers)?;
+    write_control(text, scrape)?;
+    write_gauges(text, scrape)?;
+    write_endpoints(text, scrape.endpoints)?;
+    write_endpoint_totals(text, scrape.endpoints, &totals(scrape.workers))
+}
+
+fn write_process(text: &mut String, scrape: &Scrape<'_>) -> fmt::Result {
+    describe(text, "evenkeel_build_info", "gauge", "1, with the version that runs.")?;
+    writeln!(text, "evenkeel_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))?;
+    let started = scrape.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    describe(text, "process_start_time_seconds", "gauge", "When the process started, in Unix time.")?;
+    writeln!(text, "process_start_time_seconds {:.3}", started.as_secs_f64())
+}
+
+fn write_counters(text: &mut String, workers: &[Arc<Stats>]) -> fmt::Result {
+    let mut described = "";
+    for (metric, labels, help, counter) in METRICS {
+        if described != *metric {
+            describe(text, metric, "counter", help)?;
+            described = metric;
+        }
+        let total = sum(workers, counter);
+        if labels.is_empty() {
+            writeln!(text, "{metric} {total}")?;
+        } else {
+            writeln!(text, "{metric}{{{labels}}} {total}")?;
+        }
+    }
+    Ok(())
+}
+
+fn write_ended(text: &mut String, workers: &[Arc<Stats>]) -> fmt::Result {
+    let metric = "evenkeel_attempts_ended_total";
+    describe(
+        text,
+        metric,
+        "counter",
+        "Attempts that have ended, by why they were begun and how they ended.",
+    )?;
+    for (row, why) in REASONS.iter().enumerate() {
+        for (column, outcome) in OUTCOMES.iter().enumerate() {
+            let total = sum(workers, |stats| &stats.ended.0[row][column]);
+            writeln!(text, "{metric}{{reason=\"{}\",outcome=\"{outcome}\"}} {total}", why.name())?;
+        }
+    }
+    Ok(())
+}
+
+/// A metric's name, its help, and where a worker counts it.
+type Times = (&'static str, &'static str, fn(&Stats) -> &Histogram);
+
+const TIMES: [Times; 4] = [
+    (
+        "evenkeel_request_duration_seconds",
+        "From the head of a request to the end of its response.",
+        |stats| &stats.request_times,
+    ),
+    ("evenkeel_attempt_duration_seconds", "From the beginning of an attempt to its outcome.", |stats| {
+        &stats.attempt_times
+    }),
+    ("evenkeel_connect_duration_seconds", "To a connection with a server.", |stats| &stats.connect_times),
+    (
+        "evenkeel_queue_duration_seconds",
+        "In the queue for a server below its limit, of requests that had to wait there.",
+        |stats| &stats.queue_times,
+    ),
+];
+
+fn write_times(text: &mut String, workers: &[Arc<Stats>]) -> fmt::Result {
+    for (metric, help, histogram) in TIMES {
+        describe(text, metric, "histogram", help)?;
+        times(workers, histogram).write(text, metric)?;
+    }
+    Ok(())
+}
+
+fn write_control(text: &mut String, scrape: &Scrape<'_>) -> fmt::Result {
+    let control = scrape.control;
+    describe(text, "evenkeel_probes_total", "counter", "Probes that have ended, by result.")?;
+    let probes = [
+        ("passed", &control.probes_passed),
+        ("failed", &control.probes_failed),
+        ("draining", &control.probes_draining),
+    ];
+    for (result, counter) in probes {
+        writeln!(text, "evenkeel_probes_total{{result=\"{result}\"}} {}", counter.get())?;
+    }
+    describe(text, "evenkeel_lookups_total", "counter", "Look-ups of the upstream's names, by result.")?;
+    for (result, counter) in [("found", &control.lookups), ("failed", &control.lookups_failed)] {
+        writeln!(text, "evenkeel_lookups_total{{result=\"{result}\"}} {}", counter.get())?;
+    }
+    describe(text, "evenkeel_endpoint_changes_total", "counter", "Changes of endpoints, by what changed.")?;
+    for (change, count) in &scrape.changes {
+        writeln!(text, "evenkeel_endpoint_changes_total{{change=\"{change}\"}} {count}")?;
+    }
+    let metric = "evenkeel_access_log_lines_lost_total";
+    describe(text, metric, "counter", "Lines of the access log that the output did not take in time.")?;
+    writeln!(text, "{metric} {}", scrape.lost_lines)
+}
+
+fn write_gauges(text: &mut String, scrape: &Scrape<'_>) -> fmt::Result {
+    let most = scrape.most_connections as u64;
+    let gauges = [
+        ("evenkeel_connections_open", "Connections of clients open now.", scrape.connections as u64),
+        ("evenkeel_connections_limit", "Connections of clients that may be open.", most),
+        (
+            "evenkeel_requests_queued",
+            "Requests that wait for a server below its limit.",
+            scrape.waiting.into(),
+        ),
+        ("evenkeel_retry_budget_left", "Retries that the budget allows now.", scrape.retries_left),
+        ("evenkeel_hedge_budget_left", "Hedges that the budget allows now.", scrape.hedges_left),
+    ];
+    for (metric, help, value) in gauges {
+        describe(text, metric, "gauge", help)?;
+        writeln!(text, "{metric} {value}")?;
+    }
+    Ok(())
+}
+
+/// A metric's name, type and help, and where it is read.
+type OfEndpoint = (&'static str, &'static str, &'static str, fn(&EndpointState) -> u64);
+
+const OF_ENDPOINT: [OfEndpoint; 7] = [
+    ("evenkeel_endpoint_usable", "gauge", "1 where an endpoint takes new requests.", |one| one.usable.into()),
+    ("evenkeel_endpoint_draining", "gauge", "1 where an endpoint was told to drain.", |one| {
+        one.draining.into()
+    }),
+    ("evenkeel_endpoint_weight", "gauge", "How much an endpoint takes compared to the others.", |one| {
+        one.weight.get().into()
+    }),
+    ("evenkeel_endpoint_in_flight", "gauge", "Attempts in flight.", |one| one.in_flight.into()),
+    ("evenkeel_endpoint_attempts_total", "counter", "Attempts begun on an endpoint.", |one| one.attempts),
+    ("evenkeel_endpoint_successes_total", "counter", "Attempts on an endpoint that ended well.", |one| {
+        one.successes
+    }),
+    ("evenkeel_endpoint_ejections_total", "counter", "How often an endpoint was ejected.", |one| {
+        one.ejections
+    }),
+];
+
+fn write_endpoints(text: &mut String, endpoints: &[EndpointState]) -> fmt::Result {
+    for (metric, kind, help, read) in OF_ENDPOINT {
+        describe(text, metric, kind, help)?;
+        for endpoint in endpoints {
+            writeln!(text, "{metric}{{endpoint=\"{}\"}} {}", endpoint.address, read(endpoint))?;
+        }
+    }
+    let metric = "evenkeel_endpoint_failures_total";
+    describe(text, metric, "counter", "Failures of an endpoint, by class.")?;
+    for endpoint in endpoints {
+        for (class, count) in &endpoint.failures {
+            let (address, class) = (endpoint.address, class.name());
+            writeln!(text, "{metric}{{endpoint=\"{address}\",class=\"{class}\"}} {count}")?;
+        }
+    }
+    Ok(())
+}
+
+fn write_endpoint_totals(
+    text: &mut String,
+    endpoints: &[EndpointState],
+    totals: &HashMap<EndpointId, EndpointTotals>,
+) -> fmt::Result {
+    let known = || endpoints.iter().filter_map(|one| Some((one.address, totals.get(&one.id)?)));
+    let metric = "evenkeel_endpoint_response_seconds";
+    describe(text, metric, "summary", "From the beginning of an attempt on an endpoint to its answer.")?;
+    for (address, total) in known() {
+        writeln!(text, "{metric}_sum{{endpoint=\"{address}\"}} {}", total.answered.sum().as_secs_f64())?;
+        writeln!(text, "{metric}_count{{endpoint=\"{address}\"}} {}", total.answered.count())?;
+    }
+    let metric = "evenkeel_endpoint_connections_opened_total";
+    describe(text, metric, "counter", "Connections opened to an endpoint.")?;
+    for (address, total) in known() {
+        writeln!(text, "{metric}{{endpoint=\"{address}\"}} {}", total.opened)?;
+    }
+    Ok(())
+}
+
+fn describe(text: &mut String, metric: &str, kind: &str, help: &str) -> fmt::Result {
+    writeln!(text, "# HELP {metric} {help}\n# TYPE {metric} {kind}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use evenkeel_upstream::attempt::{TrailOutcome, Why};
+
+    use super::*;
+
+    fn rendered(workers: &[Arc<Stats>]) -> String {
+        render(&Scrape {
+            workers,
+            control: &ControlStats::default(),
+            endpoints: &[],
+            changes: BTreeMap::from([("ejected", 3)]),
+            connections: 7,
+            most_connections: 100,
+            waiting: 0,
+            retries_left: 30,
+            hedges_left: 0,
+            lost_lines: 0,
+            started: SystemTime::UNIX_EPOCH + Duration::from_millis(1500),
+        })
+    }
+
+    #[test]
+    fn counters_of_all_workers_are_added_up() {
+        let workers = [Arc::new(Stats::default()), Arc::new(Stats::default())];
+        workers[0].answered(200);
+        workers[1].answered(204);
+        workers[1].answered(503);
+        workers[0].ended.add(Why::Moved, TrailOutcome::Stale);
+        workers[0].request_times.add(Duration::from_millis(1));
+        workers[1].request_times.add(Duration::from_millis(3));
+        let text = rendered(&workers);
+        for line in [
+            "evenkeel_responses_total{class=\"2xx\"} 2",
+            "evenkeel_responses_total{class=\"5xx\"} 1",
+            "evenkeel_connections_open 7",
+            "evenkeel_attempts_ended_total{reason=\"moved\",outcome=\"stale\"} 1",
+            "evenkeel_request_duration_seconds_sum 0.004",
+            "evenkeel_request_duration_seconds_count 2",
+            "evenkeel_endpoint_changes_total{change=\"ejected\"} 3",
+            "process_start_time_seconds 1.500",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is missing from\n{text}");
+        }
+    }
+
+    #[test]
+    fn every_metric_is_described_once_and_every_series_differs() {
+        let text = rendered(&[Arc::default()]);
+        let mut seen = BTreeSet::new();
+        for line in text.lines() {
+            let series = if line.starts_with('#') { line } else { line.rsplit_once(' ').unwrap().0 };
+            assert!(seen.insert(series), "{series} is there twice");
+        }
+        for name in seen.iter().filter(|line| !line.starts_with('#')) {
+            let metric = name.split('{').next().unwrap();
+            let family = ["_bucket", "_sum", "_count"].iter().find_map(|end| metric.strip_suffix(end));
+            let described =
+                |metric: &str| seen.iter().any(|line| line.starts_with(&format!("# TYPE {metric} ")));
+            assert!(described(metric) || family.is_some_and(described), "{metric} has no type");
+        }
+    }
+}
