@@ -5,6 +5,7 @@ use std::rc::Rc;
 use evenkeel_http1::{After, ResponseRewrite};
 use evenkeel_upstream::attempt::{TrailOutcome, TryNo};
 use evenkeel_upstream::{Evidence, Lease, Outcome, ResponseFailure};
+use tracing::warn;
 
 use crate::account::{Account, End};
 use crate::attempt_io::{Answer, AttemptIo};
@@ -134,6 +135,8 @@ fn finish(
     // Some of the response has gone to the client: only a reset says for certain that it is not the whole.
     client.stream.reset_on_drop();
     worker.stats.truncated.add(1);
+    // No status can tell the client, so at least the log does.
+    warn!(endpoint = %endpoint.address(), "a response was cut off: {failure}");
     worker.report(&endpoint, failure);
     let _ = lease.finish(Outcome::Failure, now);
     Then::Close

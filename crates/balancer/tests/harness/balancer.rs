@@ -78,6 +78,11 @@ impl Balancer {
         }
     }
 
+    /// Waits until its log says this.
+    pub(crate) fn says(&self, words: &str) {
+        while !self.log.recv_timeout(PATIENCE).expect("the log does not say it").contains(words) {}
+    }
+
     /// How many descriptors it has open.
     pub(crate) fn descriptors(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.process.id())).unwrap().count()

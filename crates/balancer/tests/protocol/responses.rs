@@ -160,6 +160,7 @@ fn p66_a_streamed_response_that_ends_short_ends_in_a_reset() {
             end(server);
             let rest = client.reset_by_peer();
             assert!(!rest.ends_with(b"0\r\n\r\n"), "{rest:?}");
+            stage.balancer.says("a response was cut off");
         }
     }
 }
