@@ -133,8 +133,6 @@ fn start_workers(
         }
         // The main thread waits for it, unless the process is ending anyway.
         let _ = closed.send(());
-        // Its connections are still served.
-        std::future::pending::<()>().await;
     })?;
     Ok(accepting)
 }
@@ -154,6 +152,8 @@ where
                         tokio::task::spawn_local(worker.clone().watch_idle());
                         tokio::task::spawn_local(worker.clone().watch_parked());
                         work(worker).await;
+                        // Its connections are still served; leaving now would cut them all off.
+                        std::future::pending::<()>().await;
                     }
                     Err(error) => error!(%error, "a worker could not start"),
                 }
