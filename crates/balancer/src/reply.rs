@@ -4,7 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use evenkeel_http1::{Inbound, Refusal, problem, proxy_status};
-use evenkeel_upstream::attempt::Failure;
+use evenkeel_upstream::attempt::{Failure, FailureKind};
 
 use crate::worker::Worker;
 
@@ -48,9 +48,12 @@ pub(crate) fn failed(
         504 => "No server answered in time.",
         _ => "No server gave a usable answer.",
     };
+    // Without any endpoint, usable or not, there was no address to be had for any name.
+    let unresolved = failure.kind == FailureKind::NoEndpoint
+        && worker.shared.upstream.snapshot().endpoints().is_empty();
     let problem = Problem {
         status: failure.status(),
-        error: failure.proxy_error(),
+        error: if unresolved { "dns_error" } else { failure.proxy_error() },
         detail,
         retry_after: failure.retry_after,
         request_id: Some(request_id),

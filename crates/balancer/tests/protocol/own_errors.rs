@@ -92,11 +92,15 @@ fn p62_a_request_that_is_refused_says_so() {
 
 #[test]
 fn p62_an_upstream_without_a_usable_server_says_so() {
-    let balancer = Balancer::listening("name.invalid:80", &[NAME]);
-    expect_error(&mut asking(&balancer, GET), "even-1", 503, "destination_unavailable");
     let nobody = Nobody::new();
     let balancer = Balancer::listening(&nobody.upstream(), &[NAME, ("PROBE", "tcp")]);
     expect_error(&mut asking(&balancer, GET), "even-1", 503, "destination_unavailable");
+}
+
+#[test]
+fn p62_an_upstream_whose_name_has_no_address_says_so() {
+    let balancer = Balancer::listening("name.invalid:80", &[NAME]);
+    expect_error(&mut asking(&balancer, GET), "even-1", 503, "dns_error");
 }
 
 #[test]
