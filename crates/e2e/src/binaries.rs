@@ -28,10 +28,10 @@ fn build() -> PathBuf {
         Some("debug") | None => "dev",
         Some(name) => name,
     };
-    // The same selection of packages as `cargo test --workspace`: with fewer, cargo would choose other features for
-    // what they share and compile that again.
+    // The binaries alone would do. But `cargo test --workspace` has just built all this with the features that the tests
+    // ask of shared dependencies; for a smaller selection cargo would compile those a second time.
     let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--locked", "--workspace", "--bins", "--profile", profile])
+        .args(["build", "--quiet", "--locked", "--workspace", "--bins", "--tests", "--profile", profile])
         .current_dir(root())
         .status()
         .expect("cargo can be run");
