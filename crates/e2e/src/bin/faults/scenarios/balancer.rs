@@ -10,8 +10,8 @@ use evenkeel_e2e::Connection;
 use super::seconds;
 use crate::{
     Result,
-    load::{Method, Span},
-    seen::{Seen, ran_together},
+    load::{Method, Outcome, Record, Span},
+    seen::Seen,
     set::{Set, authorization, docker},
     stage::Stage,
     verdict::{Cell, Verdict},
@@ -48,7 +48,9 @@ pub(super) fn kill_and_restart(stage: &Stage) -> Result<Vec<Cell>> {
     let seen = Seen::of(load, stage)?;
     let lost = [seen.lost(Method::Get), seen.lost(Method::Post)].concat();
     let later = seen.ended_in(again).filter(|one| one.is_lost()).count();
-    let in_flight = lost.len() <= stage.clients && ran_together(&lost);
+    // A client notices the loss of its connection at once or with its next request: once each, and by nothing else.
+    let cut = |one: &&Record| matches!(one.outcome, Outcome::Broken(_));
+    let in_flight = lost.len() <= stage.clients && lost.iter().all(cut);
     Ok(Verdict::on(&seen)
         .lost("lost", "≤ in-flight", &lost, in_flight)
         .within("serving again", seconds(1), seen.first_right_after(started, None))
