@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
 use evenkeel_http1::Refusal;
-use evenkeel_upstream::attempt::{Attempts, Failure, MAX_ATTEMPTS, TrailEntry, TrailOutcome, TryNo};
+use evenkeel_upstream::attempt::{Attempts, Failure, MAX_ATTEMPTS, TrailEntry, TrailOutcome, TryNo, Why};
 
 use crate::access_log::Entry;
 use crate::connection::{Client, Scratch};
@@ -94,9 +94,15 @@ impl Account {
         }
     }
 
-    /// Whether anything but the usual happened.
+    /// Whether anything went wrong on the way, noticed by the client or not. A second attempt for speed alone is as usual.
     pub(crate) fn is_remarkable(&self) -> bool {
-        self.trail.len() > 1 || self.status >= 500 || !matches!(self.end, End::Complete | End::Tunnel)
+        let failed = |entry: &TrailEntry| {
+            !matches!(entry.outcome, TrailOutcome::Status(..500) | TrailOutcome::Overtaken)
+                || matches!(entry.why, Why::Moved | Why::Retry)
+        };
+        self.status >= 500
+            || !matches!(self.end, End::Complete | End::Tunnel)
+            || self.trail.iter().any(failed)
     }
 
     /// How long it took, as of `now`.

@@ -369,13 +369,6 @@ impl<'a> Exchange<'a> {
     }
 
     fn try_another(&mut self, number: TryNo, why: Why, now: Instant) {
-        match why {
-            Why::First => self.worker.stats.first.add(1),
-            Why::Retry => self.worker.stats.retry.add(1),
-            Why::Moved => self.worker.stats.moved.add(1),
-            Why::Race => self.worker.stats.race.add(1),
-            Why::Hedge => self.worker.stats.hedge.add(1),
-        }
         if why == Why::First && !self.worker.queue.borrow().is_empty() {
             return self.join_queue(number, why, now);
         }
@@ -397,6 +390,7 @@ impl<'a> Exchange<'a> {
             let mut random = self.worker.random.borrow_mut();
             self.worker.picker.borrow_mut().pick(&want, &self.tried, &mut || random.u64(..), now)?
         };
+        self.worker.stats.begun(why);
         let endpoint = lease.endpoint().clone();
         self.tried.add(endpoint.id());
         let answer = self.worker.take_answer();

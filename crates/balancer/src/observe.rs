@@ -84,6 +84,18 @@ counters! {
 }
 
 impl Stats {
+    /// Counts an attempt that has got its endpoint.
+    pub(crate) fn begun(&self, why: Why) {
+        let counter = match why {
+            Why::First => &self.first,
+            Why::Retry => &self.retry,
+            Why::Moved => &self.moved,
+            Why::Race => &self.race,
+            Why::Hedge => &self.hedge,
+        };
+        counter.add(1);
+    }
+
     /// Counts a response by its status.
     pub(crate) fn answered(&self, status: u16) {
         let counter = match status {

@@ -70,11 +70,12 @@ function counts(endpoints) {
   return counts;
 }
 
-/** Without its port, where that tells the servers apart as well. */
+/** Only the host or only the port of an address, where that tells the servers apart as well. */
 function shorter(address, endpoints) {
-  const host = (other) => other.replace(/:\d+$/, "");
-  const alike = endpoints.filter((other) => host(other.address) === host(address)).length;
-  return alike === 1 ? host(address) : address;
+  const [host, port] = [address.replace(/:\d+$/, ""), address.match(/:\d+$/)?.[0] ?? ""];
+  const alike = endpoints.filter((other) => other.address.startsWith(`${host}:`)).length;
+  if (alike === 1) return host;
+  return alike === endpoints.length ? port : address;
 }
 
 function oneByOne(endpoints, narrow) {
