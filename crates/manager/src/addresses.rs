@@ -22,6 +22,11 @@ impl Claims {
     }
 }
 
+/// What a claim would give, without taking it: for any free port, some port.
+pub(crate) fn pretend(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip(), address.port().max(1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

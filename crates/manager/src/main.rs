@@ -62,9 +62,10 @@ impl Trouble {
 
 fn run(settings: &Settings, output: Output) -> Result<ExitCode, Trouble> {
     let binaries = binaries::find(output)?;
+    // What is wrong with the settings outweighs a port that somebody else has: judged first, without taking any.
+    binaries.check(&Plan::new(settings, |address| Ok(addresses::pretend(address)))?)?;
     let mut claims = Claims::default();
     let plan = Plan::new(settings, |address| claims.claim(address))?;
-    binaries.check(&plan)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
