@@ -9,6 +9,7 @@ use evenkeel_upstream::attempt::{Attempts, Failure, MAX_ATTEMPTS, TrailEntry, Tr
 
 use crate::access_log::Entry;
 use crate::connection::{Client, Scratch};
+use crate::ledger::{self, Mark};
 use crate::worker::{Worker, now};
 
 /// The account of one request.
@@ -26,6 +27,10 @@ pub(crate) struct Account {
     pub(crate) error: Option<&'static str>,
     pub(crate) trail: ArrayVec<TrailEntry, MAX_ATTEMPTS>,
     pub(crate) masked: bool,
+    /// The attempt whose response is the answer.
+    pub(crate) answered: Option<TryNo>,
+    /// Which request of which run it is; boxed, because hardly any is one.
+    pub(crate) mark: Option<Box<Mark>>,
 }
 
 /// How a request ended.
@@ -58,12 +63,24 @@ impl End {
             Self::Tunnel => "tunnel",
         }
     }
+
+    /// Whether the client was sent all of an answer.
+    pub(crate) fn is_whole(self) -> bool {
+        !matches!(self, Self::ClientGone | Self::Truncated)
+    }
 }
 
 impl Account {
     /// Opens the account of the next request.
     pub(crate) fn open(&mut self) {
         *self = Self { begun: Some(now()), ..Self::default() };
+    }
+
+    /// The id that the request goes on with.
+    pub(crate) fn identify(&mut self, id: &str) {
+        if let Some(mark) = &mut self.mark {
+            mark.identify(id);
+        }
     }
 
     /// The balancer refuses the request.
@@ -127,6 +144,7 @@ pub(crate) fn settle(worker: &Worker, client: &Client, scratch: &Scratch) {
     for entry in &account.trail {
         settle_attempt(worker, entry);
     }
+    ledger::record(worker, account);
     if let Some(log) = &worker.access_log {
         log.write(
             &Entry {

@@ -11,6 +11,7 @@
 
 mod command;
 mod guard;
+mod ledger;
 mod page;
 mod problem;
 mod pulse;
@@ -32,7 +33,7 @@ use actix_web::{App, HttpResponse, HttpServer, middleware};
 use evenkeel_service::Secret;
 use evenkeel_upstream::EndpointState;
 use serde_json::json;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::access_log::AccessLog;
 use crate::control::Ask;
@@ -59,6 +60,8 @@ pub(crate) struct Admin {
     pulse: watch::Receiver<Arc<Pulse>>,
     /// Readers of `/api/events` that are connected.
     readers: Arc<AtomicUsize>,
+    /// Answers of `/ledger` that are being sent.
+    ledger_readers: Arc<Semaphore>,
     started: SystemTime,
 }
 
@@ -74,8 +77,9 @@ pub(crate) fn listen(
     bind: SocketAddr,
 ) -> io::Result<(Server, SocketAddr)> {
     let (beat, pulse) = watch::channel(Arc::default());
-    let readers = Arc::default();
-    let admin = Admin { shared, stats, control, pulse, readers, started: SystemTime::now() };
+    let (readers, ledger_readers) = (Arc::default(), Arc::new(Semaphore::new(ledger::READERS)));
+    let started = SystemTime::now();
+    let admin = Admin { shared, stats, control, pulse, readers, ledger_readers, started };
     let shown = admin.clone();
     let server = HttpServer::new(move || {
         App::new()
@@ -118,6 +122,7 @@ routes! {
     get "/livez" => livez;
     get "/readyz" => readyz;
     get "/metrics" => metrics;
+    get "/ledger" => ledger::ledger;
     get "/api/openapi.json" => page::openapi;
     get "/api/state" => state::state;
     get "/api/endpoints" => endpoints;

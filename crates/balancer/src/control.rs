@@ -109,6 +109,9 @@ fn publish(control: &mut Control, orders: &Orders, shared: &Shared) {
             info!(endpoint = %change.address, "{change}");
         }
         shared.events.publish(&change);
+        if let Some(ledger) = &shared.ledger {
+            ledger.note(&change);
+        }
     }
 }
 

@@ -33,6 +33,7 @@ pub(crate) async fn deliver(
     let settings = worker.settings();
     worker.stats.answered(answer.head.status());
     scratch.account.status = answer.head.status();
+    scratch.account.answered = Some(number);
     scratch.reply.clear();
     client.note_leaving(worker);
     scratch.extra.clear();

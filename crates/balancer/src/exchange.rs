@@ -23,6 +23,7 @@ use evenkeel_wire::Buffer;
 use crate::attempt_io::{self, AttemptIo, Happened};
 use crate::connection::{Client, Scratch};
 use crate::idle::ServerConnection;
+use crate::ledger::Mark;
 use crate::request::Request;
 use crate::verify::Verify;
 use crate::worker::{Worker, now};
@@ -51,6 +52,7 @@ pub(crate) struct Server {
 pub(crate) async fn run(worker: &Rc<Worker>, client: &mut Client, scratch: &mut Scratch) -> Then {
     worker.stats.requests.add(1);
     scratch.account.open();
+    scratch.account.mark = Mark::of(worker, scratch);
     let then = answer(worker, client, scratch).await;
     account::settle(worker, client, scratch);
     then
@@ -62,12 +64,12 @@ async fn answer(worker: &Rc<Worker>, client: &mut Client, scratch: &mut Scratch)
         Ok(request) => request,
         Err(refusal) => return refuse(worker, client, scratch, &refusal, None).await,
     };
+    scratch.account.identify(request.id(&scratch.request));
     if request.is_answered_here() {
         scratch.account.status = 204;
         scratch.reply.clear();
         reply::options(worker, &mut client.machine, &mut scratch.reply);
-        let sent = client.send(&scratch.reply, b"", worker.settings().body_timeout).await;
-        return if sent.is_ok() { client.after(worker) } else { Then::Close };
+        return if send_own(worker, client, scratch).await { client.after(worker) } else { Then::Close };
     }
     match intake::gather(worker, client, scratch, &request).await {
         Ok(()) => {}
@@ -89,8 +91,7 @@ async fn answer(worker: &Rc<Worker>, client: &mut Client, scratch: &mut Scratch)
             scratch.reply.clear();
             client.note_leaving(worker);
             reply::failed(worker, &mut client.machine, &failure, id, &scratch.trail, &mut scratch.reply);
-            let sent = client.send(&scratch.reply, b"", worker.settings().body_timeout).await;
-            if sent.is_ok() { client.after(worker) } else { Then::Close }
+            if send_own(worker, client, scratch).await { client.after(worker) } else { Then::Close }
         }
         End::Refused(refusal) => refuse(worker, client, scratch, &refusal, Some(&request)).await,
         End::ClientGone => {
@@ -114,10 +115,16 @@ async fn refuse(
     scratch.reply.clear();
     let id = request.map(|request| request.id(&scratch.request));
     reply::refused(worker, &mut client.machine, refusal, id, &mut scratch.reply);
-    match client.send(&scratch.reply, b"", worker.settings().body_timeout).await {
-        Ok(()) => Then::Linger,
-        Err(_) => Then::Close,
+    if send_own(worker, client, scratch).await { Then::Linger } else { Then::Close }
+}
+
+/// Sends the balancer's own answer. False when the client did not take it.
+async fn send_own(worker: &Worker, client: &mut Client, scratch: &mut Scratch) -> bool {
+    let sent = client.send(&scratch.reply, b"", worker.settings().body_timeout).await;
+    if sent.is_err() {
+        scratch.account.end = account::End::ClientGone;
     }
+    sent.is_ok()
 }
 
 /// How the attempts of a request ended.

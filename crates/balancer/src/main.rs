@@ -18,6 +18,7 @@ mod exchange;
 mod idle;
 mod intake;
 mod introduction;
+mod ledger;
 mod observe;
 mod orders;
 mod parked;

@@ -29,6 +29,7 @@ use crate::access_log::AccessLog;
 use crate::admin;
 use crate::control;
 use crate::events::Events;
+use crate::ledger::Ledger;
 use crate::observe::{ControlStats, Stats};
 use crate::settings::Settings;
 use crate::worker::{Shared, Worker, now};
@@ -61,6 +62,7 @@ async fn serve(settings: Settings) -> io::Result<()> {
     let admin_bind = settings.admin_bind;
     let access_log =
         settings.access_log.as_ref().map(AccessLog::start).transpose().map_err(|error| cannot_log(&error))?;
+    let ledger = settings.ledger.map(|bytes| Arc::new(Ledger::new(bytes)));
     let shared = Arc::new(Shared {
         connections: Connections::new(settings.max_connections),
         leaving: AtomicBool::new(false),
@@ -70,6 +72,7 @@ async fn serve(settings: Settings) -> io::Result<()> {
         events: Events::new(),
         control_stats: ControlStats::default(),
         access_log,
+        ledger,
     });
     let stats: Vec<Arc<Stats>> = (0..workers).map(|_| Arc::default()).collect();
     let (asks, asked) = mpsc::channel(ASKS_WAITING);

@@ -164,6 +164,11 @@ pub(crate) const COMPONENT: Component = Component {
             "off",
             "on: every response names the attempts that were made, in Proxy-Status",
         ),
+        Variable::new(
+            "LEDGER",
+            "16MiB",
+            "how much to remember, for GET /ledger, of the requests that carry X-Evenkeel-Run; off: nothing",
+        ),
         Variable::new("GRACE", "8s", "for clients to finish when the balancer leaves"),
     ],
 };
@@ -177,6 +182,8 @@ pub(crate) struct Settings {
     pub(crate) admin: AdminSettings,
     /// `None` where none is wanted.
     pub(crate) access_log: Option<AccessLogSettings>,
+    /// Bytes; `None` for no ledger.
+    pub(crate) ledger: Option<usize>,
     pub(crate) servers: UpstreamSpec,
     pub(crate) upstream: evenkeel_upstream::Settings,
     pub(crate) hash_key: KeySource,
@@ -232,6 +239,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     let admin_bind = reading.value("ADMIN_BIND");
     let admin = admin(reading);
     let access_log = access_log(reading);
+    let ledger = reading.value_with("LEDGER", ledger_bytes);
     let servers = reading.value_with("UPSTREAM", |text| {
         text.parse().map_err(|error: evenkeel_upstream::SpecError| error.to_string())
     });
@@ -271,6 +279,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
         admin_bind: admin_bind?,
         admin: admin?,
         access_log: access_log?,
+        ledger: ledger?,
         servers: servers?,
         upstream,
         hash_key: hash_key?,
@@ -432,6 +441,19 @@ fn access_log(reading: &mut Reading<'_>) -> Result<Option<AccessLogSettings>, Re
     let path = reading.optional("ACCESS_LOG_PATH");
     let (format, sample, path) = (format?, sample?, path?);
     Ok(format.map(|format| AccessLogSettings { format, sample, path }))
+}
+
+/// The smallest ledger: less would forget between two looks at it.
+const SMALLEST_LEDGER: u64 = 1024 * 1024;
+
+fn ledger_bytes(text: &str) -> Result<Option<usize>, String> {
+    match text {
+        "off" => Ok(None),
+        text => match Size::parse(text) {
+            Ok(size) if size.0 >= SMALLEST_LEDGER => Ok(Some(size.bytes())),
+            _ => Err(not(text, "a size of 1MiB or more, or off", "16MiB")),
+        },
+    }
 }
 
 /// A variable as it is shown: the text it was set to.

@@ -18,6 +18,7 @@ use crate::attempt_io::{Answer, AttemptIo};
 use crate::connection::{self, Scratch};
 use crate::events::Events;
 use crate::idle::IdleConnections;
+use crate::ledger::{Ledger, Pen};
 use crate::observe::{ControlStats, EndpointStats, Stats};
 use crate::parked::Parked;
 use crate::settings::Settings;
@@ -37,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) control_stats: ControlStats,
     /// `None` where none is wanted.
     pub(crate) access_log: Option<AccessLog>,
+    /// `None` where none is kept.
+    pub(crate) ledger: Option<Arc<Ledger>>,
 }
 
 impl Shared {
@@ -58,6 +61,7 @@ pub(crate) struct Worker {
     pub(crate) queue: RefCell<Queue>,
     pub(crate) stats: Arc<Stats>,
     pub(crate) access_log: Option<WorkerLog>,
+    pub(crate) pen: Option<Pen>,
     #[expect(clippy::vec_box, reason = "handed over by pointer, as it is kept while a connection is active")]
     scratch: RefCell<Vec<Box<Scratch>>>,
     #[expect(clippy::vec_box, reason = "handed over by pointer, as it is kept while an attempt lasts")]
@@ -79,6 +83,7 @@ impl Worker {
             answers: RefCell::default(),
             stats,
             access_log: shared.access_log.as_ref().map(AccessLog::worker),
+            pen: shared.ledger.as_ref().map(Ledger::pen),
             scratch: RefCell::default(),
             shared,
         }))

@@ -47,7 +47,7 @@ impl ResponseError for Problem {
 
 /// There is nothing under this path.
 pub(super) async fn unknown() -> HttpResponse {
-    let detail = "There are / /livez /readyz /metrics and what /api/openapi.json describes.";
+    let detail = "There are / /livez /readyz /metrics /ledger and what /api/openapi.json describes.";
     Problem::new(StatusCode::NOT_FOUND, detail).error_response()
 }
 

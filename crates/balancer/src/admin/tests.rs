@@ -18,6 +18,7 @@ use super::*;
 use crate::accept::Connections;
 use crate::control;
 use crate::events::Events;
+use crate::ledger::Ledger;
 use crate::observe::ControlStats;
 use crate::settings;
 use crate::worker::now;
@@ -42,6 +43,7 @@ async fn admin(token: Option<&str>) -> Admin {
         events: Events::new(),
         control_stats: ControlStats::default(),
         access_log: None,
+        ledger: Some(Arc::new(Ledger::new(1 << 20))),
     });
     let mut found = shared.events.watch();
     let (asks, asked) = mpsc::channel(1);
@@ -60,6 +62,7 @@ async fn admin(token: Option<&str>) -> Admin {
         control: asks,
         pulse: pulse.clone(),
         readers: Arc::default(),
+        ledger_readers: Arc::new(Semaphore::new(1)),
         started: SystemTime::now(),
     };
     actix_web::rt::spawn(pulse::run(admin.clone(), beat));
@@ -246,6 +249,36 @@ async fn a_reader_hears_what_was_and_what_comes() {
     admin.shared.events.note("moved", "canary in the mine".to_owned());
     wait_for("event: event\ndata: {").await;
     wait_for("canary in the mine\"}\n\n").await;
+}
+
+#[actix_web::test]
+async fn the_ledger_tells_what_happened_from_a_number_on() {
+    let admin = admin(None).await;
+    let (status, text) = answer(&admin, get("/ledger")).await;
+    assert_eq!(status, StatusCode::OK);
+    let lines: Vec<Value> = text.lines().map(parsed).collect();
+    assert_eq!((&lines[0]["ledger"], &lines[0]["oldest"]), (&1.into(), &0.into()), "{text}");
+    assert_eq!((&lines[1]["n"], &lines[1]["event"]), (&0.into(), &"added".into()), "{text}");
+    assert_eq!(lines[1]["endpoint"], ENDPOINT);
+    let next = lines[0]["next"].as_u64().unwrap();
+    assert_eq!(next as usize, lines.len() - 1);
+    let (_, text) = answer(&admin, get(&format!("/ledger?run=r&after={next}"))).await;
+    assert_eq!(text.lines().count(), 1, "nothing happened since: {text}");
+}
+
+#[actix_web::test]
+async fn a_ledger_that_cannot_be_told_says_why() {
+    let admin = admin(None).await;
+    for query in ["after=-1", "after=x", "since=1"] {
+        let (status, text) = answer(&admin, get(&format!("/ledger?{query}"))).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{query}");
+        assert!(parsed(&text)["detail"].as_str().unwrap().contains("/ledger?run=<name>"), "{text}");
+    }
+    let reading = admin.ledger_readers.clone().try_acquire_owned().unwrap();
+    assert_eq!(answer(&admin, get("/ledger")).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    drop(reading);
+    assert_eq!(answer(&admin, get("/ledger")).await.0, StatusCode::OK);
+    assert_eq!(admin.ledger_readers.available_permits(), 1, "the place is given back with the answer");
 }
 
 #[actix_web::test]
