@@ -22,9 +22,16 @@ impl Claims {
     }
 }
 
-/// What a claim would give, without taking it: for any free port, some port.
-pub(crate) fn pretend(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip(), address.port().max(1))
+/// What claims would give, without taking anything: for any free port, one that it has not given before.
+pub(crate) fn pretend() -> impl FnMut(SocketAddr) -> io::Result<SocketAddr> {
+    let mut last = 0;
+    move |address| {
+        if address.port() != 0 {
+            return Ok(address);
+        }
+        last += 1;
+        Ok(SocketAddr::new(address.ip(), last))
+    }
 }
 
 #[cfg(test)]
@@ -40,5 +47,14 @@ mod tests {
         assert_eq!(second.kind(), io::ErrorKind::AddrInUse);
         drop(claims);
         assert_eq!(Claims::default().claim(claimed).unwrap(), claimed);
+    }
+
+    #[test]
+    fn pretended_ports_differ() {
+        let mut pretend = pretend();
+        let any = "127.0.0.1:0".parse().unwrap();
+        let (first, second) = (pretend(any).unwrap(), pretend(any).unwrap());
+        assert_ne!(first, second);
+        assert_eq!(pretend(first).unwrap(), first);
     }
 }

@@ -63,7 +63,7 @@ impl Trouble {
 fn run(settings: &Settings, output: Output) -> Result<ExitCode, Trouble> {
     let binaries = binaries::find(output)?;
     // What is wrong with the settings outweighs a port that somebody else has: judged first, without taking any.
-    binaries.check(&Plan::new(settings, |address| Ok(addresses::pretend(address)))?)?;
+    binaries.check(&Plan::new(settings, addresses::pretend())?)?;
     let mut claims = Claims::default();
     let plan = Plan::new(settings, |address| claims.claim(address))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
