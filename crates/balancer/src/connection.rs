@@ -135,6 +135,7 @@ async fn serve_some(worker: &Rc<Worker>, client: &mut Client, scratch: &mut Scra
     loop {
         match client.next_head(worker, scratch).await {
             Next::Head => {}
+            Next::Quiet => return true,
             Next::Gone => return false,
             Next::Refused(refusal) => {
                 scratch.account.open();
@@ -168,6 +169,8 @@ async fn serve_some(worker: &Rc<Worker>, client: &mut Client, scratch: &mut Scra
 
 enum Next {
     Head,
+    /// There was no byte after all.
+    Quiet,
     Gone,
     Refused(Refusal),
 }
@@ -186,30 +189,28 @@ impl Client {
     }
 
     async fn serve(mut self, worker: Rc<Worker>, permit: Permit) {
-        while self.hears_a_byte(&worker).await {
+        let mut since = now();
+        while self.hears_a_byte(&worker, since).await {
             let mut scratch = worker.take_scratch();
             let lasts = serve_some(&worker, &mut self, &mut scratch).await;
             worker.give_back_scratch(scratch);
             if !lasts {
                 return;
             }
+            since = now();
         }
         let Ok(stream) = self.stream.into_std() else { return };
         let destination = self.destination.map(Box::new);
-        worker.parked.park(Idle {
-            stream,
-            peer: self.peer,
-            destination,
-            introduced: self.introduced,
-            permit,
-        });
+        let idle = Idle { stream, peer: self.peer, destination, introduced: self.introduced, permit };
+        worker.parked.park(idle, since);
     }
 
-    /// Waits for a while. False when nothing has come.
-    async fn hears_a_byte(&mut self, worker: &Worker) -> bool {
+    /// Waits for a while from `since`. False when nothing has come.
+    async fn hears_a_byte(&mut self, worker: &Worker, since: Instant) -> bool {
         let quiet = worker.quiet.get();
         worker.quiet.set(quiet + 1);
-        self.alarm.set(Some(now() + if quiet < FEW { QUIET } else { QUIET_AMONG_MANY }));
+        let while_few = QUIET.min(worker.settings().idle_timeout);
+        self.alarm.set(Some(since + if quiet < FEW { while_few } else { QUIET_AMONG_MANY }));
         let heard = poll_fn(|cx| match (self.stream.poll_disturbed(cx), self.alarm.poll(cx)) {
             (Poll::Ready(()), _) => Poll::Ready(true),
             (Poll::Pending, Poll::Ready(())) => Poll::Ready(false),
@@ -237,12 +238,15 @@ impl Client {
                 return Next::Gone;
             }
             let begun = *begun.get_or_insert_with(now);
-            self.alarm.set(Some(begun + settings.head_timeout));
+            // A connection is taken for readable until a read has shown that it is not.
+            let is_quiet = received.is_empty();
+            self.alarm.set(Some(if is_quiet { begun } else { begun + settings.head_timeout }));
             match self.fill(received).await {
                 Filled::Some => {}
                 Filled::Late if self.machine.begun() => {
                     return Next::Refused(Refusal::new(408, "The request's head did not arrive in time."));
                 }
+                Filled::Late if is_quiet => return Next::Quiet,
                 Filled::End | Filled::Broken | Filled::Late => return Next::Gone,
             }
         }

@@ -64,13 +64,13 @@ impl Parked {
         Ok(Self { epoll, entries: RefCell::default(), timeout })
     }
 
-    /// Parks a connection. One that the kernel refuses to watch is closed.
-    pub(crate) fn park(&self, idle: Idle) {
+    /// Parks a connection that has been idle since then. One that the kernel refuses to watch is closed.
+    pub(crate) fn park(&self, idle: Idle, since: Instant) {
         let mut entries = self.entries.borrow_mut();
         let entry = entries.vacant_entry();
         let data = EventData::new_u64(entry.key() as u64);
         if epoll::add(self.epoll.get_ref(), &idle.stream, data, EventFlags::IN | EventFlags::RDHUP).is_ok() {
-            entry.insert(Entry { idle, since: now() });
+            entry.insert(Entry { idle, since });
         }
     }
 

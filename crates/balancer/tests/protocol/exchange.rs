@@ -1,6 +1,6 @@
 //! P38 to P42, P44 and P46: 100 (Continue), pipelining, HTTP/1.0 clients, and how long a connection lasts.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::harness::{OK, OK_CLOSE, SHORT, Stage};
 
@@ -163,12 +163,14 @@ fn p44_a_client_that_takes_nothing_is_closed() {
 }
 
 #[test]
-fn p46_an_idle_connection_is_closed_without_a_word() {
+fn p46_an_idle_connection_is_closed_without_a_word_when_its_time_is_over() {
     let stage = Stage::with(&[("IDLE_TIMEOUT", SHORT)]);
+    let start = Instant::now();
     assert_eq!(stage.balancer.connect().closed(), b"");
     let (mut client, _server) = stage.answered(OK);
     assert_eq!(client.message().status(), 200);
     assert_eq!(client.closed(), b"");
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?} for two idle timeouts", start.elapsed());
 }
 
 #[test]
