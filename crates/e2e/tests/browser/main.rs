@@ -1,0 +1,82 @@
+//! The live page in a real browser, with the set behind it: what a person would see and press.
+#![cfg(feature = "browser")]
+
+mod driver;
+
+use driver::Browser;
+use evenkeel_e2e::{Connection, Load, Processes};
+use rustix::process::Signal;
+use serde_json::Value;
+
+const TOKEN: &str = "canary-of-the-page";
+
+fn set() -> Processes {
+    Processes::start(3, &[("MANAGER_RESTART", "on"), ("MANAGER_BALANCER_ADMIN_TOKEN", TOKEN)])
+}
+
+/// A condition of the page: the row of a server is in this state.
+fn row(address: &str, state: &str) -> String {
+    format!("document.querySelector('[data-address=\"{address}\"]')?.dataset.state === '{state}'")
+}
+
+#[test]
+fn a_person_sees_a_server_die_and_come_back() {
+    let set = set();
+    let load = Load::start(set.balancer(), 4, "/", &[]);
+    let browser = Browser::open(&format!("http://{}/", set.member("balancer").admin));
+    let victim = set.member("server-2");
+    let address = victim.traffic.to_string();
+    browser.wait_until("document.querySelectorAll('#rows tr').length === 3");
+    browser.wait_until(&row(&address, "serving"));
+    browser.wait_until("document.getElementById('status').textContent === 'Ready'");
+    browser.run(&format!(
+        "window.seen = [];
+         const row = document.querySelector('[data-address=\"{address}\"]');
+         new MutationObserver(() => window.seen.push(row.dataset.state))
+             .observe(row, {{ attributes: true, attributeFilter: ['data-state'] }});"
+    ));
+    victim.signal(Signal::KILL);
+    browser.wait_until("window.seen.some((state) => state === 'suspect' || state === 'ejected')");
+    browser.wait_until(&row(&address, "serving"));
+    let told = format!(
+        "[...document.querySelectorAll('#timeline li')]
+             .some((item) => item.textContent.includes('{address}') && /suspect|ejected/.test(item.dataset.kind))"
+    );
+    browser.wait_until(&told);
+    load.stop().assert_nothing_failed();
+    browser.assert_kept_to_itself();
+}
+
+#[test]
+fn a_person_drains_a_server_with_the_button_and_activates_it_again() {
+    let set = set();
+    let admin = set.member("balancer").admin;
+    let browser = Browser::open(&format!("http://{admin}/"));
+    let address = set.member("server-1").traffic.to_string();
+    let button = format!("[data-address=\"{address}\"] button");
+    browser.wait_until(&row(&address, "serving"));
+    browser.click(&button);
+    browser.write("#token", "not the token");
+    browser.click("#token-form [type=submit]");
+    browser.wait_until("document.getElementById('said').textContent.includes('not done')");
+    browser.wait_until(&row(&address, "serving"));
+    browser.click(&button);
+    browser.write("#token", TOKEN);
+    browser.click("#token-form [type=submit]");
+    browser.wait_until(&row(&address, "draining"));
+    assert!(is_draining(&set, &address));
+    browser.wait_until(&format!("document.querySelector('{button}').textContent === 'Activate'"));
+    browser.click(&button);
+    browser.wait_until(&row(&address, "serving"));
+    assert!(!is_draining(&set, &address));
+    // Chromium reports the 401 that was wanted; nothing else is said.
+    let said = browser.console();
+    assert!(said.iter().all(|line| line.contains("401")), "{said:#?}");
+}
+
+fn is_draining(set: &Processes, address: &str) -> bool {
+    let answer = Connection::open(set.member("balancer").admin).unwrap().get("/api/endpoints", &[]).unwrap();
+    let told: Value = serde_json::from_slice(&answer.body).unwrap();
+    let endpoints = told["endpoints"].as_array().unwrap();
+    endpoints.iter().any(|one| one["address"] == address && one["draining"] == true)
+}
