@@ -56,7 +56,7 @@ fn a_request_is_a_line_that_tells_no_secret() {
 }
 
 /// A scrape.
-struct Metrics(Vec<(String, f64)>);
+struct Metrics(Vec<(String, String)>);
 
 impl Metrics {
     fn of(set: &Processes) -> Self {
@@ -64,21 +64,24 @@ impl Metrics {
         let answer = admin.get("/metrics", &[]).expect("it answers");
         let text = String::from_utf8(answer.body).expect("metrics are text");
         let lines = text.lines().filter(|line| !line.starts_with('#'));
-        let value = |line: &str| {
+        let series = |line: &str| {
             let (series, value) = line.rsplit_once(' ').expect("a line is a series and a value");
-            (series.to_owned(), value.parse().expect("a value is a number"))
+            (series.to_owned(), value.to_owned())
         };
-        Self(lines.map(value).collect())
+        Self(lines.map(series).collect())
     }
 
     fn value(&self, series: &str) -> u64 {
         let found = self.0.iter().find(|(name, _)| name == series);
-        found.unwrap_or_else(|| panic!("{series} is missing: {:#?}", self.0)).1 as u64
+        whole(&found.unwrap_or_else(|| panic!("{series} is missing: {:#?}", self.0)).1)
     }
 
     /// Of all series that begin like this.
     fn sum(&self, beginning: &str) -> u64 {
-        let found = self.0.iter().filter(|(name, _)| name.starts_with(beginning));
-        found.map(|(_, value)| *value as u64).sum()
+        self.0.iter().filter(|(name, _)| name.starts_with(beginning)).map(|(_, value)| whole(value)).sum()
     }
+}
+
+fn whole(value: &str) -> u64 {
+    value.parse().expect("a count is a whole number")
 }
