@@ -49,8 +49,8 @@ pub(crate) fn failed(
         _ => "No server gave a usable answer.",
     };
     // Without any endpoint, usable or not, there was no address to be had for any name.
-    let unresolved = failure.kind == FailureKind::NoEndpoint
-        && worker.shared.upstream.snapshot().endpoints().is_empty();
+    let unresolved =
+        failure.kind == FailureKind::NoEndpoint && worker.shared.upstream.snapshot().endpoints().is_empty();
     let problem = Problem {
         status: failure.status(),
         error: if unresolved { "dns_error" } else { failure.proxy_error() },
