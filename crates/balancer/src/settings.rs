@@ -1,5 +1,9 @@
 //! `BALANCER_…`: the only file of the balancer that knows the environment. What comes out cannot be wrong.
 
+#[cfg(test)]
+mod tests;
+mod variables;
+
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::ops::RangeInclusive;
@@ -8,7 +12,7 @@ use std::time::Duration;
 
 use evenkeel_digest::{Algorithm, Digest};
 use evenkeel_http1::Limits;
-use evenkeel_service::{Component, Reading, Reported, Setting, Size, Variable, descriptors, not};
+use evenkeel_service::{Reading, Reported, Setting, Size, Variable, descriptors, not};
 use evenkeel_upstream::{
     AdmissionSettings, AttemptSettings, BudgetSettings, ConsistentHashSettings, HedgeBudget, PinKey,
     PolicySettings, ProbeSettings, UpstreamSpec,
@@ -21,157 +25,7 @@ use crate::affinity::{KeySource, Sticky, is_token};
 use crate::probe::{Expect, ProbeKind};
 use crate::trust::TrustedProxies;
 use crate::verify::Verify;
-
-/// What the balancer says about itself on the command line.
-pub(crate) const COMPONENT: Component = Component {
-    name: "balancer",
-    about: "Balances HTTP requests over the servers of one upstream, and moves them when a server fails.",
-    prefix: "BALANCER_",
-    health: Some("ADMIN_BIND"),
-    variables: &[
-        Variable::new("BIND", "0.0.0.0:8080", "where clients connect"),
-        Variable::new(
-            "ADMIN_BIND",
-            "0.0.0.0:9090",
-            "where the live page, /livez, /readyz, /metrics and /api are answered",
-        ),
-        Variable::optional(
-            "ADMIN_TOKEN",
-            "read-only",
-            "what drain, activate and weight must be asked with, as Authorization: Bearer <token>",
-        )
-        .or_file(),
-        Variable::optional(
-            "ADMIN_HOSTS",
-            "addresses, names without a dot, and those under .localhost, .local and .internal",
-            "further names that the admin interface is reached by, such as lb.example.net,lb2.example.net",
-        ),
-        Variable::new("ACCESS_LOG", "off", "a line for each request: off, text or json"),
-        Variable::new(
-            "ACCESS_LOG_SAMPLE",
-            "1",
-            "log one in so many requests, 0 for none; those that failed, moved or broke off are always logged",
-        ),
-        Variable::optional(
-            "ACCESS_LOG_PATH",
-            "standard output",
-            "the file the access log is appended to; begun anew when it has been moved away",
-        ),
-        Variable::required(
-            "UPSTREAM",
-            "the servers, such as server:8080 or a:8080;weight=2,b:8080;backup; each name means all its addresses",
-        ),
-        Variable::new(
-            "POLICY",
-            "least_requests",
-            "who gets the next request: least_requests, round_robin, random_two, peak_ewma or consistent_hash",
-        ),
-        Variable::new(
-            "HASH_KEY",
-            "client",
-            "what consistent_hash hashes: client (its address), path, header:X-User or cookie:session",
-        ),
-        Variable::optional(
-            "STICKY_COOKIE",
-            "no sticky sessions",
-            "the name of a cookie that keeps a client at its server, whatever the policy",
-        ),
-        Variable::optional(
-            "STICKY_KEY",
-            "a new one at each start",
-            "a secret of at least 16 characters; balancers with the same one understand each other's cookies",
-        )
-        .or_file(),
-        Variable::optional("SLOW_START", "off", "how long a server that returns takes to get its full share"),
-        Variable::new(
-            "PROBE",
-            "http:/readyz",
-            "how servers are probed: http:/path, http:9090/path, tcp or off",
-        ),
-        Variable::optional("PROBE_EXPECT", "any status below 500", "the one status that passes"),
-        Variable::new("PROBE_INTERVAL", "1s", "between two probes of a healthy server"),
-        Variable::new("PROBE_TIMEOUT", "500ms", "until a probe has failed; 200ms at most for a suspect"),
-        Variable::new("PROBE_FALL", "2", "failed probes in a row that eject a server"),
-        Variable::new("PROBE_RISE", "2", "passed probes in a row that bring it back while others serve"),
-        Variable::new("CONNECT_TIMEOUT", "1s", "to a connection with a server"),
-        Variable::new("RESPONSE_TIMEOUT", "30s", "from a request sent to the head of its response"),
-        Variable::new(
-            "TOTAL_TIMEOUT",
-            "60s",
-            "for all attempts of a request together, to the beginning of its answer",
-        ),
-        Variable::new("HEAD_TIMEOUT", "10s", "for a client to complete a request's head once it has begun"),
-        Variable::new("BODY_TIMEOUT", "30s", "without progress of a body, in either direction"),
-        Variable::new("IDLE_TIMEOUT", "75s", "for a client's connection between two requests"),
-        Variable::new("SERVER_IDLE", "3s", "for a connection to a server between two requests"),
-        Variable::new("ATTEMPTS", "4", "tries of one request, each on another server; 1 to 4"),
-        Variable::new("RACE", "on", "off: a slow connect is not raced by another server"),
-        Variable::new("HEDGE", "on", "off: GET, HEAD and OPTIONS that wait long are not sent a second time"),
-        Variable::new("HEDGE_BUDGET", "5", "hedges allowed, in percent of recent requests"),
-        Variable::new(
-            "RETRY_BUDGET",
-            "20",
-            "retries on a status or a digest allowed, in percent of recent requests; 3 a second always are",
-        ),
-        Variable::new("MAX_IN_FLIGHT", "1024", "requests at once on one server"),
-        Variable::new("MAX_QUEUE", "1024", "requests that wait for a server below that limit; beyond it 503"),
-        Variable::new("QUEUE_TIMEOUT", "5s", "how long a request waits there; then 503"),
-        Variable::new("MAX_BODY", "16GiB", "of a request; beyond it 413"),
-        Variable::new("MAX_REQUEST_LINE", "8KiB", "beyond it 414"),
-        Variable::new("MAX_HEAD", "32KiB", "of a request or a response; beyond it 431 or 502"),
-        Variable::new("MAX_FIELDS", "100", "in a head, at most 256; beyond it 431 or 502"),
-        Variable::optional(
-            "MAX_CONNECTIONS",
-            "what the descriptor limit allows",
-            "of clients at once; beyond it 503",
-        ),
-        Variable::new(
-            "VERIFY",
-            "enforce",
-            "digests of responses: enforce (a wrong one is a failed attempt), observe (count it) or off",
-        ),
-        Variable::new("KEEP", "64KiB", "of a request's body, kept to send it again elsewhere"),
-        Variable::new("HOLD", "64KiB", "a response up to this size is held until it is whole"),
-        Variable::optional("WORKERS", "one a core", "threads that carry traffic"),
-        Variable::optional(
-            "NAME",
-            "evenkeel- and six hexadecimal digits, new at each start",
-            "in Via and Proxy-Status",
-        ),
-        Variable::optional(
-            "TRUSTED_PROXIES",
-            "nobody",
-            "networks whose X-Forwarded-* and Forwarded are believed, such as 10.0.0.0/8,fd00::/8",
-        ),
-        Variable::new(
-            "PROXY_PROTOCOL",
-            "off",
-            "on: every connection begins with a PROXY protocol header, version 1 or 2",
-        ),
-        Variable::new("FORWARD_UNDERSCORES", "off", "on: pass fields with an underscore in their name"),
-        Variable::new(
-            "ABORT_ON_CLOSE",
-            "off",
-            "on: a client that closes its sending side cancels its request",
-        ),
-        Variable::new(
-            "RETRY_KEYED",
-            "off",
-            "on: a request with an Idempotency-Key may be sent again, whatever its method",
-        ),
-        Variable::new(
-            "TRAIL",
-            "off",
-            "on: every response names the attempts that were made, in Proxy-Status",
-        ),
-        Variable::new(
-            "LEDGER",
-            "16MiB",
-            "how much to remember, for GET /ledger, of the requests that carry X-Evenkeel-Run; off: nothing",
-        ),
-        Variable::new("GRACE", "8s", "for clients to finish when the balancer leaves"),
-    ],
-};
+pub(crate) use variables::COMPONENT;
 
 /// Everything a person can set.
 #[derive(Debug)]
@@ -508,78 +362,4 @@ fn pseudonym(text: &str) -> Result<String, String> {
 fn most_connections() -> usize {
     let connections = descriptors::raise().saturating_sub(RESERVED_DESCRIPTORS) / 2;
     connections.clamp(1, MOST_CONNECTIONS) as usize
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of(variables: &[(&str, &str)]) -> Result<Settings, String> {
-        let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
-        Reading::of(&COMPONENT, variables, read).map_err(|problems| problems.to_string())
-    }
-
-    #[test]
-    fn only_the_upstream_is_required() {
-        let settings = of(&[("BALANCER_UPSTREAM", "server:8080")]).unwrap();
-        assert_eq!(settings.probe, ProbeKind::Http { port: None, path: "/readyz".to_owned() });
-        assert!(settings.name.starts_with("evenkeel-"));
-        assert!(of(&[]).unwrap_err().starts_with("BALANCER_UPSTREAM: is required"));
-    }
-
-    #[test]
-    fn what_is_in_force_is_shown_without_secrets() {
-        let settings = of(&[
-            ("BALANCER_UPSTREAM", "server:8080"),
-            ("BALANCER_ADMIN_TOKEN", "hunter2"),
-            ("BALANCER_GRACE", "3s"),
-        ])
-        .unwrap();
-        let shown = serde_json::to_string(&settings.in_force).unwrap();
-        assert!(!shown.contains("hunter2"), "{shown}");
-        assert!(!format!("{settings:?}").contains("hunter2"), "{settings:?}");
-        let value = |variable: &str| {
-            let found = settings.in_force.iter().find(|shown| shown.variable == variable).unwrap();
-            (found.value.as_str(), found.default)
-        };
-        assert_eq!(value("BALANCER_ADMIN_TOKEN"), ("(set, not shown)", false));
-        assert_eq!(value("BALANCER_GRACE"), ("3s", false));
-        assert_eq!(value("BALANCER_KEEP"), ("64KiB", true));
-    }
-
-    #[test]
-    fn a_token_and_hosts_have_to_fit_into_headers() {
-        let problems = of(&[
-            ("BALANCER_UPSTREAM", "server:8080"),
-            ("BALANCER_ADMIN_TOKEN", "two words"),
-            ("BALANCER_ADMIN_HOSTS", "lb.example.net:9090"),
-            ("BALANCER_ACCESS_LOG", "xml"),
-        ])
-        .unwrap_err();
-        assert_eq!(problems.lines().count(), 3, "{problems}");
-    }
-
-    #[test]
-    fn a_sticky_session_needs_a_cookie_and_a_key_that_nobody_guesses() {
-        let with = |more: &[(&str, &str)]| of(&[&[("BALANCER_UPSTREAM", "a:1")], more].concat());
-        assert!(with(&[("BALANCER_STICKY_COOKIE", "at")]).unwrap().sticky.is_some());
-        assert!(with(&[("BALANCER_STICKY_COOKIE", "a;b")]).is_err());
-        assert!(with(&[("BALANCER_STICKY_KEY", "0123456789abcdef")]).unwrap_err().contains("STICKY_COOKIE"));
-        let short = [("BALANCER_STICKY_COOKIE", "at"), ("BALANCER_STICKY_KEY", "short")];
-        assert!(with(&short).unwrap_err().contains("at least 16 characters"));
-    }
-
-    #[test]
-    fn every_problem_is_one_line() {
-        let problems = of(&[
-            ("BALANCER_UPSTREAM", "server"),
-            ("BALANCER_CONNECT_TIMEOUT", "0s"),
-            ("BALANCER_ATTEMPTS", "5"),
-            ("BALANCER_NAME", "a b"),
-            ("BALANCER_POLICI", "x"),
-        ])
-        .unwrap_err();
-        assert_eq!(problems.lines().count(), 5, "{problems}");
-        assert!(problems.contains("BALANCER_ATTEMPTS: `5` is not a whole number from 1 to 4"), "{problems}");
-    }
 }

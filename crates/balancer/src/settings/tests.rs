@@ -1,0 +1,70 @@
+use super::*;
+
+fn of(variables: &[(&str, &str)]) -> Result<Settings, String> {
+    let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+    Reading::of(&COMPONENT, variables, read).map_err(|problems| problems.to_string())
+}
+
+#[test]
+fn only_the_upstream_is_required() {
+    let settings = of(&[("BALANCER_UPSTREAM", "server:8080")]).unwrap();
+    assert_eq!(settings.probe, ProbeKind::Http { port: None, path: "/readyz".to_owned() });
+    assert!(settings.name.starts_with("evenkeel-"));
+    assert!(of(&[]).unwrap_err().starts_with("BALANCER_UPSTREAM: is required"));
+}
+
+#[test]
+fn what_is_in_force_is_shown_without_secrets() {
+    let settings = of(&[
+        ("BALANCER_UPSTREAM", "server:8080"),
+        ("BALANCER_ADMIN_TOKEN", "hunter2"),
+        ("BALANCER_GRACE", "3s"),
+    ])
+    .unwrap();
+    let shown = serde_json::to_string(&settings.in_force).unwrap();
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(!format!("{settings:?}").contains("hunter2"), "{settings:?}");
+    let value = |variable: &str| {
+        let found = settings.in_force.iter().find(|shown| shown.variable == variable).unwrap();
+        (found.value.as_str(), found.default)
+    };
+    assert_eq!(value("BALANCER_ADMIN_TOKEN"), ("(set, not shown)", false));
+    assert_eq!(value("BALANCER_GRACE"), ("3s", false));
+    assert_eq!(value("BALANCER_KEEP"), ("64KiB", true));
+}
+
+#[test]
+fn a_token_and_hosts_have_to_fit_into_headers() {
+    let problems = of(&[
+        ("BALANCER_UPSTREAM", "server:8080"),
+        ("BALANCER_ADMIN_TOKEN", "two words"),
+        ("BALANCER_ADMIN_HOSTS", "lb.example.net:9090"),
+        ("BALANCER_ACCESS_LOG", "xml"),
+    ])
+    .unwrap_err();
+    assert_eq!(problems.lines().count(), 3, "{problems}");
+}
+
+#[test]
+fn a_sticky_session_needs_a_cookie_and_a_key_that_nobody_guesses() {
+    let with = |more: &[(&str, &str)]| of(&[&[("BALANCER_UPSTREAM", "a:1")], more].concat());
+    assert!(with(&[("BALANCER_STICKY_COOKIE", "at")]).unwrap().sticky.is_some());
+    assert!(with(&[("BALANCER_STICKY_COOKIE", "a;b")]).is_err());
+    assert!(with(&[("BALANCER_STICKY_KEY", "0123456789abcdef")]).unwrap_err().contains("STICKY_COOKIE"));
+    let short = [("BALANCER_STICKY_COOKIE", "at"), ("BALANCER_STICKY_KEY", "short")];
+    assert!(with(&short).unwrap_err().contains("at least 16 characters"));
+}
+
+#[test]
+fn every_problem_is_one_line() {
+    let problems = of(&[
+        ("BALANCER_UPSTREAM", "server"),
+        ("BALANCER_CONNECT_TIMEOUT", "0s"),
+        ("BALANCER_ATTEMPTS", "5"),
+        ("BALANCER_NAME", "a b"),
+        ("BALANCER_POLICI", "x"),
+    ])
+    .unwrap_err();
+    assert_eq!(problems.lines().count(), 5, "{problems}");
+    assert!(problems.contains("BALANCER_ATTEMPTS: `5` is not a whole number from 1 to 4"), "{problems}");
+}
