@@ -75,8 +75,9 @@ fn a_person_drains_a_server_with_the_button_and_activates_it_again() {
 }
 
 fn is_draining(set: &Processes, address: &str) -> bool {
-    let answer = Connection::open(set.member("balancer").admin).unwrap().get("/api/endpoints", &[]).unwrap();
-    let told: Value = serde_json::from_slice(&answer.body).unwrap();
-    let endpoints = told["endpoints"].as_array().unwrap();
+    let mut admin = Connection::open(set.member("balancer").admin).expect("it listens");
+    let answer = admin.get("/api/endpoints", &[]).expect("it answers");
+    let told: Value = serde_json::from_slice(&answer.body).expect("it speaks JSON");
+    let endpoints = told["endpoints"].as_array().expect("endpoints are a list");
     endpoints.iter().any(|one| one["address"] == address && one["draining"] == true)
 }
