@@ -85,10 +85,11 @@ async fn serve(settings: Settings) -> io::Result<()> {
     info!("listening traffic={traffic} admin={admin_address}");
 
     shutdown.requested().await;
-    shared.leaving.store(true, Ordering::Relaxed);
     let over = now() + grace;
-    // Fails only when the first worker is gone, and then nothing is accepted any more either.
+    // Clients are told to go only when nobody can come back: one that reconnected to a listener which is about to close would
+    // be reset. Fails only when the first worker is gone, and then nothing is accepted any more either.
     let _ = accepting.await;
+    shared.leaving.store(true, Ordering::Relaxed);
     while shared.connections.open() > 0 && now() < over {
         tokio::time::sleep(LOOK).await;
     }

@@ -86,6 +86,7 @@ struct Hot {
     peak: PeakLoad,
     heard: AtomicU64,
     succeeded: AtomicU64,
+    picked: AtomicU64,
     attempts: AtomicU64,
     successes: AtomicU64,
 }
@@ -275,6 +276,16 @@ impl Endpoint {
         }
         self.hot.attempts.fetch_add(1, Ordering::Relaxed);
         true
+    }
+
+    /// It was chosen: among equals it is the last one's turn now, whichever worker looks next.
+    pub(crate) fn picked(&self, now: Instant) {
+        self.hot.picked.store(self.micros(now), Ordering::Relaxed);
+    }
+
+    /// When it was last chosen by any worker, in microseconds; 0 before the first time.
+    pub(crate) fn last_picked(&self) -> u64 {
+        self.hot.picked.load(Ordering::Relaxed)
     }
 
     pub(crate) fn end(&self) {

@@ -163,7 +163,10 @@ impl Picker {
             let field = Field { snapshot: &self.view.snapshot, tried, rank, now };
             if let Some(index) = self.law.choose(&field, want.key, rng) {
                 match Lease::take(&self.view, index, false) {
-                    Some(lease) => return Ok(lease),
+                    Some(lease) => {
+                        lease.endpoint().picked(now);
+                        return Ok(lease);
+                    }
                     None => continue,
                 }
             }

@@ -4,6 +4,9 @@
 //! next and moves on by a stride that is shorter for a larger weight. So one caller with one request at a time sees
 //! 1, 2, 3, 1, 2, 3, and with weights 2, 1 sees 1, 2, 1.
 //!
+//! Each worker keeps its own turns. So that a caller whose connections come to different workers sees the rotation as
+//! well, equals of a small set go by when they were last chosen, by whichever worker.
+//!
 //! The law needs a scan: the minimum over counters that all workers change at any time cannot be kept in order without
 //! every request writing a shared structure, and a minimum over a sample is another law (`random_two`). Where all
 //! weights are equal the scan begins behind the endpoint that was chosen last and ends at the first that has nothing in
@@ -32,6 +35,9 @@ struct Turn {
     at: u64,
 }
 
+/// Up to so many endpoints are read to the end for each pick.
+const SMALL: usize = 16;
+
 /// The stride of weight 1. Divisible by many weights; 2^40 picks do not overflow a turn.
 const STRIDE: u64 = 720_720;
 
@@ -51,11 +57,28 @@ impl LeastRequests {
     }
 
     fn among_equals(&mut self, field: &Field<'_>) -> Option<usize> {
+        let chosen = if self.turns.len() <= SMALL { self.among_few(field) } else { self.among_many(field) };
+        self.next = chosen? + 1;
+        chosen
+    }
+
+    /// The whole set in order, beginning behind the one chosen last.
+    fn in_order(&self, count: usize) -> impl Iterator<Item = usize> + use<> {
+        let begin = if self.next < count { self.next } else { 0 };
+        (begin..count).chain(0..begin)
+    }
+
+    fn among_few(&self, field: &Field<'_>) -> Option<usize> {
         let endpoints = field.snapshot.endpoints();
-        let begin = if self.next < endpoints.len() { self.next } else { 0 };
-        let in_order = (begin..endpoints.len()).chain(0..begin);
+        let admitted =
+            self.in_order(endpoints.len()).filter(|&index| field.admits_endpoint(&endpoints[index]));
+        admitted.min_by_key(|&index| (endpoints[index].in_flight(), endpoints[index].last_picked()))
+    }
+
+    fn among_many(&self, field: &Field<'_>) -> Option<usize> {
+        let endpoints = field.snapshot.endpoints();
         let mut best: Option<(usize, u32)> = None;
-        for index in in_order {
+        for index in self.in_order(endpoints.len()) {
             let endpoint = &endpoints[index];
             let in_flight = endpoint.in_flight();
             if best.is_none_or(|(_, fewest)| in_flight < fewest) && field.admits_endpoint(endpoint) {
@@ -65,9 +88,7 @@ impl LeastRequests {
                 }
             }
         }
-        let (index, _) = best?;
-        self.next = index + 1;
-        Some(index)
+        best.map(|(index, _)| index)
     }
 
     fn by_weight(&mut self, field: &Field<'_>) -> Option<usize> {

@@ -121,6 +121,24 @@ fn one_caller_sees_equals_in_rotation() {
 }
 
 #[test]
+fn callers_at_different_workers_see_one_rotation() {
+    let mut bench = Bench::new("least_requests", &[1, 1, 1]);
+    let mut other = Law::new("least_requests".parse().unwrap());
+    other.adopt(&bench.snapshot);
+    let chosen: Vec<_> = (0..7)
+        .map(|turn| {
+            let now = bench.now + Duration::from_millis(turn);
+            let field = Field { snapshot: &bench.snapshot, tried: &bench.tried, rank: Rank::Plain, now };
+            let law = if turn % 2 == 0 { &mut bench.law } else { &mut other };
+            let index = law.choose(&field, None, &mut || 0).unwrap();
+            bench.snapshot.endpoints()[index].picked(now);
+            index
+        })
+        .collect();
+    assert_eq!(chosen, [0, 1, 2, 0, 1, 2, 0]);
+}
+
+#[test]
 fn turns_of_different_weights_are_spread() {
     for policy in ["least_requests", "round_robin"] {
         let chosen = Bench::new(policy, &[2, 1]).one_at_a_time(300);
