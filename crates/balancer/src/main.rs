@@ -1,7 +1,7 @@
 //! The HTTP load balancer.
 //!
-//! The way of a request: [`accept`] → [`connection`] → [`exchange`] (with [`request`], [`intake`] and one
-//! [`attempt_io`] an attempt) → [`deliver`] or [`relay`]. Which endpoint and whether to try another is decided by
+//! The way of a request: [`accept`] → [`connection`] → [`exchange`] (with [`request`] and [`intake`]) →
+//! [`attempts`] (with one [`attempt_io`] each) → [`deliver`] or [`relay`]. Which endpoint and whether to try another is decided by
 //! `evenkeel_upstream`, what bytes mean by `evenkeel_http1`; nothing here decides either.
 
 mod accept;
@@ -10,6 +10,7 @@ mod account;
 mod admin;
 mod affinity;
 mod attempt_io;
+mod attempts;
 mod connection;
 mod control;
 mod deliver;

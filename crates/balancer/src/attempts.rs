@@ -1,0 +1,405 @@
+//! The attempts of one request: what [`evenkeel_upstream::Attempts`] decides is done here.
+//!
+//! ```text
+//!              ┌───────── actions: try, reconnect, cancel, report ─────────┐
+//!              ▼                                                           │
+//! attempts in progress, the client, one alarm ──what happened──▶ Attempts ─┴──commit──▶ the answer
+//!                                                                          └──reply───▶ 502, 503, 504
+//! ```
+//! One task waits for everything at once ([`Course::poll`]): the attempts that are in progress, the client (who may still
+//! send, or vanish), and one alarm.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use arrayvec::ArrayVec;
+use evenkeel_http1::{Refusal, ResponseRewrite};
+use evenkeel_upstream::attempt::{
+    Action, Attempts, Condition, Event, Failure, MAX_ATTEMPTS, TryNo, Verdict, Why,
+};
+use evenkeel_upstream::{Outcome, Place, Queue, Tried, Unavailable, Want};
+
+use crate::attempt_io::{self, AttemptIo, Happened};
+use crate::connection::{Client, Scratch};
+use crate::request::Request;
+use crate::verify::Verify;
+use crate::worker::{Worker, now};
+use crate::{intake, trail};
+
+/// Tries a request on one endpoint after another, as far as it may be, until it is known how it ends.
+pub(crate) async fn attempt(
+    worker: &Rc<Worker>,
+    client: &mut Client,
+    scratch: &mut Scratch,
+    request: &Request,
+) -> End {
+    Course::new(worker, client, scratch, request).run().await
+}
+
+/// How the attempts of a request ended.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every request ends in an answer; a box would be an allocation each"
+)]
+pub(crate) enum End {
+    Answer(AttemptIo),
+    Failed(Failure),
+    Refused(Refusal),
+    ClientGone,
+}
+
+/// The attempts of one request, and everything they are waited for together with.
+struct Course<'a> {
+    worker: &'a Rc<Worker>,
+    client: &'a mut Client,
+    scratch: &'a mut Scratch,
+    request: &'a Request,
+    attempts: Attempts,
+    tried: Tried,
+    /// The try that waits until an endpoint is below its limit.
+    queued: Option<(Place, TryNo, Why)>,
+    /// The client's body must make progress until then.
+    body_deadline: Option<Instant>,
+    /// The client was told to go on with its body.
+    continued: bool,
+    end: Option<End>,
+}
+
+/// What ended a wait.
+enum Woken {
+    Attempt(usize, Happened),
+    Client(intake::Trouble),
+    Alarm,
+}
+
+impl<'a> Course<'a> {
+    fn new(
+        worker: &'a Rc<Worker>,
+        client: &'a mut Client,
+        scratch: &'a mut Scratch,
+        request: &'a Request,
+    ) -> Self {
+        let now = now();
+        let attempts = Attempts::new(request.plan(), &worker.settings().upstream.attempts, now);
+        let body_deadline = (!scratch.upload.is_ended()).then(|| now + worker.settings().body_timeout);
+        Self {
+            worker,
+            client,
+            scratch,
+            request,
+            attempts,
+            tried: Tried::default(),
+            queued: None,
+            body_deadline,
+            continued: false,
+            end: None,
+        }
+    }
+
+    async fn run(mut self) -> End {
+        self.tell(Event::Start, now());
+        loop {
+            if let Some(end) = self.end.take() {
+                self.scratch.account.attempted(&self.attempts);
+                if self.attempts.is_masked() {
+                    self.worker.stats.masked.add(1);
+                }
+                self.leave_trail();
+                return end;
+            }
+            self.set_alarm();
+            match poll_fn(|cx| self.poll(cx)).await {
+                Woken::Attempt(index, Happened::Interim) => self.pass_on_interim(index).await,
+                Woken::Attempt(index, happened) => self.happened(index, &happened),
+                Woken::Client(intake::Trouble::Gone) => {
+                    self.tell(Event::ClientGone, now());
+                    self.end = Some(End::ClientGone);
+                }
+                Woken::Client(intake::Trouble::Refused(refusal)) => {
+                    self.tell(Event::ClientGone, now());
+                    self.end = Some(End::Refused(refusal));
+                }
+                Woken::Alarm => self.woke(),
+            }
+        }
+    }
+
+    /// Keeps what the attempts did, where the client is to be told.
+    fn leave_trail(&mut self) {
+        if self.worker.settings().trail {
+            trail::describe(&self.attempts, &self.worker.shared.upstream, now(), &mut self.scratch.trail);
+        }
+    }
+
+    /// Waits for everything at once; the attempts first, because an answer that is there ends the waiting.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Woken> {
+        let settings = self.worker.settings();
+        let head = self.scratch.request.as_slice();
+        loop {
+            for (index, io) in self.scratch.live.iter_mut().enumerate() {
+                let exchange = attempt_io::Exchange {
+                    method: self.request.method,
+                    upgrade: self.request.upgrade,
+                    expects_continue: self.request.expects_continue,
+                    head,
+                    limits: &settings.limits,
+                    hold: settings.hold,
+                    verify: settings.verify != Verify::Off,
+                };
+                if let Poll::Ready(happened) = io.poll(cx, &exchange, &self.scratch.upload) {
+                    return Poll::Ready(Woken::Attempt(index, happened));
+                }
+            }
+            let sent = self.scratch.live.iter().map(AttemptIo::sent).max().unwrap_or_default();
+            if self.scratch.live.len() == 1 && self.scratch.upload.drop_written(head.len(), sent) {
+                // Told here and not as an event of its own: it changes what may be done, and starts nothing.
+                let lost = self.attempts.on(Event::BodyLost, self.worker.shared.upstream.budgets(), now());
+                debug_assert!(lost.is_empty(), "losing the body must not start anything");
+            }
+            let taken = intake::poll(
+                cx,
+                self.worker,
+                self.client,
+                &mut self.scratch.received,
+                &mut self.scratch.upload,
+                self.request,
+                (head.len(), sent),
+            );
+            match taken {
+                Poll::Ready(Ok(())) => {
+                    let settings = self.worker.settings();
+                    self.body_deadline =
+                        (!self.scratch.upload.is_ended()).then(|| now() + settings.body_timeout);
+                }
+                Poll::Ready(Err(trouble)) => return Poll::Ready(Woken::Client(trouble)),
+                Poll::Pending => return self.client.alarm.poll(cx).map(|()| Woken::Alarm),
+            }
+        }
+    }
+
+    fn set_alarm(&mut self) {
+        let queued = self.queued.as_ref().map(|_| now() + Queue::LOOK_AGAIN);
+        let patience = self.scratch.live.iter().filter_map(AttemptIo::expects_until).min();
+        let next =
+            [self.attempts.next_wake(), self.body_deadline, queued, patience].into_iter().flatten().min();
+        self.client.alarm.set(next);
+    }
+
+    fn woke(&mut self) {
+        let now = now();
+        if self.body_deadline.is_some_and(|deadline| now >= deadline) && self.waits_for_client() {
+            let refusal = Refusal::new(408, "The request's body did not arrive in time.");
+            self.tell(Event::ClientGone, now);
+            self.end = Some(End::Refused(refusal));
+            return;
+        }
+        if self.client.stream.is_reset() {
+            self.tell(Event::ClientGone, now);
+            self.end = Some(End::ClientGone);
+            return;
+        }
+        if let Some((place, number, why)) = self.queued.take() {
+            self.wait_in_queue(place, number, why, now);
+        }
+        let mut conditions = ArrayVec::<Condition, MAX_ATTEMPTS>::new();
+        {
+            let mut picker = self.worker.picker.borrow_mut();
+            conditions.extend(self.scratch.live.iter().map(|io| picker.condition(io.number, &io.lease, now)));
+        }
+        self.tell(Event::Woke(&conditions), now);
+    }
+
+    /// Whether a body that makes no progress is the client's doing, rather than that of a server which reads slowly.
+    fn waits_for_client(&mut self) -> bool {
+        let head = self.scratch.request.len();
+        let sent = self.scratch.live.iter().map(AttemptIo::sent).max().unwrap_or_default();
+        let waits = self.scratch.upload.wants_more(head, sent);
+        if !waits {
+            self.body_deadline = Some(now() + self.worker.settings().body_timeout);
+        }
+        waits
+    }
+
+    fn happened(&mut self, index: usize, happened: &Happened) {
+        let now = now();
+        let Some(io) = self.scratch.live.get_mut(index) else { return };
+        let number = io.number;
+        match *happened {
+            Happened::Connected => {
+                self.worker.connected(io, now);
+                self.tell(Event::Connected(number), now);
+            }
+            Happened::ConnectFailed(why) => self.ended(index, Event::ConnectFailed(number, why), now),
+            Happened::ByteSent => self.tell(Event::ByteSent(number), now),
+            Happened::RequestSent => self.tell(Event::RequestSent(number), now),
+            // It may get a fresh connection to the same endpoint, so the attempt stays.
+            Happened::Stale { bytes_sent } => self.tell(Event::Stale { number, bytes_sent }, now),
+            Happened::Head { status, held } => {
+                io.head_received(status, now);
+                self.tell(Event::Head { number, status, held }, now);
+            }
+            Happened::Whole(verdict) => {
+                let wrong = matches!(verdict, Verdict::WrongDigest(_));
+                if wrong {
+                    self.worker.stats.wrong_digest.add(1);
+                }
+                let overlooked = wrong && self.worker.settings().verify == Verify::Observe;
+                self.tell(Event::Whole(number, if overlooked { Verdict::Right } else { verdict }), now);
+            }
+            Happened::Broken(why) => self.ended(index, Event::Broken(number, why), now),
+            Happened::Interim => {}
+        }
+    }
+
+    /// An attempt is over and has failed: tells the machine, whose report still needs the endpoint, then lets it go.
+    fn ended(&mut self, index: usize, event: Event<'_>, now: Instant) {
+        let number = self.scratch.live[index].number;
+        self.tell(event, now);
+        self.let_go(number, Outcome::Failure, now);
+    }
+
+    /// Tells the machine and does what it says.
+    fn tell(&mut self, event: Event<'_>, now: Instant) {
+        let actions = self.attempts.on(event, self.worker.shared.upstream.budgets(), now);
+        for action in actions {
+            match action {
+                Action::Try(number, why) => self.try_another(number, why, now),
+                Action::Reconnect(number) => {
+                    let timeout = self.worker.settings().upstream.attempts.connect_timeout;
+                    if let Some(io) = self.scratch.live.iter_mut().find(|io| io.number == number) {
+                        io.reconnect(timeout, now);
+                    }
+                }
+                Action::Cancel(number) => self.cancel(number, now),
+                Action::Commit(number) => {
+                    let index = self.scratch.live.iter().position(|io| io.number == number);
+                    self.end = index.map(|index| End::Answer(self.scratch.live.remove(index)));
+                }
+                Action::Report(number, evidence) => {
+                    if let Some(io) = self.scratch.live.iter().find(|io| io.number == number) {
+                        self.worker.report(io.lease.endpoint(), evidence);
+                    }
+                }
+                Action::Reply(failure) => self.end = Some(End::Failed(failure)),
+            }
+        }
+    }
+
+    fn try_another(&mut self, number: TryNo, why: Why, now: Instant) {
+        if why == Why::First && !self.worker.queue.borrow().is_empty() {
+            return self.join_queue(number, why, now);
+        }
+        match self.pick(number, why, now) {
+            Ok(()) => {}
+            Err(Unavailable::AllBusy) if why == Why::First => self.join_queue(number, why, now),
+            Err(why) => self.tell(Event::NoneLeft(why), now),
+        }
+    }
+
+    /// Takes an endpoint for an attempt, and a connection to it.
+    fn pick(&mut self, number: TryNo, why: Why, now: Instant) -> Result<(), Unavailable> {
+        let want = Want {
+            trial: self.request.may_be_trial(),
+            plain_only: matches!(why, Why::Race | Why::Hedge),
+            ..self.request.want
+        };
+        let lease = {
+            let mut random = self.worker.random.borrow_mut();
+            self.worker.picker.borrow_mut().pick(&want, &self.tried, &mut || random.u64(..), now)?
+        };
+        self.worker.stats.begun(why);
+        let endpoint = lease.endpoint().clone();
+        self.tried.add(endpoint.id());
+        let answer = self.worker.take_answer();
+        let idle = self.worker.idle.take(&endpoint, now);
+        let reused = idle.is_some();
+        let mut io = if let Some(connection) = idle {
+            self.worker.stats.reused.add(1);
+            AttemptIo::on_idle(number, lease, connection, answer, now)
+        } else {
+            let timeout = self.worker.settings().upstream.attempts.connect_timeout;
+            AttemptIo::on_fresh(number, lease, answer, timeout, now)
+        };
+        io.number_in_head(&self.scratch.request, self.request.attempt_at);
+        self.scratch.live.push(io);
+        self.tell(Event::Chosen { number, endpoint: endpoint.id(), usual: endpoint.usual(), reused }, now);
+        Ok(())
+    }
+
+    fn join_queue(&mut self, number: TryNo, why: Why, now: Instant) {
+        let joined = self.worker.queue.borrow_mut().join(now);
+        match joined {
+            Ok(place) => self.queued = Some((place, number, why)),
+            Err(_) => self.tell(Event::NoneLeft(Unavailable::AllBusy), now),
+        }
+    }
+
+    /// In the queue: the first in line looks again, and whoever has waited too long gives up.
+    fn wait_in_queue(&mut self, place: Place, number: TryNo, why: Why, now: Instant) {
+        let is_first = self.worker.queue.borrow().is_first(&place);
+        let picked = if is_first { self.pick(number, why, now) } else { Err(Unavailable::AllBusy) };
+        match picked {
+            Err(Unavailable::AllBusy) if now < place.deadline => self.queued = Some((place, number, why)),
+            picked => {
+                let timeout = self.worker.settings().upstream.admission.queue_timeout;
+                self.scratch.account.queued = (now + timeout).saturating_duration_since(place.deadline);
+                self.worker.queue.borrow_mut().leave(place);
+                if let Err(why) = picked {
+                    self.tell(Event::NoneLeft(why), now);
+                }
+            }
+        }
+    }
+
+    /// Gives an attempt up. A connection that is still opening opens on, for the next request; any other may still bring
+    /// an answer that nobody waits for, and is closed.
+    fn cancel(&mut self, number: TryNo, now: Instant) {
+        let Some(index) = self.scratch.live.iter().position(|io| io.number == number) else { return };
+        if self.scratch.live[index].is_opening() {
+            let io = self.scratch.live.remove(index);
+            attempt_io::open_for_later(self.worker, io);
+        } else {
+            self.let_go(number, Outcome::Abandoned, now);
+        }
+    }
+
+    fn let_go(&mut self, number: TryNo, outcome: Outcome, now: Instant) {
+        if let Some(index) = self.scratch.live.iter().position(|io| io.number == number) {
+            let (answer, lease) = self.scratch.live.remove(index).into_answer();
+            self.worker.give_back_answer(answer);
+            // A failure says what it was in the report that came before.
+            let _ = lease.finish(outcome, now);
+        }
+    }
+
+    /// Passes an interim response (1xx) on to the client. It commits to nothing.
+    async fn pass_on_interim(&mut self, index: usize) {
+        let settings = self.worker.settings();
+        let Some(io) = self.scratch.live.get_mut(index) else { return };
+        self.scratch.reply.clear();
+        let how = ResponseRewrite { via: &settings.name, extra: b"" };
+        let (head, input) = (&io.answer.head, io.answer.received.filled());
+        // A client that has had its 100 from an attempt that failed later needs no second one.
+        if head.status() != 100 || !std::mem::replace(&mut self.continued, true) {
+            self.client.machine.respond_informational(head, input, &how, &mut self.scratch.reply);
+            self.worker.stats.answered(head.status());
+        }
+        io.interim_done();
+        if self.client.send(&self.scratch.reply, b"", settings.body_timeout).await.is_err() {
+            self.tell(Event::ClientGone, now());
+            self.end = Some(End::ClientGone);
+        }
+    }
+}
+
+impl Drop for Course<'_> {
+    fn drop(&mut self) {
+        // Whatever still runs is given up: its leases end as abandoned.
+        self.scratch.live.clear();
+        if let Some((place, ..)) = self.queued.take() {
+            self.worker.queue.borrow_mut().leave(place);
+        }
+    }
+}
