@@ -41,6 +41,7 @@ fn the_client_job_finds_everything_right() {
     let status = docker(&["wait", &job]);
     let report = docker(&["logs", &job]);
     assert_eq!(status, "0", "{report}");
+    assert!(report.contains("Verdict: proved"), "{report}");
     for container in compose.containers("server") {
         assert!(report.contains(&name(&container)), "{container} is not in the report:\n{report}");
     }
