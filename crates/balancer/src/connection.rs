@@ -90,12 +90,15 @@ impl Scratch {
 /// bounded by [`FEW`] of them, whatever the number of clients.
 const QUIET: Duration = Duration::from_secs(1);
 const QUIET_AMONG_MANY: Duration = Duration::from_millis(20);
-const FEW: usize = 512;
+const FEW: usize = 256;
 
 /// How long a client may take to close after the last response, and how long it may be silent meanwhile. A client that
 /// is still sending when its connection is closed would lose the response (RFC 9112 §9.6).
 const LINGER: Duration = Duration::from_secs(10);
 const LINGER_QUIET: Duration = Duration::from_secs(2);
+
+/// The most refused connections that wait until their client has read its 503: about half of the descriptors in reserve.
+const REFUSED_LINGERING: usize = 64;
 
 /// Serves a client that has just connected.
 pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, peer: SocketAddr, permit: Permit) {
@@ -122,9 +125,18 @@ pub(crate) async fn refuse(worker: Rc<Worker>, stream: Stream) {
     client.machine.close_after_this();
     let mut out = Vec::new();
     reply::too_many_connections(&worker, &mut client.machine, &mut out);
+    let lingering = worker.refused.get();
+    if lingering >= REFUSED_LINGERING {
+        // The kernel's buffer takes it or it is lost: a flood must not hold the descriptors that others need.
+        let mut sent = 0;
+        poll_fn(|cx| Poll::Ready(drop(client.stream.poll_send(cx, &out, b"", &mut sent)))).await;
+        return;
+    }
+    worker.refused.set(lingering + 1);
     if client.send(&out, b"", LINGER_QUIET).await.is_ok() {
         client.linger().await;
     }
+    worker.refused.set(worker.refused.get() - 1);
 }
 
 /// Serves requests for as long as some of the next one is here. False when the connection is over.

@@ -56,6 +56,8 @@ pub(crate) struct Worker {
     pub(crate) random: RefCell<fastrand::Rng>,
     pub(crate) idle: IdleConnections,
     pub(crate) parked: Parked,
+    /// Connections beyond the limit that have had their 503 and wait for their client to close.
+    pub(crate) refused: Cell<usize>,
     /// Connections of clients that wait for a byte and are not parked yet.
     pub(crate) quiet: Cell<usize>,
     pub(crate) queue: RefCell<Queue>,
@@ -77,6 +79,7 @@ impl Worker {
             picker: RefCell::new(Picker::new(&shared.upstream)),
             random: RefCell::new(fastrand::Rng::new()),
             idle: IdleConnections::new(shared.settings.server_idle),
+            refused: Cell::new(0),
             quiet: Cell::new(0),
             parked: Parked::new(shared.settings.idle_timeout)?,
             queue: RefCell::new(Queue::new(&shared.upstream)),
