@@ -162,6 +162,7 @@ async fn metrics(admin: web::Data<Admin>) -> HttpResponse {
         retries_left: budgets.retries_left(),
         hedges_left: budgets.hedges_left(),
         lost_lines: shared.access_log.as_ref().map_or(0, AccessLog::lost),
+        lost_entries: shared.ledger.as_ref().map_or(0, |ledger| ledger.lost()),
         started: admin.started,
     });
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)

@@ -118,6 +118,11 @@ impl Ledger {
         lock(&self.ring).add(text, 1);
     }
 
+    /// How many entries found no room.
+    pub(crate) fn lost(&self) -> u64 {
+        lock(&self.ring).lost
+    }
+
     /// What it remembers from the entry with this number on.
     pub(crate) fn read(&self, after: u64) -> Excerpt {
         let pages = lock(&self.pages).clone();
@@ -228,5 +233,6 @@ mod tests {
         let excerpt = ledger.read(written);
         assert_eq!((excerpt.oldest, excerpt.next), (written, written + 1));
         assert_eq!(told(excerpt).len(), 1);
+        assert_eq!(ledger.lost(), 3);
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct Ring {
     next: u64,
     /// The number after the last entry that was lost on its way here.
     gap: u64,
+    /// Entries lost on their way here.
+    pub(super) lost: u64,
 }
 
 /// Entries, a line each.
@@ -42,7 +44,7 @@ pub(crate) struct Excerpt {
 
 impl Ring {
     pub(super) fn new(most: usize) -> Self {
-        Self { pieces: VecDeque::new(), held: 0, most, next: 0, gap: 0 }
+        Self { pieces: VecDeque::new(), held: 0, most, next: 0, gap: 0, lost: 0 }
     }
 
     /// Adds `count` lines; the oldest ones make room for them.
@@ -63,6 +65,7 @@ impl Ring {
         if count > 0 {
             self.next += count;
             self.gap = self.next;
+            self.lost += count;
         }
     }
 

@@ -27,6 +27,8 @@ pub(crate) struct Scrape<'a> {
     pub(crate) hedges_left: u64,
     /// Lines of the access log that were lost.
     pub(crate) lost_lines: u64,
+    /// Entries of the ledger that were lost.
+    pub(crate) lost_entries: u64,
     pub(crate) started: SystemTime,
 }
 
@@ -140,7 +142,15 @@ fn write_control(text: &mut String, scrape: &Scrape<'_>) -> fmt::Result {
     }
     let metric = "evenkeel_access_log_lines_lost_total";
     describe(text, metric, "counter", "Lines of the access log that the output did not take in time.")?;
-    writeln!(text, "{metric} {}", scrape.lost_lines)
+    writeln!(text, "{metric} {}", scrape.lost_lines)?;
+    let metric = "evenkeel_ledger_entries_lost_total";
+    describe(
+        text,
+        metric,
+        "counter",
+        "Requests of a run that the ledger had no room for while it was read.",
+    )?;
+    writeln!(text, "{metric} {}", scrape.lost_entries)
 }
 
 fn write_gauges(text: &mut String, scrape: &Scrape<'_>) -> fmt::Result {
@@ -247,6 +257,7 @@ mod tests {
             retries_left: 30,
             hedges_left: 0,
             lost_lines: 0,
+            lost_entries: 0,
             started: SystemTime::UNIX_EPOCH + Duration::from_millis(1500),
         })
     }
