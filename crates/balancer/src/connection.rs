@@ -129,7 +129,11 @@ pub(crate) async fn refuse(worker: Rc<Worker>, stream: Stream) {
     if lingering >= REFUSED_LINGERING {
         // The kernel's buffer takes it or it is lost: a flood must not hold the descriptors that others need.
         let mut sent = 0;
-        poll_fn(|cx| Poll::Ready(drop(client.stream.poll_send(cx, &out, b"", &mut sent)))).await;
+        poll_fn(|cx| {
+            let _ = client.stream.poll_send(cx, &out, b"", &mut sent);
+            Poll::Ready(())
+        })
+        .await;
         return;
     }
     worker.refused.set(lingering + 1);
