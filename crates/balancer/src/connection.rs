@@ -18,7 +18,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
-use evenkeel_http1::{After, Inbound, Refusal, RequestHead};
+use evenkeel_http1::{After, Framing, Inbound, Refusal, RequestHead};
 use evenkeel_upstream::attempt::MAX_ATTEMPTS;
 use evenkeel_wire::{Alarm, Buffer, Stream};
 
@@ -72,6 +72,17 @@ pub(crate) struct Scratch {
 const KEPT: usize = 16 * 1024;
 
 impl Scratch {
+    /// Keeps what a head that goes no further asked for, for the access log.
+    pub(crate) fn keep_what_was_asked(&mut self) {
+        let input = self.received.filled();
+        self.request.clear();
+        self.request.extend_from_slice(self.head.method_bytes(input));
+        self.request.push(b' ');
+        self.request.extend_from_slice(&self.head.path_and_query(input));
+        self.request.extend_from_slice(b" \r\n");
+        self.upload.begin(Framing::Empty, 0);
+    }
+
     /// Empties it. False when it has grown too large to be worth keeping.
     pub(crate) fn forget(&mut self) -> bool {
         self.received.clear();

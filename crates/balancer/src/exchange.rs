@@ -52,7 +52,10 @@ async fn answer(worker: &Rc<Worker>, client: &mut Client, scratch: &mut Scratch)
     scratch.request.clear();
     let request = match Request::prepare(worker, client, scratch) {
         Ok(request) => request,
-        Err(refusal) => return refuse(worker, client, scratch, &refusal, None).await,
+        Err(refusal) => {
+            scratch.keep_what_was_asked();
+            return refuse(worker, client, scratch, &refusal, None).await;
+        }
     };
     scratch.account.identify(request.id(&scratch.request));
     if request.is_answered_here() {

@@ -55,6 +55,17 @@ fn a_request_is_a_line_that_tells_no_secret() {
     }
 }
 
+#[test]
+fn a_refused_request_is_logged_with_what_it_asked_for() {
+    let mut set =
+        Processes::start(1, &[("MANAGER_BALANCER_ACCESS_LOG", "text"), ("MANAGER_BALANCER_MAX_BODY", "10")]);
+    let mut connection = Connection::open(set.balancer()).unwrap();
+    let answer = connection.request("PUT", "/large?token=canary", &[], &[b'x'; 11]).unwrap();
+    assert_eq!(answer.status, 413);
+    let line = set.wait_for_line(" status=413 ");
+    assert!(line.contains("\"PUT /large\" status=413 end=refused error=http_request_error"), "{line}");
+}
+
 /// A scrape.
 struct Metrics(Vec<(String, String)>);
 
