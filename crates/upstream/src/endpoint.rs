@@ -86,7 +86,7 @@ struct Hot {
     peak: PeakLoad,
     heard: AtomicU64,
     succeeded: AtomicU64,
-    picked: AtomicU64,
+    turn: AtomicU64,
     attempts: AtomicU64,
     successes: AtomicU64,
 }
@@ -278,14 +278,14 @@ impl Endpoint {
         true
     }
 
-    /// It was chosen: among equals it is the last one's turn now, whichever worker looks next.
-    pub(crate) fn picked(&self, now: Instant) {
-        self.hot.picked.store(self.micros(now), Ordering::Relaxed);
+    /// When it goes next in the rotation of `least_requests`.
+    pub(crate) fn turn(&self) -> u64 {
+        self.hot.turn.load(Ordering::Relaxed)
     }
 
-    /// When it was last chosen by any worker, in microseconds; 0 before the first time.
-    pub(crate) fn last_picked(&self) -> u64 {
-        self.hot.picked.load(Ordering::Relaxed)
+    /// Of two workers that move it on at the same time one is overheard: that costs a turn and no more.
+    pub(crate) fn set_turn(&self, turn: u64) {
+        self.hot.turn.store(turn, Ordering::Relaxed);
     }
 
     pub(crate) fn end(&self) {

@@ -78,7 +78,7 @@ impl Picker {
         let generation = upstream.generation();
         let view = Arc::new(View { snapshot: upstream.snapshot() });
         let mut law = Law::new(upstream.settings().policy);
-        law.adopt(&view.snapshot);
+        law.adopt();
         Self { upstream: upstream.clone(), generation, view, law, heard: Heard::default() }
     }
 
@@ -129,7 +129,7 @@ impl Picker {
         if generation != self.generation {
             self.generation = generation;
             self.view = Arc::new(View { snapshot: self.upstream.snapshot() });
-            self.law.adopt(&self.view.snapshot);
+            self.law.adopt();
         }
     }
 
@@ -163,10 +163,7 @@ impl Picker {
             let field = Field { snapshot: &self.view.snapshot, tried, rank, now };
             if let Some(index) = self.law.choose(&field, want.key, rng) {
                 match Lease::take(&self.view, index, false) {
-                    Some(lease) => {
-                        lease.endpoint().picked(now);
-                        return Ok(lease);
-                    }
+                    Some(lease) => return Ok(lease),
                     None => continue,
                 }
             }

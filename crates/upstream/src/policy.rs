@@ -189,10 +189,9 @@ impl Law {
     }
 
     /// Carries the cursors over to a new snapshot.
-    pub(crate) fn adopt(&mut self, snapshot: &Snapshot) {
+    pub(crate) fn adopt(&mut self) {
         match self {
-            Self::LeastRequests(law) => law.adopt(snapshot),
-            Self::RoundRobin(_) | Self::RandomTwo(_) | Self::PeakEwma(_) => {}
+            Self::LeastRequests(_) | Self::RoundRobin(_) | Self::RandomTwo(_) | Self::PeakEwma(_) => {}
             Self::ConsistentHash(law) => law.adopt(),
         }
     }

@@ -2,83 +2,44 @@
 //!
 //! The rotation is by stride scheduling (Waldspurger and Weihl, 1995): each endpoint has a *turn*, the lowest turn goes
 //! next and moves on by a stride that is shorter for a larger weight. So one caller with one request at a time sees
-//! 1, 2, 3, 1, 2, 3, and with weights 2, 1 sees 1, 2, 1.
-//!
-//! Each worker keeps its own turns. So that a caller whose connections come to different workers sees the rotation as
-//! well, equals of a small set go by when they were last chosen, by whichever worker.
+//! 1, 2, 3, 1, 2, 3, and with weights 2, 1 sees 1, 2, 1. The turn stands in the endpoint's own block, so that a caller whose
+//! connections come to different workers sees that as well.
 //!
 //! The law needs a scan: the minimum over counters that all workers change at any time cannot be kept in order without
-//! every request writing a shared structure, and a minimum over a sample is another law (`random_two`). Where all
-//! weights are equal the scan begins behind the endpoint that was chosen last and ends at the first that has nothing in
-//! flight: nobody can have less, and the rotation is kept. Only a set that is busy throughout is read to its end,
-//! one cache line for each endpoint.
+//! every request writing a shared structure, and a minimum over a sample is another law (`random_two`). In a large set of
+//! equal weights the scan begins behind the endpoint that this worker chose last and ends at the first that has nothing in
+//! flight: nobody can have less, and there the rotation is the worker's own. Only a set that is busy throughout is read
+//! to its end, one cache line for each endpoint.
 
-use crate::endpoint::{EndpointId, FULL_SHARE};
-use crate::upstream::Snapshot;
+use crate::endpoint::{Endpoint, FULL_SHARE};
 
 use super::Field;
 
-/// The turns of one worker.
+/// One worker's place in a large set.
 #[derive(Default)]
 pub(crate) struct LeastRequests {
-    /// Parallel to the snapshot's endpoints.
-    turns: Vec<Turn>,
-    /// The latest turn that was taken.
-    latest: u64,
     /// Where the next scan of equals begins.
     next: usize,
 }
 
-#[derive(Clone, Copy)]
-struct Turn {
-    id: EndpointId,
-    at: u64,
-}
-
-/// Up to so many endpoints are read to the end for each pick.
-const SMALL: usize = 16;
-
 /// The stride of weight 1. Divisible by many weights; 2^40 picks do not overflow a turn.
 const STRIDE: u64 = 720_720;
 
+/// Up to so many endpoints are read to the end for each pick, and keep one rotation over all workers.
+const SMALL: usize = 16;
+
 impl LeastRequests {
-    pub(crate) fn adopt(&mut self, snapshot: &Snapshot) {
-        let old = std::mem::take(&mut self.turns);
-        self.turns.extend(snapshot.endpoints().iter().map(|endpoint| {
-            let id = endpoint.id();
-            let known = old.binary_search_by_key(&id, |turn| turn.id).ok();
-            // A new endpoint has nothing to catch up on.
-            Turn { id, at: known.map_or(self.latest, |index| old[index].at) }
-        }));
-    }
-
     pub(crate) fn choose(&mut self, field: &Field<'_>) -> Option<usize> {
-        if field.snapshot.is_even() { self.among_equals(field) } else { self.by_weight(field) }
+        let is_large = field.snapshot.endpoints().len() > SMALL;
+        if is_large && field.snapshot.is_even() { self.among_many(field) } else { by_turn(field) }
     }
 
-    fn among_equals(&mut self, field: &Field<'_>) -> Option<usize> {
-        let chosen = if self.turns.len() <= SMALL { self.among_few(field) } else { self.among_many(field) };
-        self.next = chosen? + 1;
-        chosen
-    }
-
-    /// The whole set in order, beginning behind the one chosen last.
-    fn in_order(&self, count: usize) -> impl Iterator<Item = usize> + use<> {
-        let begin = if self.next < count { self.next } else { 0 };
-        (begin..count).chain(0..begin)
-    }
-
-    fn among_few(&self, field: &Field<'_>) -> Option<usize> {
+    fn among_many(&mut self, field: &Field<'_>) -> Option<usize> {
         let endpoints = field.snapshot.endpoints();
-        let admitted =
-            self.in_order(endpoints.len()).filter(|&index| field.admits_endpoint(&endpoints[index]));
-        admitted.min_by_key(|&index| (endpoints[index].in_flight(), endpoints[index].last_picked()))
-    }
-
-    fn among_many(&self, field: &Field<'_>) -> Option<usize> {
-        let endpoints = field.snapshot.endpoints();
+        let begin = if self.next < endpoints.len() { self.next } else { 0 };
+        let in_order = (begin..endpoints.len()).chain(0..begin);
         let mut best: Option<(usize, u32)> = None;
-        for index in self.in_order(endpoints.len()) {
+        for index in in_order {
             let endpoint = &endpoints[index];
             let in_flight = endpoint.in_flight();
             if best.is_none_or(|(_, fewest)| in_flight < fewest) && field.admits_endpoint(endpoint) {
@@ -88,32 +49,28 @@ impl LeastRequests {
                 }
             }
         }
-        best.map(|(index, _)| index)
+        let (index, _) = best?;
+        self.next = index + 1;
+        Some(index)
     }
+}
 
-    fn by_weight(&mut self, field: &Field<'_>) -> Option<usize> {
-        let mut best: Option<Candidate> = None;
-        for (index, endpoint) in field.admitted() {
-            let turn = self.turns.get(index).map_or(0, |turn| turn.at);
-            let candidate =
-                Candidate { index, in_flight: endpoint.in_flight(), share: endpoint.share(), turn };
-            if best.as_ref().is_none_or(|best| candidate.goes_before(best)) {
-                best = Some(candidate);
-            }
-        }
-        let best = best?;
-        self.take_turn(&best);
-        Some(best.index)
-    }
-
-    fn take_turn(&mut self, taken: &Candidate) {
-        self.latest = self.latest.max(taken.turn);
-        let stride = STRIDE * u64::from(FULL_SHARE) / u64::from(taken.share);
-        // Turns that were missed, because of load or an ejection, are not made up for in a burst.
-        if let Some(turn) = self.turns.get_mut(taken.index) {
-            turn.at = self.latest + stride;
+fn by_turn(field: &Field<'_>) -> Option<usize> {
+    let mut best: Option<Candidate> = None;
+    let (mut latest, mut longest) = (0, 0);
+    for (index, endpoint) in field.admitted() {
+        let candidate = Candidate::of(index, endpoint);
+        latest = latest.max(candidate.turn);
+        longest = longest.max(candidate.stride());
+        if best.as_ref().is_none_or(|best| candidate.goes_before(best)) {
+            best = Some(candidate);
         }
     }
+    let best = best?;
+    // Turns that were missed, because of load or an ejection, are not made up for in a burst.
+    let turn = best.turn.max(latest.saturating_sub(longest));
+    field.snapshot.endpoints()[best.index].set_turn(turn + best.stride());
+    Some(best.index)
 }
 
 struct Candidate {
@@ -124,6 +81,14 @@ struct Candidate {
 }
 
 impl Candidate {
+    fn of(index: usize, endpoint: &Endpoint) -> Self {
+        Self { index, in_flight: endpoint.in_flight(), share: endpoint.share(), turn: endpoint.turn() }
+    }
+
+    fn stride(&self) -> u64 {
+        STRIDE * u64::from(FULL_SHARE) / u64::from(self.share)
+    }
+
     fn goes_before(&self, other: &Self) -> bool {
         // in_flight / share, multiplied out.
         let own = u64::from(self.in_flight) * u64::from(other.share);
