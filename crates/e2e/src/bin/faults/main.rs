@@ -65,7 +65,7 @@ fn run(options: &Options) -> Result<bool> {
     for run in 1..=options.runs {
         for scenario in &selected {
             let row = play(options, scenario, None, run)?;
-            all_met &= row.is_met();
+            all_met &= row.missed(options.counts_only).next().is_none();
             rows.push(row);
             if options.peers && scenario.for_peers {
                 for peer in Peer::ALL {
@@ -104,7 +104,7 @@ fn play(options: &Options, scenario: &Scenario, peer: Option<Peer>, run: u32) ->
     let stage = Stage::new(options, peer, id)?;
     let cells = (scenario.play)(&stage).unwrap_or_else(|error| vec![verdict::unjudged(&*error)]);
     let row = Row { fault: scenario.fault, scenario: scenario.words, front, run, cells };
-    let missed: Vec<_> = row.cells.iter().filter(|cell| !cell.met).map(|cell| cell.what).collect();
+    let missed: Vec<_> = row.missed(options.counts_only).map(|cell| cell.what).collect();
     let verdict =
         if missed.is_empty() { "met".to_owned() } else { format!("NOT MET: {}", missed.join(", ")) };
     say(&format!(": {verdict} ({:.0} s)\n", began.elapsed().as_secs_f64()));

@@ -17,6 +17,7 @@ Plays the fault matrix against the set in Docker Compose and judges every cell o
   scripts/faults --peers         F1, F2, F4 and F5 against HAProxy and nginx as well
   scripts/faults --clients 64    so many clients in a closed loop (32), half of them GET, half POST
   scripts/faults --think 5ms     each pauses so long between two requests (0ms): for a machine that has other work
+  scripts/faults --counts        cells about time and speed are shown and do not decide: for a machine that has other work
   scripts/faults --json FILE     what was measured, as JSON
   scripts/faults --no-build      with the images there are
 
@@ -38,6 +39,8 @@ pub(crate) struct Options {
     pub(crate) clients: usize,
     /// How long each waits between two requests.
     pub(crate) think: Duration,
+    /// Cells about time and speed do not decide.
+    pub(crate) counts_only: bool,
     /// Where the JSON goes.
     pub(crate) json: Option<PathBuf>,
     /// The Compose project.
@@ -56,6 +59,7 @@ impl Options {
             runs: 1,
             clients: 32,
             think: Duration::ZERO,
+            counts_only: false,
             json: None,
             project: String::new(),
             scratch: PathBuf::new(),
@@ -69,6 +73,7 @@ impl Options {
                 "--runs" => options.runs = number(&argument, &value()?)?,
                 "--clients" => options.clients = number(&argument, &value()?)?,
                 "--think" => options.think = Duration::parse(&value()?)?,
+                "--counts" => options.counts_only = true,
                 "--json" => options.json = Some(value()?.into()),
                 "--project" => options.project = value()?,
                 "--scratch" => options.scratch = value()?.into(),

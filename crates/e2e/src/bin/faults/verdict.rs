@@ -20,6 +20,8 @@ pub(crate) struct Cell {
     pub(crate) measured: String,
     /// Whether that will do.
     pub(crate) met: bool,
+    /// Whether it is about time or speed, which on a machine with other work says more about the machine.
+    pub(crate) timed: bool,
     /// The requests that are to blame, by id.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) named: Vec<String>,
@@ -41,6 +43,7 @@ impl<'a> Verdict<'a> {
             target: "0".to_owned(),
             measured: twice.len().to_string(),
             met: twice.is_empty(),
+            timed: false,
             named: twice,
         };
         Self { seen, cells: vec![duplicates] }
@@ -89,6 +92,7 @@ impl<'a> Verdict<'a> {
             target: format!("{whose}+{}", millis(more)),
             measured: format!("+{} ({} → {})", millis(slower), millis(then), millis(now)),
             met: is_met,
+            timed: true,
             named: slowest.filter(|_| !is_met).map(name).into_iter().collect(),
         })
     }
@@ -98,7 +102,7 @@ impl<'a> Verdict<'a> {
         let (now, then) = (self.seen.p99(during), self.seen.p99(before));
         let ratio = now.as_secs_f64() / then.as_secs_f64().max(1e-6);
         let measured = format!("{ratio:.2} × ({} → {})", millis(then), millis(now));
-        self.cell("p99", format!("≤ {times} × normal p99"), measured, ratio <= times)
+        self.timed("p99", format!("≤ {times} × normal p99"), measured, ratio <= times)
     }
 
     /// Throughput is at least such a part of what it was before.
@@ -106,13 +110,17 @@ impl<'a> Verdict<'a> {
         let (now, then) = (self.seen.rate(during), self.seen.rate(before));
         let ratio = now / then.max(1.0);
         let measured = format!("{:.0} % ({then:.0} → {now:.0}/s)", ratio * 100.0);
-        self.cell("throughput", format!("≥ {:.0} %", part * 100.0), measured, ratio >= part)
+        self.timed("throughput", format!("≥ {:.0} %", part * 100.0), measured, ratio >= part)
     }
 
     /// Something happened in time, or never.
     pub(crate) fn within(self, what: &'static str, limit: Duration, took: Option<Duration>) -> Self {
         let measured = took.map_or_else(|| "never".to_owned(), millis);
-        self.cell(what, format!("≤ {}", millis(limit)), measured, took.is_some_and(|took| took <= limit))
+        self.timed(what, format!("≤ {}", millis(limit)), measured, took.is_some_and(|took| took <= limit))
+    }
+
+    fn timed(self, what: &'static str, target: String, measured: String, met: bool) -> Self {
+        self.push(Cell { what, target, measured, met, timed: true, named: Vec::new() })
     }
 
     /// Anything else.
@@ -123,13 +131,15 @@ impl<'a> Verdict<'a> {
         measured: impl Into<String>,
         met: bool,
     ) -> Self {
-        self.push(Cell { what, target: target.into(), measured: measured.into(), met, named: Vec::new() })
+        let (target, measured) = (target.into(), measured.into());
+        self.push(Cell { what, target, measured, met, timed: false, named: Vec::new() })
     }
 
     /// Requests that came to no good, each named.
     pub(crate) fn lost(self, what: &'static str, target: &str, lost: &[&Record], met: bool) -> Self {
         let named = lost.iter().map(|one| name(one)).collect();
-        self.push(Cell { what, target: target.to_owned(), measured: summary(lost), met, named })
+        let (target, measured) = (target.to_owned(), summary(lost));
+        self.push(Cell { what, target, measured, met, timed: false, named })
     }
 
     /// All cells.
@@ -147,7 +157,7 @@ impl<'a> Verdict<'a> {
 pub(crate) fn unjudged(error: &dyn std::error::Error) -> Cell {
     let measured = error.to_string().lines().next().unwrap_or_default().to_owned();
     let named = error.to_string().lines().map(str::to_owned).collect();
-    Cell { what: "the scenario", target: "played".to_owned(), measured, met: false, named }
+    Cell { what: "the scenario", target: "played".to_owned(), measured, met: false, timed: false, named }
 }
 
 /// Whether all of these requests were answered with this status.
