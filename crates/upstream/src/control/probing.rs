@@ -146,13 +146,16 @@ impl Control {
         let nothing_serves = self.nothing_serves();
         let running = |member: &&Member| member.probes.started.is_some_and(|started| now < started.lost_at);
         let mut in_flight = self.members.values().filter(running).count();
-        for member in self.members.values_mut().filter(|member| !member.vanished) {
-            if !member.probes.is_due(member.suspect_since, now) {
-                continue;
-            }
+        // Suspects first, then whoever has waited longest: beyond the bounds everyone has to wait a little, and nobody for ever.
+        let waits = |member: &&Member| !member.vanished && member.probes.is_due(member.suspect_since, now);
+        let turn = |member: &Member| (member.suspect_since.is_none(), member.probes.next, member.id());
+        let mut turns: Vec<_> = self.members.values().filter(waits).map(turn).collect();
+        turns.sort_unstable();
+        for (.., id) in turns {
             if in_flight >= settings.max_in_flight || !self.pace.allows(settings.max_per_second, now) {
                 break;
             }
+            let Some(member) = self.members.get_mut(&id) else { continue };
             in_flight += 1;
             let timeout =
                 if member.suspect_since.is_some() { settings.suspect_timeout } else { settings.timeout };

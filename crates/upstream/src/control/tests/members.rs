@@ -99,6 +99,23 @@ fn a_thousand_dead_servers_are_not_probed_all_at_once() {
 }
 
 #[test]
+fn beyond_the_bound_nobody_waits_for_ever() {
+    let mut set = Set::with(0, Settings::default());
+    let addresses: Vec<SocketAddr> = (0..1_000_u32).map(|n| (n.to_be_bytes(), 80).into()).collect();
+    set.control.resolved(0, Ok(&addresses), set.now);
+    let mut probed = std::collections::BTreeSet::new();
+    // All of them fail, so that the first ones are due again before the last ones have had their turn.
+    for _ in 0..400 {
+        for due in set.control.probes_due(set.now, &mut || 0) {
+            probed.insert(due.address);
+            set.control.probed(due.endpoint, FAILED, MS, set.now);
+        }
+        set.pass_time(5 * MS);
+    }
+    assert_eq!(probed.len(), addresses.len());
+}
+
+#[test]
 fn a_probe_whose_result_never_comes_is_started_again() {
     let mut set = Set::of(1);
     set.pass_time(1_500 * MS);
