@@ -78,7 +78,7 @@ pub(crate) fn record(worker: &Worker, account: &Account) {
 #[derive(Debug)]
 pub(crate) struct Ledger {
     ring: Mutex<Ring>,
-    /// Of each worker; locked in the order of page, then ring.
+    /// Of each worker. Nobody who holds one waits for the ring.
     pages: Mutex<Vec<Arc<Mutex<Page>>>>,
 }
 
@@ -127,8 +127,8 @@ impl Ledger {
     pub(crate) fn read(&self, after: u64) -> Excerpt {
         let pages = lock(&self.pages).clone();
         for page in pages {
-            let mut page = lock(&page);
-            page.turn(&mut lock(&self.ring));
+            let taken = lock(&page).take();
+            taken.keep_in(&mut lock(&self.ring));
         }
         lock(&self.ring).excerpt(after)
     }
@@ -145,8 +145,8 @@ impl Pen {
         }
         if page.text.len() >= FULL {
             match self.ledger.ring.try_lock() {
-                Ok(mut ring) => page.turn(&mut ring),
-                Err(TryLockError::Poisoned(ring)) => page.turn(&mut ring.into_inner()),
+                Ok(mut ring) => page.take().keep_in(&mut ring),
+                Err(TryLockError::Poisoned(ring)) => page.take().keep_in(&mut ring.into_inner()),
                 // Somebody reads; the next line tries again.
                 Err(TryLockError::WouldBlock) => {}
             }
@@ -155,14 +155,17 @@ impl Pen {
 }
 
 impl Page {
-    /// Moves what is on it to the ring.
-    fn turn(&mut self, ring: &mut Ring) {
+    /// Takes what is on it off, and leaves an empty one that has room for as much.
+    fn take(&mut self) -> Self {
+        let empty = Self { text: Vec::with_capacity(self.text.len().min(FULL)), ..Self::default() };
+        std::mem::replace(self, empty)
+    }
+
+    fn keep_in(self, ring: &mut Ring) {
         if self.count > 0 {
-            // What is next is as long as this was.
-            let empty = Vec::with_capacity(self.text.len().min(FULL));
-            ring.add(std::mem::replace(&mut self.text, empty), std::mem::take(&mut self.count));
+            ring.add(self.text, self.count);
         }
-        ring.lose(std::mem::take(&mut self.lost));
+        ring.lose(self.lost);
     }
 }
 
