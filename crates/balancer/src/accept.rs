@@ -65,6 +65,10 @@ impl Drop for Permit {
 /// The kernel's queue of connections not yet accepted: as long as it lets us (`net.core.somaxconn`).
 pub(crate) const BACKLOG: i32 = 65_535;
 
+/// How many bytes the kernel keeps for a client beyond what is on its way to it. Left alone it keeps most of a megabyte, and a
+/// thousand clients that do not read exhaust what the machine has for all its connections (`net.ipv4.tcp_mem`).
+pub(crate) const UNSENT: u32 = 128 * 1024;
+
 /// How long to wait for a descriptor to come back before accepting again.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(10);
 
