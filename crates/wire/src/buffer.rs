@@ -1,12 +1,10 @@
-//! Read buffers: contiguous, growable, and given back while a connection is idle.
+//! Read buffers: contiguous and growable.
 //!
 //! ```text
 //! | consumed | filled (unread by the parser) | free |
 //! 0        start                            end   len
 //! ```
 //! The bytes behind `end` are kept initialised, so that a read needs neither `unsafe` nor a `memset` each time.
-
-use std::cell::RefCell;
 
 /// A contiguous buffer that is filled from a socket at its end and consumed by a parser at its start.
 #[derive(Debug, Default)]
@@ -109,40 +107,6 @@ impl Buffer {
     }
 }
 
-/// Buffers that wait for their next use, of one worker.
-///
-/// Holds at most [`BufferPool::KEPT`] buffers of at most [`BufferPool::LARGEST`] bytes; what comes back beyond that is freed.
-#[derive(Debug, Default)]
-pub struct BufferPool {
-    free: RefCell<Vec<Buffer>>,
-}
-
-impl BufferPool {
-    /// The most buffers kept.
-    pub const KEPT: usize = 128;
-    /// The largest buffer kept, in bytes: one that grew to hold a large response is freed instead.
-    pub const LARGEST: usize = 32 * 1024;
-
-    /// An empty pool.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// A buffer of at least [`Buffer::ORDINARY`] bytes, empty.
-    pub fn take(&self) -> Buffer {
-        self.free.borrow_mut().pop().unwrap_or_else(|| Buffer::with_capacity(Buffer::ORDINARY))
-    }
-
-    /// Gives a buffer back, with whatever it holds forgotten.
-    pub fn give_back(&self, mut buffer: Buffer) {
-        let mut free = self.free.borrow_mut();
-        if free.len() < Self::KEPT && (Buffer::ORDINARY..=Self::LARGEST).contains(&buffer.capacity()) {
-            buffer.clear();
-            free.push(buffer);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,18 +128,5 @@ mod tests {
         buffer.extend(b"abcd");
         buffer.consume(4);
         assert_eq!(buffer.free(), 4);
-    }
-
-    #[test]
-    fn the_pool_keeps_ordinary_buffers_and_frees_grown_ones() {
-        let pool = BufferPool::new();
-        let mut grown = pool.take();
-        grown.reserve(BufferPool::LARGEST + 1);
-        pool.give_back(grown);
-        assert_eq!(pool.free.borrow().len(), 0);
-        let mut ordinary = pool.take();
-        ordinary.extend(b"left over");
-        pool.give_back(ordinary);
-        assert!(pool.take().is_empty());
     }
 }

@@ -9,7 +9,7 @@ mod resolve;
 mod stream;
 
 pub use alarm::Alarm;
-pub use buffer::{Buffer, BufferPool};
+pub use buffer::Buffer;
 pub use client::{ClientConnection, ResponseFailure};
 pub use resolve::{ResolveError, Resolver};
 pub use stream::{ConnectError, Idleness, Stream, connect};
