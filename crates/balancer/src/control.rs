@@ -54,42 +54,37 @@ pub(crate) async fn run(
     let mut random = fastrand::Rng::new();
     let mut orders = Orders::default();
     loop {
-        let now = now();
-        control.tick(now);
+        let turn = now();
+        control.tick(turn);
         for (index, due) in lookups.iter_mut().enumerate() {
-            if due.take_if(|due| *due <= now).is_some() {
+            if due.take_if(|due| *due <= turn).is_some() {
                 look_up(index, &control, &resolver, &report);
             }
         }
-        for due in control.probes_due(now, &mut || random.u64(..)) {
+        for due in control.probes_due(turn, &mut || random.u64(..)) {
             begin_probe(due, &shared, &report);
         }
         publish(&mut control, &orders, &shared);
         let next_lookup = lookups.iter().flatten().min().copied();
-        let wake = [control.next_wake(), next_lookup].into_iter().flatten().min().unwrap_or(now);
+        let wake = [control.next_wake(), next_lookup].into_iter().flatten().min().unwrap_or(turn);
         tokio::select! {
-            Some((endpoint, evidence)) = evidence.recv() => control.evidence(endpoint, evidence, moment()),
+            Some((endpoint, evidence)) = evidence.recv() => control.evidence(endpoint, evidence, now()),
             Some(ask) = asks.recv() => answer(&mut control, &mut orders, ask),
             Some(found) = found.recv() => match found {
                 Found::Probed { endpoint, result, took } => {
                     shared.control_stats.probed(result);
-                    control.probed(endpoint, result, took, moment());
+                    control.probed(endpoint, result, took, now());
                 }
                 Found::Resolved(index, addresses) => {
                     let stats = &shared.control_stats;
                     if addresses.is_ok() { &stats.lookups } else { &stats.lookups_failed }.add(1);
-                    control.resolved(index, addresses.as_deref().map_err(|failed| *failed), moment());
-                    lookups[index] = Some(moment() + control.resolution_interval());
+                    control.resolved(index, addresses.as_deref().map_err(|failed| *failed), now());
+                    lookups[index] = Some(now() + control.resolution_interval());
                 }
             },
             () = tokio::time::sleep_until(wake.into()) => {}
         }
     }
-}
-
-/// The same clock under another name, where `now` is already the moment the loop began.
-fn moment() -> Instant {
-    now()
 }
 
 /// Says what changed, in the log and to whoever watches. An address that is found again is told what it was told before.

@@ -113,7 +113,7 @@ fn finish(
     let failure = match ended {
         Ok(()) => {
             if let Some(evidence) = lease.finish(Outcome::Success, now) {
-                worker.report_success(&endpoint, evidence);
+                worker.tell(endpoint.id(), evidence);
             }
             if whole_request && connection.machine.reusable(left_over) {
                 worker.idle.put(&endpoint, connection, now);

@@ -115,13 +115,8 @@ impl Worker {
         }
     }
 
-    /// Tells the control task of a success that it waits for.
-    pub(crate) fn report_success(&self, endpoint: &Endpoint, evidence: Evidence) {
-        self.tell(endpoint.id(), evidence);
-    }
-
     /// Tells the control task.
-    fn tell(&self, endpoint: EndpointId, evidence: Evidence) {
+    pub(crate) fn tell(&self, endpoint: EndpointId, evidence: Evidence) {
         if self.shared.evidence.try_send((endpoint, evidence)).is_err() {
             self.stats.dropped_evidence.add(1);
         }
