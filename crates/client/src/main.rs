@@ -7,10 +7,12 @@
 //! it did not; 64 the settings are wrong; 69 the target never became ready.
 
 mod addresses;
+mod admin;
 mod clock;
 mod exchange;
 mod incident;
 mod measure;
+mod observe;
 mod outcome;
 mod pace;
 mod phases;
@@ -31,6 +33,7 @@ mod workload;
 
 use std::fs;
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::rc::Rc;
 
@@ -39,6 +42,7 @@ use evenkeel_wire::Resolver;
 
 use crate::addresses::Addresses;
 use crate::exchange::{Idle, Sender};
+use crate::observe::{Metrics, Observer};
 use crate::progress::Progress;
 use crate::proof::Collector;
 use crate::ready::Ended;
@@ -69,6 +73,12 @@ async fn measure_all(settings: Rc<Settings>) -> ExitCode {
         Ok(resolver) => resolver,
         Err(error) => return unavailable(&format!("names cannot be looked up: {error}")),
     };
+    let mut metrics = Metrics::default();
+    if let Some(bind) = settings.admin_bind
+        && let Err(error) = answer_admin(&metrics, bind)
+    {
+        return unavailable(&format!("CLIENT_ADMIN_BIND: cannot listen on {bind}: {error}"));
+    }
     let base = settings.run.clone().unwrap_or_else(|| format!("{:08x}", fastrand::u32(..)));
     let mut reports = Vec::new();
     for (number, target) in settings.targets.iter().enumerate() {
@@ -83,7 +93,8 @@ async fn measure_all(settings: Rc<Settings>) -> ExitCode {
             Ended::Stopped => break,
         }
         let name = run_name(&base, settings.targets.len(), number);
-        let report = measure(name, target, &resolver, &settings, &shutdown).await;
+        let observer = metrics.of(target);
+        let report = measure(name, target, observer, &resolver, &settings, &shutdown).await;
         // A reader that went away changes nothing about what was measured: the exit status still tells.
         let _ = writeln!(io::stdout(), "{report}");
         reports.push(report);
@@ -92,6 +103,15 @@ async fn measure_all(settings: Rc<Settings>) -> ExitCode {
         }
     }
     conclude(&Reports::new(reports, settings.targets.len()), &settings)
+}
+
+/// Answers on `bind` from now until the process ends.
+fn answer_admin(metrics: &Metrics, bind: SocketAddr) -> io::Result<()> {
+    let (server, address) = admin::listen(metrics.registry(), bind)?;
+    // The form of this line is relied on: it is how a test finds a port that the system chose.
+    tracing::info!(admin = %address, "listening");
+    tokio::spawn(server);
+    Ok(())
 }
 
 /// Writes the reports where they are wanted and says how it went.
@@ -117,6 +137,7 @@ fn conclude(reports: &Reports, settings: &Settings) -> ExitCode {
 async fn measure(
     name: String,
     target: &Target,
+    observer: Rc<Observer>,
     resolver: &Resolver,
     settings: &Rc<Settings>,
     shutdown: &Shutdown,
@@ -142,7 +163,7 @@ async fn measure(
         .clone()
         .map(|journals| Collector::new(&name, settings.admin.clone(), journals, resolver.clone()));
     let progress = Progress::new(settings.requests, &settings.phases);
-    let plan = Plan { name: name.clone(), sender, templates, collector, progress };
+    let plan = Plan { name: name.clone(), sender, templates, collector, progress, observer };
     let finished = run::run(plan, settings.clone(), shutdown).await;
     Report::new(&name, target, settings, finished)
 }

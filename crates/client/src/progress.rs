@@ -51,7 +51,7 @@ impl Progress {
     }
 
     /// Shows the state at `now`.
-    pub(crate) fn update(&self, measurements: &Measurements, in_flight: usize, now: Instant) {
+    pub(crate) fn update(&self, measurements: &Measurements, in_flight: u64, now: Instant) {
         match &self.display {
             Display::Bar(bar) => {
                 bar.set_position(self.whole.per_mille(measurements, now));
@@ -103,7 +103,7 @@ impl Whole {
     }
 }
 
-fn line(measurements: &Measurements, in_flight: usize, now: Instant) -> String {
+fn line(measurements: &Measurements, in_flight: u64, now: Instant) -> String {
     format!(
         "{} right, {} failed, {in_flight} in flight, {}",
         words::count(measurements.right),

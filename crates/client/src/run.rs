@@ -8,9 +8,9 @@
 //! Everything runs on one thread: the counters need no locks, and one core of load generation measures what a
 //! balancer of a few cores does.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use evenkeel_service::Shutdown;
 use jiff::Timestamp;
@@ -21,6 +21,7 @@ use crate::clock;
 use crate::exchange::{Sample, Sender, Trace};
 use crate::incident::Incident;
 use crate::measure::Measurements;
+use crate::observe::Observer;
 use crate::outcome::Exchange;
 use crate::pace::{Pace, Ticket};
 use crate::progress::Progress;
@@ -67,6 +68,8 @@ pub(crate) struct Plan {
     pub(crate) collector: Option<Collector>,
     /// Who is told how far it is.
     pub(crate) progress: Progress,
+    /// Who counts while it runs.
+    pub(crate) observer: Rc<Observer>,
 }
 
 /// What the senders of a run share.
@@ -79,12 +82,12 @@ struct Run {
     pace: RefCell<Pace>,
     measurements: RefCell<Measurements>,
     witness: Rc<Witness>,
-    in_flight: Cell<usize>,
+    observer: Rc<Observer>,
 }
 
 /// Sends what the settings ask for and waits for all of it. A shutdown ends the sending; what is in flight finishes.
 pub(crate) async fn run(plan: Plan, settings: Rc<Settings>, shutdown: &Shutdown) -> Finished {
-    let Plan { name, sender, templates, mut collector, progress } = plan;
+    let Plan { name, sender, templates, mut collector, progress, observer } = plan;
     if let Some(collector) = &mut collector {
         collector.begin().await;
     }
@@ -93,8 +96,12 @@ pub(crate) async fn run(plan: Plan, settings: Rc<Settings>, shutdown: &Shutdown)
         sender,
         pace: RefCell::new(Pace::new(settings.phases.clone(), settings.requests, settings.timeout, now)),
         measurements: RefCell::new(Measurements::new(templates.len(), settings.failures, now)),
-        witness: Rc::new(Witness::new(began, collector.is_some().then(|| Reconciler::new(&name)))),
-        in_flight: Cell::new(0),
+        witness: Rc::new(Witness::new(
+            began,
+            collector.is_some().then(|| Reconciler::new(&name)),
+            Rc::clone(&observer),
+        )),
+        observer,
         name,
         templates,
         progress,
@@ -150,7 +157,7 @@ impl Run {
                     stopped = true;
                     self.pace.borrow_mut().stop();
                 }
-                _ = tick.tick() => self.progress.update(&self.measurements.borrow(), self.in_flight.get(), clock::now()),
+                _ = tick.tick() => self.progress.update(&self.measurements.borrow(), self.observer.in_flight(), clock::now()),
             }
         }
     }
@@ -159,7 +166,7 @@ impl Run {
     async fn send_all(self: Rc<Self>, shutdown: Shutdown) {
         loop {
             let now = clock::now();
-            let Some(mut ticket) = self.pace.borrow_mut().next(now) else { return };
+            let Some(mut ticket) = self.next(now) else { return };
             if let Some(moment) = ticket.intended.filter(|&moment| moment > now) {
                 let ahead = moment.checked_sub(TIMER).unwrap_or(now);
                 tokio::select! {
@@ -167,13 +174,20 @@ impl Run {
                     () = shutdown.requested() => return,
                 }
             }
-            self.in_flight.set(self.in_flight.get() + 1);
             self.send(ticket).await;
-            self.in_flight.set(self.in_flight.get() - 1);
         }
     }
 
+    fn next(&self, now: Instant) -> Option<Ticket> {
+        let mut pace = self.pace.borrow_mut();
+        let before = pace.dropped();
+        let ticket = pace.next(now);
+        self.observer.dropped(pace.dropped() - before);
+        ticket
+    }
+
     async fn send(&self, ticket: Ticket) {
+        let in_flight = self.observer.begun();
         let index = self.settings.mix.draw(self.settings.seed, ticket.sequence);
         let (entry, template) = (&self.settings.mix.entries()[index], &self.templates[index]);
         let request = template.request(request_id(&self.name, ticket.sequence));
@@ -200,12 +214,14 @@ impl Run {
         if let Some(sample) = trace.sample {
             self.progress.print(&show::response(entry, request.id(), &exchange, &sample));
         }
+        drop(in_flight);
         self.note(&exchange);
     }
 
     fn note(&self, exchange: &Exchange) {
         let mut measurements = self.measurements.borrow_mut();
         measurements.record(exchange);
+        self.observer.ended(exchange);
         let repeatable = self.templates[exchange.entry].method.is_idempotent();
         self.witness.saw(measurements.so_far(exchange.ended), exchange, repeatable);
     }

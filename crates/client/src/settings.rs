@@ -3,6 +3,7 @@
 mod variables;
 
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -57,6 +58,8 @@ pub(crate) struct Settings {
     pub(crate) ready: String,
     /// The admin interface whose `/readyz` must answer as well.
     pub(crate) admin: Option<Target>,
+    /// Where the client's own metrics are answered.
+    pub(crate) admin_bind: Option<SocketAddr>,
     /// When requests are sent.
     pub(crate) phases: Vec<Phase>,
     /// The most requests.
@@ -107,6 +110,7 @@ impl Settings {
         let wait = reading.value("WAIT");
         let ready = reading.value_with("READY", |text| Entry::new("GET", text).map(|entry| entry.path));
         let admin = reading.optional("ADMIN");
+        let admin_bind = reading.optional("ADMIN_BIND");
         let run_length = run_length(reading);
         let concurrency = reading.optional_with("CONCURRENCY", |text| in_range(text, &(1..=65_536)));
         let mix = mix(reading);
@@ -149,6 +153,7 @@ impl Settings {
             wait: wait?,
             ready: ready?,
             admin: admin?,
+            admin_bind: admin_bind?,
             requests,
             concurrency: concurrency?.unwrap_or(if open { 1024 } else { 16 }),
             phases,

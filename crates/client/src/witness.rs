@@ -1,12 +1,14 @@
 //! What client and balancer say about a run, put on one clock: troubles for the incidents, fates for the proof.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::incident::{self, Incident, Trouble, Troubles};
 use crate::measure::Measurements;
+use crate::observe::Observer;
 use crate::outcome::{Exchange, Failure, Kind, Phase};
 use crate::proof::{Attempt, Collector, Entry, Fate, Listener, Proof, Reconciler};
 
@@ -16,16 +18,18 @@ pub(crate) struct Witness {
     began: Timestamp,
     troubles: RefCell<Troubles>,
     reconciler: RefCell<Option<Reconciler>>,
+    observer: Rc<Observer>,
     over: Cell<bool>,
 }
 
 impl Witness {
     /// Nothing is heard yet of the run that began at this time of day. Fates are kept where there is a `reconciler`.
-    pub(crate) fn new(began: Timestamp, reconciler: Option<Reconciler>) -> Self {
+    pub(crate) fn new(began: Timestamp, reconciler: Option<Reconciler>, observer: Rc<Observer>) -> Self {
         Self {
             began,
             troubles: RefCell::default(),
             reconciler: RefCell::new(reconciler),
+            observer,
             over: Cell::new(false),
         }
     }
@@ -76,6 +80,7 @@ impl Listener for Witness {
                 let at = self.moment(passage.at);
                 let well = passage.whole && passage.status.is_some_and(|status| status < 500);
                 let failed: Vec<_> = passage.attempts.into_iter().filter(Attempt::has_failed).collect();
+                self.observer.told(failed.len(), well);
                 if well && !failed.is_empty() {
                     troubles.note(at, Trouble::Masked);
                 }
@@ -113,10 +118,12 @@ fn fate(exchange: &Exchange) -> Fate {
 mod tests {
     use super::*;
     use crate::measure::tests::{exchange, some_beginning};
+    use crate::observe::Metrics;
     use crate::proof::{Line, Verdict};
 
     fn witness() -> Witness {
-        Witness::new("2026-11-23T12:00:00Z".parse().unwrap(), Some(Reconciler::new("r")))
+        let began = "2026-11-23T12:00:00Z".parse().unwrap();
+        Witness::new(began, Some(Reconciler::new("r")), Metrics::default().of(&"http://balancer:8080"))
     }
 
     fn told(witness: &Witness, line: &str) {

@@ -19,6 +19,11 @@ pub(crate) const COMPONENT: Component = Component {
             "not asked",
             "the balancer's admin interface, such as http://balancer:9090: its /readyz must answer 200 as well",
         ),
+        Variable::optional(
+            "ADMIN_BIND",
+            "no listener",
+            "where the client's own /livez and /metrics are answered as long as it runs, such as 127.0.0.1:9100",
+        ),
         Variable::new(
             "REQUESTS",
             "1000",

@@ -12,7 +12,8 @@ use crate::origin::{Origin, Reply, response};
 use crate::{client, finished, run};
 
 /// The digest of `hello`, by `printf hello | openssl dgst -sha256 -binary | base64`.
-const HELLO_DIGEST: &str = "Content-Digest: sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=:\r\n";
+pub(crate) const HELLO_DIGEST: &str =
+    "Content-Digest: sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=:\r\n";
 
 fn hello(fields: &str) -> Reply {
     Reply::whole(200, fields, b"hello")
