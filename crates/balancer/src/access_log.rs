@@ -238,7 +238,7 @@ mod tests {
 
     fn write(log: &WorkerLog, account: &Account) {
         let client = "10.1.2.3:4567".parse().unwrap();
-        let entry = Entry { client, head: HEAD, received: 0, account, now: crate::worker::now() };
+        let entry = Entry { client, head: HEAD, received: 0, account, now: crate::clock::now() };
         log.write(&entry, |_| None);
     }
 

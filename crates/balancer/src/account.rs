@@ -8,9 +8,10 @@ use evenkeel_http1::Refusal;
 use evenkeel_upstream::attempt::{Attempts, Failure, MAX_ATTEMPTS, TrailEntry, TrailOutcome, TryNo, Why};
 
 use crate::access_log::Entry;
+use crate::clock::now;
 use crate::connection::{Client, Scratch};
 use crate::ledger::{self, Mark};
-use crate::worker::{Worker, now};
+use crate::worker::Worker;
 
 /// The account of one request.
 #[derive(Debug, Default)]
@@ -77,9 +78,9 @@ impl Account {
     }
 
     /// The id that the request goes on with.
-    pub(crate) fn identify(&mut self, id: &str) {
+    pub(crate) fn identify<'a>(&mut self, id: impl FnOnce() -> &'a str) {
         if let Some(mark) = &mut self.mark {
-            mark.identify(id);
+            mark.identify(id());
         }
     }
 
@@ -91,7 +92,7 @@ impl Account {
     }
 
     /// No server answered.
-    pub(crate) fn failed(&mut self, failure: &Failure) {
+    pub(crate) fn failed(&mut self, failure: Failure) {
         self.status = failure.status();
         self.error = Some(failure.proxy_error());
         self.end = End::Failed;
@@ -164,11 +165,12 @@ fn settle_attempt(worker: &Worker, entry: &TrailEntry) {
     let took = entry.since.saturating_duration_since(entry.begun);
     stats.ended.add(entry.why, entry.outcome);
     stats.attempt_times.add(took);
-    let endpoint = worker.endpoint_stats(entry.endpoint);
-    if matches!(entry.outcome, TrailOutcome::Status(_)) {
-        endpoint.answered.add(took);
-    }
-    if entry.reused {
-        endpoint.reused.add(1);
-    }
+    worker.count(entry.endpoint, |endpoint| {
+        if matches!(entry.outcome, TrailOutcome::Status(_)) {
+            endpoint.answered.add(took);
+        }
+        if entry.reused {
+            endpoint.reused.add(1);
+        }
+    });
 }

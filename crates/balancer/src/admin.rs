@@ -171,7 +171,7 @@ async fn metrics(admin: web::Data<Admin>) -> HttpResponse {
 /// How the endpoints are at this moment, without rates: cheaper than the state, and never a second old.
 async fn endpoints(admin: web::Data<Admin>) -> HttpResponse {
     let endpoints = admin.endpoints().await;
-    let now = crate::worker::now();
+    let now = crate::clock::now();
     let endpoints: Vec<_> = endpoints.iter().map(|endpoint| EndpointView::of(endpoint, now)).collect();
     let policy = admin.shared.settings.upstream.policy.name();
     HttpResponse::Ok().json(json!({ "policy": policy, "endpoints": endpoints }))

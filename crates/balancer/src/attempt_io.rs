@@ -17,10 +17,11 @@ use evenkeel_upstream::attempt::{TryNo, Verdict};
 use evenkeel_upstream::{ConnectFailure, Lease, ResponseFailure};
 use evenkeel_wire::{Buffer, ConnectError, Stream, connect};
 
+use crate::clock::now;
 use crate::idle::ServerConnection;
 use crate::upload::Upload;
 use crate::verify::{self, Promised};
-use crate::worker::{Worker, now};
+use crate::worker::Worker;
 
 /// An attempt that has not ended.
 pub(crate) struct AttemptIo {

@@ -22,10 +22,11 @@ use evenkeel_upstream::attempt::{
 use evenkeel_upstream::{Outcome, Place, Queue, Tried, Unavailable, Want};
 
 use crate::attempt_io::{self, AttemptIo, Happened};
+use crate::clock::now;
 use crate::connection::{Client, Scratch};
 use crate::request::Request;
 use crate::verify::Verify;
-use crate::worker::{Worker, now};
+use crate::worker::Worker;
 use crate::{intake, trail};
 
 /// Tries a request on one endpoint after another, as far as it may be, until it is known how it ends.
@@ -35,7 +36,8 @@ pub(crate) async fn attempt(
     scratch: &mut Scratch,
     request: &Request,
 ) -> End {
-    Course::new(worker, client, scratch, request).run().await
+    let mut course = Course::new(worker, client, scratch, request);
+    course.run().await
 }
 
 /// How the attempts of a request ended.
@@ -98,7 +100,7 @@ impl<'a> Course<'a> {
         }
     }
 
-    async fn run(mut self) -> End {
+    async fn run(&mut self) -> End {
         self.tell(Event::Start, now());
         loop {
             if let Some(end) = self.end.take() {
@@ -109,7 +111,6 @@ impl<'a> Course<'a> {
                 self.leave_trail();
                 return end;
             }
-            self.set_alarm();
             match poll_fn(|cx| self.poll(cx)).await {
                 Woken::Attempt(index, Happened::Interim) => self.pass_on_interim(index).await,
                 Woken::Attempt(index, happened) => self.happened(index, &happened),
@@ -174,7 +175,10 @@ impl<'a> Course<'a> {
                         (!self.scratch.upload.is_ended()).then(|| now() + settings.body_timeout);
                 }
                 Poll::Ready(Err(trouble)) => return Poll::Ready(Woken::Client(trouble)),
-                Poll::Pending => return self.client.alarm.poll(cx).map(|()| Woken::Alarm),
+                Poll::Pending => {
+                    self.set_alarm();
+                    return self.client.alarm.poll(cx).map(|()| Woken::Alarm);
+                }
             }
         }
     }
@@ -263,7 +267,7 @@ impl<'a> Course<'a> {
     /// Tells the machine and does what it says.
     fn tell(&mut self, event: Event<'_>, now: Instant) {
         let actions = self.attempts.on(event, self.worker.shared.upstream.budgets(), now);
-        for action in actions {
+        for &action in &actions {
             match action {
                 Action::Try(number, why) => self.try_another(number, why, now),
                 Action::Reconnect(number) => {

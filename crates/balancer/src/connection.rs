@@ -25,13 +25,14 @@ use evenkeel_wire::{Alarm, Buffer, Stream};
 use crate::accept::Permit;
 use crate::account::{self, Account};
 use crate::attempt_io::AttemptIo;
+use crate::clock::{self, now};
 use crate::exchange::{self, Then};
 use crate::introduction;
 use crate::parked::Idle;
 use crate::reply;
 use crate::tunnel;
 use crate::upload::Upload;
-use crate::worker::{Worker, now};
+use crate::worker::Worker;
 
 /// A client's connection.
 pub(crate) struct Client {
@@ -116,7 +117,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, peer: SocketAddr, 
     worker.stats.connections.add(1);
     let mut client = Client::new(stream, peer);
     client.introduced = !worker.settings().proxy_protocol;
-    client.serve(worker, permit).await;
+    clock::still(client.serve(worker, permit)).await;
 }
 
 /// Serves a client that was parked and has something to say.
@@ -126,7 +127,7 @@ pub(crate) async fn resume(worker: Rc<Worker>, idle: Idle) {
     let mut client = Client::new(stream, peer);
     client.destination = destination.map(|destination| *destination);
     client.introduced = introduced;
-    client.serve(worker, permit).await;
+    clock::still(client.serve(worker, permit)).await;
 }
 
 /// Answers a connection beyond the limit with 503 and closes it.
@@ -238,10 +239,9 @@ impl Client {
         worker.quiet.set(quiet + 1);
         let while_few = QUIET.min(worker.settings().idle_timeout);
         self.alarm.set(Some(since + if quiet < FEW { while_few } else { QUIET_AMONG_MANY }));
-        let heard = poll_fn(|cx| match (self.stream.poll_disturbed(cx), self.alarm.poll(cx)) {
-            (Poll::Ready(()), _) => Poll::Ready(true),
-            (Poll::Pending, Poll::Ready(())) => Poll::Ready(false),
-            (Poll::Pending, Poll::Pending) => Poll::Pending,
+        let heard = poll_fn(|cx| match self.stream.poll_disturbed(cx) {
+            Poll::Ready(()) => Poll::Ready(true),
+            Poll::Pending => self.alarm.poll(cx).map(|()| false),
         })
         .await;
         worker.quiet.set(worker.quiet.get() - 1);

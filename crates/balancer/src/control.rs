@@ -13,10 +13,11 @@ use evenkeel_wire::Resolver;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, warn};
 
+use crate::clock::now;
 use crate::events;
 use crate::orders::Orders;
 use crate::probe::probe;
-use crate::worker::{Shared, now};
+use crate::worker::Shared;
 
 /// Reports waiting for the control task: beyond that they are dropped, and counted.
 pub(crate) const EVIDENCE_WAITING: usize = 4096;

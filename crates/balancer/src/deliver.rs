@@ -9,13 +9,14 @@ use tracing::warn;
 
 use crate::account::{Account, End};
 use crate::attempt_io::{Answer, AttemptIo};
+use crate::clock::now;
 use crate::connection::{Client, Scratch};
 use crate::exchange::{Server, Then};
 use crate::idle::ServerConnection;
 use crate::relay::{self, Broke};
 use crate::request::Request;
 use crate::trail;
-use crate::worker::{Worker, now};
+use crate::worker::Worker;
 
 /// A held body up to this size is copied behind its head: that is cheaper than a vectored write of two pieces.
 const COPIED: usize = 2 * 1024;

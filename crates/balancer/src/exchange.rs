@@ -57,7 +57,7 @@ async fn answer(worker: &Rc<Worker>, client: &mut Client, scratch: &mut Scratch)
             return refuse(worker, client, scratch, &refusal, None).await;
         }
     };
-    scratch.account.identify(request.id(&scratch.request));
+    scratch.account.identify(|| request.id(&scratch.request));
     if request.is_answered_here() {
         scratch.account.status = 204;
         scratch.reply.clear();
@@ -78,11 +78,11 @@ async fn answer(worker: &Rc<Worker>, client: &mut Client, scratch: &mut Scratch)
         End::Answer(answer) => deliver::deliver(worker, client, scratch, &request, answer).await,
         End::Failed(failure) => {
             worker.stats.failed.add(1);
-            scratch.account.failed(&failure);
+            scratch.account.failed(failure);
             let id = request.id(&scratch.request);
             scratch.reply.clear();
             client.note_leaving(worker);
-            reply::failed(worker, &mut client.machine, &failure, id, &scratch.trail, &mut scratch.reply);
+            reply::failed(worker, &mut client.machine, failure, id, &scratch.trail, &mut scratch.reply);
             if send_own(worker, client, scratch).await { client.after(worker) } else { Then::Close }
         }
         End::Refused(refusal) => refuse(worker, client, scratch, &refusal, Some(&request)).await,

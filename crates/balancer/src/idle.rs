@@ -8,7 +8,6 @@
 //! ```
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -16,6 +15,9 @@ use std::time::{Duration, Instant};
 use evenkeel_http1::Outbound;
 use evenkeel_upstream::{Endpoint, EndpointId};
 use evenkeel_wire::{Alarm, Idleness, Stream};
+use rustc_hash::FxHashMap;
+
+use crate::clock::now;
 
 /// A connection to a server, between two exchanges or in one.
 pub(crate) struct ServerConnection {
@@ -31,7 +33,7 @@ const MOST: usize = 256;
 /// All idle connections of one worker.
 pub(crate) struct IdleConnections {
     lifetime: Duration,
-    by_endpoint: RefCell<HashMap<EndpointId, Vec<Idle>>>,
+    by_endpoint: RefCell<FxHashMap<EndpointId, Vec<Idle>>>,
     /// Of the task in [`IdleConnections::watch`]: each idle connection wakes it.
     watcher: RefCell<Waker>,
 }
@@ -90,7 +92,7 @@ impl IdleConnections {
                 self.drop_disturbed(cx, &mut closed);
                 let next =
                     self.by_endpoint.borrow().values().flatten().map(|idle| idle.since + self.lifetime).min();
-                sweep.set(Some(next.unwrap_or_else(|| Instant::now() + self.lifetime)));
+                sweep.set(Some(next.unwrap_or_else(|| now() + self.lifetime)));
                 if sweep.poll(cx).is_pending() {
                     return Poll::Pending;
                 }
@@ -100,7 +102,7 @@ impl IdleConnections {
     }
 
     fn drop_disturbed(&self, cx: &mut Context<'_>, closed: &mut impl FnMut(EndpointId)) {
-        let now = Instant::now();
+        let now = now();
         self.by_endpoint.borrow_mut().retain(|endpoint, idle| {
             idle.retain(|Idle { connection, since }| {
                 if now.saturating_duration_since(*since) >= self.lifetime {

@@ -6,10 +6,11 @@ use std::task::{Context, Poll, ready};
 use evenkeel_http1::Refusal;
 use evenkeel_wire::Buffer;
 
+use crate::clock::now;
 use crate::connection::{Client, Scratch};
 use crate::request::Request;
 use crate::upload::Upload;
-use crate::worker::{Worker, now};
+use crate::worker::Worker;
 
 /// Why nothing more is to be expected from a client.
 pub(crate) enum Trouble {

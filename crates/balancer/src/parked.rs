@@ -21,7 +21,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::accept::Permit;
-use crate::worker::now;
+use crate::clock::now;
 
 /// A connection without anything under way, so that its protocol state is that of a new one.
 pub(crate) struct Idle {

@@ -15,12 +15,13 @@ use std::time::{Duration, Instant};
 use evenkeel_wire::Buffer;
 
 use crate::attempt_io::Answer;
+use crate::clock::now;
 use crate::connection::{Client, Scratch};
 use crate::idle::ServerConnection;
 use crate::intake;
 use crate::request::Request;
 use crate::verify::{Verification, Verify};
-use crate::worker::{Worker, now};
+use crate::worker::Worker;
 
 /// Why a response did not reach the client whole.
 pub(crate) enum Broke {

@@ -38,7 +38,7 @@ pub(crate) fn refused(
 pub(crate) fn failed(
     worker: &Worker,
     machine: &mut Inbound,
-    failure: &Failure,
+    failure: Failure,
     request_id: &str,
     trail: &str,
     out: &mut Vec<u8>,
@@ -55,7 +55,7 @@ pub(crate) fn failed(
         status: failure.status(),
         error: if unresolved { "dns_error" } else { failure.proxy_error() },
         detail,
-        retry_after: failure.retry_after,
+        retry_after: failure.retry_after(),
         request_id: Some(request_id),
         trail,
     };

@@ -52,7 +52,7 @@ impl Request {
             return Err(Refusal::new(413, "The request's body is larger than this server accepts."));
         }
         let mut made = [0; ID_DIGITS];
-        let id = match head.field(input, "x-request-id") {
+        let id = match head.request_id(input) {
             Some(id) if request_id::is_sane(id) => id,
             _ => {
                 make_id(&mut made, &mut worker.random.borrow_mut());
@@ -148,10 +148,11 @@ fn local(worker: &Worker, client: &Client, head: &RequestHead) -> std::net::Sock
 
 fn make_id(id: &mut [u8; ID_DIGITS], random: &mut fastrand::Rng) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut bits = random.u128(..);
-    for digit in id {
-        *digit = DIGITS[(bits & 15) as usize];
-        bits >>= 4;
+    for (half, bits) in id.chunks_exact_mut(ID_DIGITS / 2).zip([random.u64(..), random.u64(..)]) {
+        for (pair, byte) in half.chunks_exact_mut(2).zip(bits.to_ne_bytes()) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
     }
 }
 

@@ -27,12 +27,13 @@ use tracing::{error, info};
 use crate::accept::{self, Arrival, Connections};
 use crate::access_log::AccessLog;
 use crate::admin;
+use crate::clock::now;
 use crate::control;
 use crate::events::Events;
 use crate::ledger::Ledger;
 use crate::observe::{ControlStats, Stats};
 use crate::settings::Settings;
-use crate::worker::{Shared, Worker, now};
+use crate::worker::{Shared, Worker};
 
 /// How often the process looks whether the first server is there, or the last client gone.
 const LOOK: Duration = Duration::from_millis(20);

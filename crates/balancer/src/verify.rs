@@ -3,7 +3,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use evenkeel_digest::{Algorithm, CONTENT_DIGEST, Digest, Expected, REPR_DIGEST, Verifier};
+use evenkeel_digest::{Algorithm, Digest, Expected, Verifier};
 use evenkeel_http1::{Framing, ResponseHead};
 use evenkeel_upstream::attempt::Verdict;
 
@@ -32,18 +32,15 @@ impl Promised {
         if head.framing() == Framing::Empty {
             return Self::default();
         }
-        let read = |name| {
-            // The usual response has neither field, or one: an iterator that finds nothing costs nothing more.
-            let lines = head
-                .fields(input)
-                .filter(move |(field, _)| field.eq_ignore_ascii_case(name))
-                .map(|(_, value)| value);
-            Expected::parse(lines).unwrap_or_default()
-        };
-        let content = read(CONTENT_DIGEST.as_bytes());
         // 206 carries a part: its Repr-Digest is over bytes that are not here (RFC 9530 §3).
-        let representation =
-            if head.status() == 200 { read(REPR_DIGEST.as_bytes()) } else { Expected::default() };
+        let is_whole = head.status() == 200;
+        let mut content = head.content_digest(input).peekable();
+        let mut representation = head.repr_digest(input).filter(|_| is_whole).peekable();
+        if content.peek().is_none() && representation.peek().is_none() {
+            return Self::default();
+        }
+        let content = Expected::parse(content).unwrap_or_default();
+        let representation = Expected::parse(representation).unwrap_or_default();
         Self {
             content,
             representation: if representation == content { Expected::default() } else { representation },

@@ -100,12 +100,12 @@ impl Worker {
     pub(crate) fn connected(&self, io: &AttemptIo, now: Instant) {
         self.stats.opened.add(1);
         self.stats.connect_times.add(io.waited(now));
-        self.endpoint_stats(io.lease.endpoint().id()).opened.add(1);
+        self.count(io.lease.endpoint().id(), |endpoint| endpoint.opened.add(1));
     }
 
-    /// What this worker counts of an endpoint.
-    pub(crate) fn endpoint_stats(&self, id: EndpointId) -> Arc<EndpointStats> {
-        self.stats.by_endpoint.of(id, |known| self.picker.borrow_mut().endpoint(known).is_some())
+    /// Counts something of an endpoint.
+    pub(crate) fn count(&self, id: EndpointId, count: impl FnOnce(&EndpointStats)) {
+        self.stats.by_endpoint.count(id, |known| self.picker.borrow_mut().endpoint(known).is_some(), count);
     }
 
     /// Counts what happened to an attempt against its endpoint, and tells the control task where that should hear of it.
@@ -168,9 +168,4 @@ impl Worker {
             })
             .await;
     }
-}
-
-/// The clock of the data path.
-pub(crate) fn now() -> Instant {
-    Instant::now()
 }

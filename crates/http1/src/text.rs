@@ -5,6 +5,14 @@ use std::net::IpAddr;
 
 /// Appends `number` in decimal.
 pub(crate) fn decimal(number: u64, out: &mut Vec<u8>) {
+    // Octets, statuses and the lengths of small bodies.
+    let digit = |place: u64| b'0' + (number / place % 10) as u8;
+    match number {
+        0..10 => return out.push(digit(1)),
+        10..100 => return out.extend_from_slice(&[digit(10), digit(1)]),
+        100..1000 => return out.extend_from_slice(&[digit(100), digit(10), digit(1)]),
+        _ => {}
+    }
     let mut digits = [0; 20];
     let mut at = digits.len();
     let mut rest = number;

@@ -82,7 +82,7 @@ async fn command(
     };
     info!(peer = ?request.peer_addr(), endpoint = %address, ?command, "told through the admin interface");
     let state = ask(admin, address, command).await?;
-    let endpoint = EndpointView::of(&state, crate::worker::now());
+    let endpoint = EndpointView::of(&state, crate::clock::now());
     Ok(HttpResponse::Ok().json(Done { endpoint, holds: HOLDS }))
 }
 

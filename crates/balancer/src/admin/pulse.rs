@@ -15,9 +15,9 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::Admin;
 use super::state::{EndpointView, Recent, State, Totals, millis};
+use crate::clock::now;
 use crate::events::{Events, unix_millis};
 use crate::observe::{self, Distribution, EndpointTotals, Stats, sum};
-use crate::worker::now;
 
 /// Between two beats.
 const BEAT: Duration = Duration::from_secs(1);

@@ -16,12 +16,12 @@ use serde_json::Value;
 
 use super::*;
 use crate::accept::Connections;
+use crate::clock::now;
 use crate::control;
 use crate::events::Events;
 use crate::ledger::Ledger;
 use crate::observe::ControlStats;
 use crate::settings;
-use crate::worker::now;
 
 const ENDPOINT: &str = "127.0.0.1:1";
 const TOKEN: &str = "canary-token-6f1d";

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use evenkeel_upstream::EndpointId;
+use rustc_hash::FxHashMap;
 
 use super::{Counter, Distribution, Histogram, Stats};
 
@@ -23,20 +24,24 @@ pub(crate) struct EndpointStats {
 /// Those of one worker, by endpoint: the worker looks its own up, and whoever asks reads a table that never changes.
 /// A table is replaced when the worker first meets an endpoint; those that are gone are left out then.
 #[derive(Debug, Default)]
-pub(crate) struct ByEndpoint(ArcSwap<HashMap<EndpointId, Arc<EndpointStats>>>);
+pub(crate) struct ByEndpoint(ArcSwap<FxHashMap<EndpointId, Arc<EndpointStats>>>);
 
 impl ByEndpoint {
-    /// Those of `id`, for the worker whose table this is. `known` tells which endpoints there still are.
-    pub(crate) fn of(&self, id: EndpointId, known: impl Fn(EndpointId) -> bool) -> Arc<EndpointStats> {
+    /// Counts something of `id`, for the worker whose table this is. `known` tells which endpoints there still are.
+    pub(crate) fn count(
+        &self,
+        id: EndpointId,
+        known: impl Fn(EndpointId) -> bool,
+        count: impl FnOnce(&EndpointStats),
+    ) {
         let table = self.0.load();
         if let Some(stats) = table.get(&id) {
-            return stats.clone();
+            return count(stats);
         }
         let kept = table.iter().filter(|&(&other, _)| known(other));
-        let mut larger: HashMap<_, _> = kept.map(|(id, stats)| (*id, stats.clone())).collect();
-        let stats = larger.entry(id).or_default().clone();
+        let mut larger: FxHashMap<_, _> = kept.map(|(id, stats)| (*id, stats.clone())).collect();
+        count(larger.entry(id).or_default());
         self.0.store(Arc::new(larger));
-        stats
     }
 }
 

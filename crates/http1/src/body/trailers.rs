@@ -10,7 +10,7 @@ use crate::head::fields::{Fields, Strictness};
 use crate::head::name::Name;
 use crate::limits::MAX_FIELDS;
 
-/// Names that matter to a head only, besides those that [`Name`] knows.
+/// Names that matter to a head only, besides those that [`Name`] knows and [`forwardable`] does not let pass.
 const HEAD_ONLY: &[&str] = &[
     "accept",
     "accept-charset",
@@ -56,7 +56,13 @@ pub(crate) fn forwardable(section: &[u8], limits: &Limits) -> Result<Vec<u8>, Bo
         .map_err(|_| BodyError::Chunk("a trailer line is not ended by CR LF, or not ASCII"))?;
     let mut lines = Vec::new();
     for field in fields.lines() {
-        if field.known == Name::Other && !is_head_only(field.name.in_bytes(section)) {
+        let may_pass = match field.known {
+            // Often known only at the end: that is what trailers are for (RFC 9530 §1).
+            Name::ContentDigest | Name::ReprDigest => true,
+            Name::Other => !is_head_only(field.name.in_bytes(section)),
+            _ => false,
+        };
+        if may_pass {
             lines.extend_from_slice(&section[field.name.start as usize..field.line_end as usize]);
         }
     }

@@ -39,14 +39,6 @@ pub(crate) struct Field {
     pub(crate) line_end: u32,
 }
 
-impl Field {
-    /// Whether the value runs over several lines (obs-fold, RFC 9112 §5.2). Only responses can have such.
-    pub(crate) fn is_folded(&self, input: &[u8]) -> bool {
-        let rest = Span { start: self.name.end, end: self.line_end - 2 };
-        memchr::memchr(b'\n', rest.in_bytes(input)).is_some()
-    }
-}
-
 /// What lines of a section may be like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Strictness {
@@ -76,6 +68,7 @@ impl LineError {
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Fields {
     lines: Vec<Field>,
+    any_folded: bool,
 }
 
 impl Fields {
@@ -89,33 +82,32 @@ impl Fields {
     ) -> Result<(), LineError> {
         self.lines.clear();
         let section = &input[..end];
-        if !section.ends_with(b"\r\n") {
+        let line_feeds = LineFeeds::of(section);
+        if line_feeds.bare || !section.ends_with(b"\r\n") {
             return Err(LineError::LineEnd);
         }
+        self.any_folded = line_feeds.folding;
         if strictness != Strictness::Response && !section.is_ascii() {
             return Err(LineError::NonAscii);
         }
-        // A line ends where the next begins, the last where the empty line does.
-        let mut lines = headers.iter().map(|header| Span::of(header.name.as_bytes(), input)).peekable();
         let empty_line = end as u32 - 2;
-        // The start line has to end properly as well; a trailer section has none.
-        let first = lines.peek().map_or(empty_line, |name| name.start) as usize;
-        if first > 0 && !section[..first].ends_with(b"\r\n") {
-            return Err(LineError::LineEnd);
-        }
-        for header in headers {
-            let Some(name) = lines.next() else { break };
-            let line_end = lines.peek().map_or(empty_line, |next| next.start);
-            let line = Span { start: name.start, end: line_end }.in_bytes(input);
-            if !line.ends_with(b"\r\n") || strictness == Strictness::Response && has_bare_line_feed(line) {
-                return Err(LineError::LineEnd);
-            }
+        for (index, header) in headers.iter().enumerate() {
             let known = Name::of(header.name.as_bytes());
             if known != Name::Other || is_wanted(header.name, strictness) {
+                let name = Span::of(header.name.as_bytes(), input);
+                let next = headers.get(index + 1).map(|next| Span::of(next.name.as_bytes(), input).start);
+                // A line ends where the next begins, the last where the empty line does.
+                let line_end = next.unwrap_or(empty_line);
                 self.lines.push(Field { known, name, value: Span::of(header.value, input), line_end });
             }
         }
         Ok(())
+    }
+
+    /// Whether this line's value runs over several (obs-fold, RFC 9112 §5.2). Only responses can have such.
+    pub(crate) fn is_folded(&self, line: &Field, input: &[u8]) -> bool {
+        let rest = Span { start: line.name.end, end: line.line_end - 2 };
+        self.any_folded && memchr::memchr(b'\n', rest.in_bytes(input)).is_some()
     }
 
     pub(crate) fn lines(&self) -> &[Field] {
@@ -140,9 +132,27 @@ impl Fields {
     }
 }
 
-/// Whether a LF, of which only folded lines have more than one, stands without its CR.
-fn has_bare_line_feed(line: &[u8]) -> bool {
-    memchr::memchr_iter(b'\n', line).any(|at| at == 0 || line[at - 1] != b'\r')
+/// What the line feeds of a section say about its lines.
+struct LineFeeds {
+    /// One stands without its CR.
+    bare: bool,
+    /// White space follows one: the line goes on (obs-fold).
+    folding: bool,
+}
+
+impl LineFeeds {
+    fn of(section: &[u8]) -> Self {
+        const BARE: u8 = 1;
+        const FOLDING: u8 = 2;
+        let (first, after) = section.split_at(section.len().min(1));
+        // Without an early return and over plain bytes, so that the compiler looks at many at once.
+        let found = section.iter().zip(after).fold(0, |found, (&before, &byte)| {
+            let bare = u8::from(byte == b'\n' && before != b'\r') * BARE;
+            let folding = u8::from(before == b'\n' && matches!(byte, b' ' | b'\t')) * FOLDING;
+            found | bare | folding
+        });
+        Self { bare: first == b"\n" || found & BARE != 0, folding: found & FOLDING != 0 }
+    }
 }
 
 fn is_wanted(name: &str, strictness: Strictness) -> bool {

@@ -7,6 +7,7 @@ pub(crate) enum Name {
     Authorization,
     CacheControl,
     Connection,
+    ContentDigest,
     ContentLength,
     Expect,
     Forwarded,
@@ -16,6 +17,7 @@ pub(crate) enum Name {
     ProxyAuthenticate,
     ProxyAuthorization,
     ProxyConnection,
+    ReprDigest,
     Te,
     TransferEncoding,
     Upgrade,
@@ -45,11 +47,13 @@ impl Name {
             (9, b'x') => ("x-attempt", Self::XAttempt),
             (10, b'c') => ("connection", Self::Connection),
             (10, b'k') => ("keep-alive", Self::KeepAlive),
+            (11, b'r') => ("repr-digest", Self::ReprDigest),
             (12, b'm') => ("max-forwards", Self::MaxForwards),
             (12, b'x') => ("x-request-id", Self::XRequestId),
             (13, b'a') => ("authorization", Self::Authorization),
             (13, b'c') => ("cache-control", Self::CacheControl),
-            (14, b'c') => ("content-length", Self::ContentLength),
+            (14, b'c') if name[8].eq_ignore_ascii_case(&b'l') => ("content-length", Self::ContentLength),
+            (14, b'c') => ("content-digest", Self::ContentDigest),
             (16, b'p') => ("proxy-connection", Self::ProxyConnection),
             (17, b't') => ("transfer-encoding", Self::TransferEncoding),
             (18, b'p') => ("proxy-authenticate", Self::ProxyAuthenticate),
@@ -106,6 +110,9 @@ mod tests {
         assert_eq!(Name::of(b"X-Real-Ip"), Name::XRealIp);
         assert_eq!(Name::of(b"x-attempt"), Name::XAttempt);
         assert_eq!(Name::of(b"x-request-id"), Name::XRequestId);
+        assert_eq!(Name::of(b"Content-Length"), Name::ContentLength);
+        assert_eq!(Name::of(b"content-digest"), Name::ContentDigest);
+        assert_eq!(Name::of(b"Repr-Digest"), Name::ReprDigest);
         assert_eq!(Name::of(b"X-Forwarded-For"), Name::XForwardedFor);
         assert_eq!(Name::of(b"X-FORWARDED-PROTO"), Name::XForwardedProto);
         assert_eq!(Name::of(b"x-forwarded-host"), Name::XForwardedHost);

@@ -105,6 +105,11 @@ impl RequestHead {
         self.fields.first(name, input)
     }
 
+    /// The value of X-Request-Id, of the first where there are several.
+    pub fn request_id<'a>(&self, input: &'a [u8]) -> Option<&'a [u8]> {
+        self.fields.known(Name::XRequestId, input).next()
+    }
+
     /// Whether the client wishes to send another request on this connection (RFC 9112 §9.3).
     pub fn keep_alive(&self) -> bool {
         !self.connection.close && (self.version == Version::Http11 || self.connection.keep_alive)

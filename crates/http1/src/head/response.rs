@@ -86,6 +86,16 @@ impl ResponseHead {
         self.fields.first(name, input)
     }
 
+    /// The values of Content-Digest (RFC 9530 §2).
+    pub fn content_digest<'a>(&self, input: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        self.fields.known(Name::ContentDigest, input)
+    }
+
+    /// The values of Repr-Digest (RFC 9530 §3).
+    pub fn repr_digest<'a>(&self, input: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        self.fields.known(Name::ReprDigest, input)
+    }
+
     /// Parses a head at the start of `input`, the answer to a request with `method`. `Ok(false)` when it
     /// goes on after the end of `input`.
     pub(crate) fn parse(

@@ -19,7 +19,8 @@ impl Target {
     /// Reads the target at `span` of `input`.
     pub(crate) fn parse(method: Method, span: Span, input: &[u8]) -> Result<Self, Refusal> {
         let target = span.in_bytes(input);
-        if !target.iter().all(|&byte| matches!(byte, 0x21..=0x7e) && byte != b'#') {
+        // Without an early return, so that many bytes are looked at at once.
+        if target.iter().fold(false, |bad, &byte| bad | !matches!(byte, 0x21..=0x22 | 0x24..=0x7e)) {
             return Err(Refusal::bad("The request target has a fragment or a byte that no target may have."));
         }
         match target {
@@ -68,21 +69,40 @@ fn is_registered_name(host: &[u8]) -> bool {
     let mut rest = host;
     while let [byte, after @ ..] = rest {
         rest = match (byte, after) {
+            _ if IN_NAMES[usize::from(*byte)] => after,
             (b'%', [high, low, after @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => after,
-            (b'%', _) => return false,
-            _ if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(byte) => after,
             _ => return false,
         };
     }
     true
 }
 
+/// The bytes that a registered name may have as they are (RFC 3986 §3.2.2), but for the comma.
+const IN_NAMES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut others: &[u8] = b"-._~!$&'()*+;=";
+    while let [byte, rest @ ..] = others {
+        table[*byte as usize] = true;
+        others = rest;
+    }
+    table
+};
+
 /// Nothing, or a colon and a port, which may be empty (RFC 3986 §3.2.3).
 fn is_port(text: &[u8]) -> bool {
     match text {
         [] | [b':'] => true,
-        [b':', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => {
-            std::str::from_utf8(digits).is_ok_and(|digits| digits.parse::<u16>().is_ok())
+        [b':', digits @ ..] => {
+            let number = digits.iter().try_fold(0_u16, |number, digit| match digit {
+                b'0'..=b'9' => number.checked_mul(10)?.checked_add(u16::from(digit - b'0')),
+                _ => None,
+            });
+            number.is_some()
         }
         _ => false,
     }

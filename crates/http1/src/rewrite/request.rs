@@ -192,7 +192,7 @@ fn via(head: &RequestHead, how: &RequestRewrite<'_>, out: &mut Vec<u8>) {
 /// Who asked for what, over which scheme: `X-Forwarded-*`, `X-Real-IP` and `Forwarded`. From a trusted client
 /// the lists go on and the rest stays; from any other they begin here.
 fn forwarding(head: &RequestHead, input: &[u8], how: &RequestRewrite<'_>, out: &mut Vec<u8>) {
-    let received = |known| head.fields.known(known, input).filter(|_| how.trusted);
+    let received = |known| how.trusted.then(|| head.fields.known(known, input)).into_iter().flatten();
     out.extend_from_slice(b"X-Forwarded-For: ");
     for value in received(Name::XForwardedFor).filter(|value| !value.is_empty()) {
         out.extend_from_slice(value);

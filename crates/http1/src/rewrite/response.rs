@@ -1,6 +1,6 @@
 //! A server's response head on its way to a client.
 
-use crate::head::fields::Field;
+use crate::head::fields::{Field, Fields};
 use crate::head::name::Name;
 use crate::text::{decimal, field, value_of_line};
 use crate::{Framing, ResponseHead};
@@ -47,10 +47,10 @@ pub(crate) fn write(
                     out.extend_from_slice(b"\r\n");
                 }
             }
-            Name::Upgrade if head.status() == 101 => copy(line, input, out),
+            Name::Upgrade if head.status() == 101 => copy(line, &head.fields, input, out),
             Name::Other if head.connection.names(line.name.in_bytes(input), &head.fields, input) => {}
             known if known.is_hop_by_hop() => {}
-            _ => copy(line, input, out),
+            _ => copy(line, &head.fields, input, out),
         }
     }
     if delivery.framing == Framing::Chunked {
@@ -80,10 +80,10 @@ pub(crate) fn status_line(status: u16, reason: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Appends a line as received; a folded one becomes a single line (RFC 9112 §5.2).
-fn copy(line: &Field, input: &[u8], out: &mut Vec<u8>) {
+fn copy(line: &Field, fields: &Fields, input: &[u8], out: &mut Vec<u8>) {
     let at = out.len();
     out.extend_from_slice(&input[line.name.start as usize..line.line_end as usize]);
-    if line.is_folded(input) {
+    if fields.is_folded(line, input) {
         let end = out.len() - 2;
         for byte in &mut out[at..end] {
             if matches!(byte, b'\r' | b'\n') {

@@ -1,6 +1,6 @@
 //! How a request ends: with a try's response, or with the last real error.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::evidence::Evidence;
 use crate::picker::Unavailable;
@@ -8,9 +8,6 @@ use crate::picker::Unavailable;
 use super::event::{Action, Actions, Failure, FailureKind, TryNo};
 use super::trail::{Fault, Stage, Try};
 use super::{Answer, Attempts};
-
-/// After a 503 of ours it is worth asking again after this time: a probe interval.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Attempts {
     /// The pick for the newest try found nothing.
@@ -62,8 +59,7 @@ impl Attempts {
         } else {
             self.report_digests(false, actions);
             self.answer = Answer::Over;
-            let retry_after = Failure { kind, retry_after: None }.status() == 503;
-            actions.push(Action::Reply(Failure { kind, retry_after: retry_after.then_some(RETRY_AFTER) }));
+            actions.push(Action::Reply(Failure { kind }));
         }
     }
 

@@ -194,9 +194,10 @@ pub type Actions = ArrayVec<Action, 16>;
 pub struct Failure {
     /// What it was.
     pub kind: FailureKind,
-    /// When it is worth asking again; only with 503.
-    pub retry_after: Option<Duration>,
 }
+
+/// After a 503 of ours it is worth asking again after this time: a probe interval.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The last real error of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,6 +226,11 @@ impl Failure {
             FailureKind::Response(ResponseFailure::TimedOut) | FailureKind::Deadline => 504,
             FailureKind::Response(_) | FailureKind::Stale | FailureKind::WrongDigest => 502,
         }
+    }
+
+    /// When it is worth asking again; only with 503.
+    pub fn retry_after(self) -> Option<Duration> {
+        (self.status() == 503).then_some(RETRY_AFTER)
     }
 
     /// Its type in `Proxy-Status` (RFC 9209 §2.3).

@@ -29,7 +29,7 @@ fn with_no_endpoint_at_all_the_client_is_told_when_to_ask_again() {
         let mut request = Request::new(POST);
         let failure = reply(&request.on(Event::NoneLeft(why))).unwrap();
         assert_eq!((failure.status(), failure.proxy_error()), (503, error));
-        assert_eq!(failure.retry_after, Some(Duration::from_secs(1)));
+        assert_eq!(failure.retry_after(), Some(Duration::from_secs(1)));
     }
 }
 
