@@ -1,0 +1,146 @@
+//! Who is measured: nginx, `HAProxy`, the balancer and further builds of it, each a proxy on one core before the same servers.
+//!
+//! To add one: a file with its configuration, and a line in [`Stage::contenders`].
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use rustix::process::{Resource, getrlimit};
+
+use crate::{
+    Result, kernel, ports,
+    process::{Process, pinned},
+    servers::{Servers, own_environment},
+    stage::Stage,
+};
+
+mod haproxy;
+mod nginx;
+
+/// What the balancer is called.
+pub(crate) const OWN: &str = "Evenkeel";
+/// What nginx is called.
+pub(crate) const NGINX: &str = "nginx";
+/// What `HAProxy` is called.
+pub(crate) const HAPROXY: &str = "HAProxy";
+
+/// What the others have not, or have off as well.
+const OFF: [(&str, &str); 2] = [("BALANCER_ACCESS_LOG", "off"), ("BALANCER_LEDGER", "off")];
+
+/// More than any load opens.
+const MOST_CONNECTIONS: u64 = 8000;
+/// Descriptors that are not of connections.
+const RESERVE: u64 = 200;
+
+/// A running proxy. Dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct Contender {
+    /// What it is called in the table.
+    pub(crate) name: String,
+    /// Where it takes requests.
+    pub(crate) address: SocketAddr,
+    process: Process,
+}
+
+/// A build of the balancer and how it is set, beside what holds for all.
+#[derive(Clone, Debug)]
+pub(crate) struct Build<'a> {
+    /// What it is called in the table.
+    pub(crate) name: String,
+    /// The binary.
+    pub(crate) program: PathBuf,
+    /// On which cores.
+    pub(crate) cores: String,
+    /// Further variables, which come last.
+    pub(crate) variables: &'a [(&'a str, String)],
+}
+
+impl Contender {
+    /// The time that it has had on a core.
+    pub(crate) fn cpu_time(&self) -> Result<Duration> {
+        kernel::cpu_time(self.process.id())
+    }
+
+    /// The memory that it has in use, in bytes.
+    pub(crate) fn resident(&self) -> Result<u64> {
+        kernel::resident(self.process.id())
+    }
+
+    /// nginx with its defaults, but that connections stay.
+    pub(crate) fn nginx(stage: &Stage, program: &Path) -> Result<Self> {
+        let directory = stage.scratch().join("nginx");
+        fs::create_dir_all(&directory)?;
+        let address = ports::free()?;
+        let configuration = nginx::configuration(address, &stage.servers.addresses, &directory);
+        Self::peer(stage, NGINX, program, &["-e", "stderr", "-c"], address, &configuration)
+    }
+
+    /// `HAProxy` with its defaults, but that connections stay.
+    pub(crate) fn haproxy(stage: &Stage, program: &Path) -> Result<Self> {
+        let address = ports::free()?;
+        let configuration = haproxy::configuration(address, &stage.servers.addresses, most_connections());
+        Self::peer(stage, HAPROXY, program, &["-db", "-f"], address, &configuration)
+    }
+
+    fn peer(
+        stage: &Stage,
+        name: &str,
+        program: &Path,
+        arguments: &[&str],
+        address: SocketAddr,
+        configuration: &str,
+    ) -> Result<Self> {
+        let file = stage.scratch().join(format!("{name}.conf"));
+        fs::write(&file, configuration)?;
+        let mut command = pinned(&stage.cores.proxy.to_string(), program);
+        command.args(arguments).arg(file);
+        let process = Process::start(name, command, stage.scratch())?;
+        Self { name: name.to_owned(), address, process }.ready(&stage.servers)
+    }
+
+    /// A balancer of ours with its defaults, but without access log and ledger, which the others have not.
+    pub(crate) fn own(stage: &Stage, build: Build<'_>, servers: &Servers) -> Result<Self> {
+        let address = ports::free()?;
+        let upstream: Vec<_> = servers.addresses.iter().map(ToString::to_string).collect();
+        let mut command = pinned(&build.cores, &build.program);
+        own_environment(&mut command, "BALANCER", address)?;
+        command
+            .env("BALANCER_UPSTREAM", upstream.join(","))
+            .envs(known_by(&build.program, &OFF)?)
+            .envs(build.variables.iter().map(|(name, value)| (name, value)));
+        let process = Process::start(&build.name, command, stage.scratch())?;
+        Self { name: build.name, address, process }.ready(servers)
+    }
+
+    fn ready(mut self, servers: &Servers) -> Result<Self> {
+        let path = servers.get(crate::servers::SMALL).path;
+        self.process.wait_until_it_answers(self.address, &path)?;
+        Ok(self)
+    }
+}
+
+/// The variables that a build has: an older one may lack some, and refuses what it does not know.
+fn known_by(
+    program: &Path,
+    variables: &'static [(&'static str, &'static str)],
+) -> Result<impl Iterator<Item = (&'static str, &'static str)>> {
+    let help = Command::new(program).arg("--help").output();
+    let help = help.map_err(|error| format!("{}: {error}", program.display()))?;
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    Ok(variables.iter().copied().filter(move |(name, _)| help.contains(name)))
+}
+
+/// How many connections a proxy may have that needs two descriptors for each, as most.
+fn most_connections() -> u64 {
+    (descriptor_limit().saturating_sub(RESERVE) / 2).min(MOST_CONNECTIONS)
+}
+
+/// How many descriptors a process may have open.
+pub(crate) fn descriptor_limit() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}

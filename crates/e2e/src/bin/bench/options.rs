@@ -1,0 +1,141 @@
+//! The command line.
+
+use std::{path::PathBuf, str::FromStr, time::Duration};
+
+use crate::Result;
+
+/// What `--help` prints before the rows.
+pub(crate) const USAGE: &str = "\
+Measures the balancer beside nginx and HAProxy on the same work, in interleaved rounds.
+
+  scripts/bench                       all rows
+  scripts/bench --quick               the first four rows, three short rounds
+  scripts/bench --only ROW[,ROW]      these rows
+  scripts/bench --rounds 5            so many rounds for each row
+  scripts/bench --seconds 2           so long is one load in one round
+  scripts/bench --runs 3              all of it so many times, each with processes of its own
+  scripts/bench --connections 64      so many keep-alive connections
+  scripts/bench --against PATH        a second build of the balancer as one more contender; may be repeated
+  scripts/bench --servers ours        our own servers behind all, instead of nginx
+  scripts/bench --json FILE           everything that was measured, as JSON
+  scripts/bench --no-build            with the binaries there are
+
+The exit status is 1 when a goal is not met or a load went wrong.
+
+";
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// The names of rows, all where none is named.
+    pub(crate) only: Vec<String>,
+    /// Only what matters most, and shortly.
+    pub(crate) quick: bool,
+    /// How many rounds a row has.
+    pub(crate) rounds: usize,
+    /// How long one load is in one round.
+    pub(crate) length: Duration,
+    /// How often all of it.
+    pub(crate) runs: usize,
+    /// How many keep-alive connections a load has.
+    pub(crate) connections: usize,
+    /// Further balancers to compare with.
+    pub(crate) against: Vec<PathBuf>,
+    /// Our own servers behind all, even where nginx is there.
+    pub(crate) own_servers: bool,
+    /// Where the JSON goes.
+    pub(crate) json: Option<PathBuf>,
+    /// A directory for configurations, which exists and is removed by whoever made it.
+    pub(crate) scratch: PathBuf,
+}
+
+impl Options {
+    /// Reads the command line; the error says what to write instead.
+    pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
+        let (mut rounds, mut length) = (None, None);
+        let mut options = Self {
+            only: Vec::new(),
+            quick: false,
+            rounds: 5,
+            length: Duration::from_secs(2),
+            runs: 1,
+            connections: 64,
+            against: Vec::new(),
+            own_servers: false,
+            json: None,
+            scratch: PathBuf::new(),
+        };
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
+            match argument.as_str() {
+                "--quick" => options.quick = true,
+                "--only" => options.only = value()?.split(',').map(|one| one.trim().to_lowercase()).collect(),
+                "--rounds" => rounds = Some(number(&argument, &value()?)?),
+                "--seconds" => length = Some(Duration::from_secs(number(&argument, &value()?)?)),
+                "--runs" => options.runs = number(&argument, &value()?)?,
+                "--connections" => options.connections = number(&argument, &value()?)?,
+                "--against" => options.against.push(value()?.into()),
+                "--servers" => options.own_servers = is_own(&value()?)?,
+                "--json" => options.json = Some(value()?.into()),
+                "--scratch" => options.scratch = value()?.into(),
+                _ => return Err(format!("unknown argument {argument}; --help lists those there are").into()),
+            }
+        }
+        if options.quick {
+            (options.rounds, options.length) = (3, Duration::from_secs(1));
+        }
+        options.rounds = rounds.unwrap_or(options.rounds);
+        options.length = length.unwrap_or(options.length);
+        if options.scratch.as_os_str().is_empty() {
+            return Err("--scratch is missing; scripts/bench gives it and removes what is left there".into());
+        }
+        Ok(options)
+    }
+}
+
+fn number<T: FromStr + PartialEq + From<u8>>(argument: &str, text: &str) -> Result<T> {
+    match text.parse::<T>() {
+        Ok(number) if number != T::from(0) => Ok(number),
+        _ => Err(format!("{argument}: `{text}` is not a whole number from 1").into()),
+    }
+}
+
+fn is_own(text: &str) -> Result<bool> {
+    match text {
+        "ours" => Ok(true),
+        "nginx" => Ok(false),
+        _ => Err(format!("--servers: `{text}` is neither ours nor nginx").into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Options> {
+        Options::read(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn several_builds_can_be_compared() {
+        let options = read("--against a --against b --only small-get,Idle --scratch /s").unwrap();
+        assert_eq!(options.against, [PathBuf::from("a"), PathBuf::from("b")]);
+        assert_eq!(options.only, ["small-get", "idle"]);
+    }
+
+    #[test]
+    fn quick_is_short_unless_told_otherwise() {
+        let options = read("--rounds 7 --quick --scratch /s").unwrap();
+        assert_eq!((options.rounds, options.length), (7, Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_bad_value_names_its_argument() {
+        assert_eq!(read("--rounds 0").unwrap_err().to_string(), "--rounds: `0` is not a whole number from 1");
+        assert_eq!(
+            read("--servers apache").unwrap_err().to_string(),
+            "--servers: `apache` is neither ours nor nginx"
+        );
+        assert_eq!(read("--json").unwrap_err().to_string(), "--json needs a value");
+    }
+}

@@ -1,0 +1,68 @@
+//! What a row is measured on: the servers, the cores, and who there is to compare.
+
+use std::path::Path;
+
+use crate::{
+    Result,
+    contenders::{Build, Contender, OWN},
+    cores::Cores,
+    options::Options,
+    servers::Servers,
+    tools::Tools,
+};
+
+/// The surroundings of all rows.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    /// What was asked for.
+    pub(crate) options: Options,
+    /// What is installed.
+    pub(crate) tools: Tools,
+    /// Who runs where.
+    pub(crate) cores: Cores,
+    /// What stands behind all.
+    pub(crate) servers: Servers,
+}
+
+impl Stage {
+    /// Starts the servers.
+    pub(crate) fn new(options: Options) -> Result<Self> {
+        let tools = Tools::find()?;
+        let cores = Cores::choose()?;
+        let load = cores.load.to_string();
+        let servers = match &tools.nginx {
+            Some(nginx) if !options.own_servers => Servers::nginx(nginx, &load, &options.scratch)?,
+            _ => Servers::own(&tools.server, "off", &load, &options.scratch)?,
+        };
+        Ok(Self { options, tools, cores, servers })
+    }
+
+    /// Where files go that nobody keeps.
+    pub(crate) fn scratch(&self) -> &Path {
+        &self.options.scratch
+    }
+
+    /// Starts everyone there is to compare.
+    pub(crate) fn contenders(&self) -> Result<Vec<Contender>> {
+        let mut all = Vec::new();
+        if let Some(nginx) = &self.tools.nginx {
+            all.push(Contender::nginx(self, nginx)?);
+        }
+        if let Some(haproxy) = &self.tools.haproxy {
+            all.push(Contender::haproxy(self, haproxy)?);
+        }
+        for build in self.builds() {
+            all.push(Contender::own(self, build, &self.servers)?);
+        }
+        Ok(all)
+    }
+
+    fn builds(&self) -> impl Iterator<Item = Build<'static>> {
+        let against = self.options.against.iter().map(|path| (path.display().to_string(), path.clone()));
+        let cores = self.cores.proxy.to_string();
+        [(OWN.to_owned(), self.tools.balancer.clone())]
+            .into_iter()
+            .chain(against)
+            .map(move |(name, program)| Build { name, program, cores: cores.clone(), variables: &[] })
+    }
+}

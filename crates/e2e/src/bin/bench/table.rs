@@ -1,0 +1,155 @@
+//! The table, for people.
+
+use std::fmt::Write as _;
+
+use crate::report::{Goal, Report, Row, Run};
+
+/// What is said before anything is measured.
+pub(crate) fn preface(report: &Report) -> String {
+    let machine = &report.machine;
+    let method = &report.method;
+    let versions: Vec<_> =
+        report.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+    let remarks: Vec<_> = report.remarks.iter().map(|remark| format!("! {remark}\n")).collect();
+    format!(
+        "{}\n{}, {} cores, Linux {}, load {:.2}\nproxies on core {}, servers ({}) and load ({}, {} connections) on core \
+         {}; {} rounds of {} s\n{}\n",
+        versions.join(", "),
+        machine.processor,
+        machine.cores,
+        machine.kernel,
+        machine.load_before,
+        method.proxy_core,
+        method.servers,
+        method.load,
+        method.connections,
+        method.load_core,
+        method.rounds,
+        method.seconds,
+        remarks.concat(),
+    )
+}
+
+/// What is said as soon as a row is measured.
+pub(crate) fn summary(row: &Row) -> String {
+    if let Some(failure) = &row.failure {
+        return format!("FAILED: {failure}");
+    }
+    let ratios: Vec<_> =
+        row.ratios.iter().map(|ratio| format!("{:.2} × {}", ratio.value, ratio.against)).collect();
+    if ratios.is_empty() { "measured".to_owned() } else { ratios.join(", ") }
+}
+
+/// A run as a table with columns of even width, which is Markdown as well.
+pub(crate) fn text(run: &Run) -> String {
+    let mut lines = vec![["work", "", "median", "least–most", "ratio to it", "goal", ""].map(str::to_owned)];
+    for row in &run.rows {
+        lines.extend(row_lines(row));
+    }
+    let mut text = align(&lines);
+    for row in &run.rows {
+        for note in &row.notes {
+            let _ = writeln!(text, "{}: {note}", row.name);
+        }
+        if let Some(failure) = &row.failure {
+            let _ = writeln!(text, "{} FAILED: {failure}", row.name);
+        }
+    }
+    text
+}
+
+fn row_lines(row: &Row) -> Vec<[String; 7]> {
+    let work = format!("{}: {}", row.words, row.unit);
+    if row.failure.is_some() {
+        return vec![[
+            work,
+            String::new(),
+            "FAILED".into(),
+            String::new(),
+            String::new(),
+            String::new(),
+            String::new(),
+        ]];
+    }
+    let lines = row.contenders.iter().enumerate().map(|(index, figures)| {
+        let ratio = row.ratios.iter().find(|ratio| ratio.against == figures.name);
+        [
+            if index == 0 { work.clone() } else { String::new() },
+            figures.name.clone(),
+            number(figures.median),
+            format!("{}–{}", number(figures.least), number(figures.most)),
+            ratio.map(|ratio| format!("{:.2} ×", ratio.value)).unwrap_or_default(),
+            ratio.and_then(|ratio| ratio.goal).map(goal).unwrap_or_default(),
+            ratio.and_then(|ratio| ratio.met).map(verdict).unwrap_or_default(),
+        ]
+    });
+    lines.collect()
+}
+
+/// A goal as it is written.
+pub(crate) fn goal(goal: Goal) -> String {
+    match goal {
+        Goal::AtLeast(least) => format!("≥ {least:.2} ×"),
+        Goal::AtMost(most) => format!("≤ {most:.2} ×"),
+    }
+}
+
+fn verdict(met: bool) -> String {
+    if met { "met" } else { "NOT MET" }.to_owned()
+}
+
+/// A number with as many digits as it deserves, in groups of three.
+pub(crate) fn number(value: f64) -> String {
+    match value {
+        small if small < 10.0 => format!("{small:.3}"),
+        medium if medium < 1000.0 => format!("{medium:.1}"),
+        large => grouped(&format!("{large:.0}")),
+    }
+}
+
+fn grouped(digits: &str) -> String {
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn align(lines: &[[String; 7]]) -> String {
+    let width =
+        |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
+    let widths: [usize; 7] = std::array::from_fn(width);
+    let mut text = String::new();
+    for (index, line) in lines.iter().enumerate() {
+        let cells = line.iter().zip(widths).map(|(cell, width)| format!(" {cell:<width$} |"));
+        let _ = writeln!(text, "|{}", cells.collect::<String>());
+        if index == 0 {
+            let _ = writeln!(text, "|{}", widths.map(|width| "-".repeat(width + 2) + "|").concat());
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_they_are_read() {
+        assert_eq!(number(34_990.4), "34,990");
+        assert_eq!(number(1_234_567.0), "1,234,567");
+        assert_eq!(number(575.25), "575.2");
+        assert_eq!(number(1.2345), "1.234");
+    }
+
+    #[test]
+    fn columns_are_even_whatever_the_letters() {
+        let line = |first: &str| [first, "", "", "", "", "", ""].map(str::to_owned);
+        let text = align(&[line("a"), line("≥ 1.30 ×")]);
+        let widths: Vec<_> = text.lines().map(|line| line.chars().count()).collect();
+        assert!(widths.windows(2).all(|pair| pair[0] == pair[1]), "{text}");
+    }
+}

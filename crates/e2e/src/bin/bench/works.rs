@@ -1,0 +1,119 @@
+//! The rows: what is done, what of it is measured, and the goals.
+//!
+//! To add one: a line in [`ALL`] and, where it is measured in a way of its own, a file.
+
+use crate::{
+    Result,
+    contenders::{HAPROXY, NGINX, OWN},
+    report::Goal,
+    rounds::Measured,
+    servers::SMALL,
+    stage::Stage,
+};
+
+mod latency;
+mod memory;
+mod throughput;
+
+/// One row.
+pub(crate) struct Work {
+    /// How it is called on the command line.
+    pub(crate) name: &'static str,
+    /// What is done.
+    pub(crate) words: &'static str,
+    /// What is measured.
+    pub(crate) unit: &'static str,
+    /// Who has goals.
+    pub(crate) subject: &'static str,
+    /// How the subject shall stand to others, as a ratio.
+    pub(crate) goals: &'static [(&'static str, Goal)],
+    /// Whether `--quick` measures it.
+    pub(crate) is_quick: bool,
+    /// Measures it.
+    pub(crate) play: fn(&Stage) -> Result<Measured>,
+}
+
+const REQUESTS: &str = "requests per CPU-second";
+const BYTES: &str = "MiB per CPU-second";
+
+/// All rows, in the order of the table.
+pub(crate) static ALL: [Work; 8] = [
+    Work {
+        name: "small-get",
+        words: "GET, 60 bytes",
+        unit: REQUESTS,
+        subject: OWN,
+        goals: &[(NGINX, Goal::AtLeast(1.30)), (HAPROXY, Goal::AtLeast(1.70))],
+        is_quick: true,
+        play: |stage| throughput::requests(stage, &stage.servers.get(SMALL)),
+    },
+    Work {
+        name: "get-10k",
+        words: "GET, 10 KiB",
+        unit: REQUESTS,
+        subject: OWN,
+        goals: &[(NGINX, Goal::AtLeast(1.20)), (HAPROXY, Goal::AtLeast(1.20))],
+        is_quick: true,
+        play: |stage| throughput::requests(stage, &stage.servers.get(10 << 10)),
+    },
+    Work {
+        name: "get-1m",
+        words: "GET, 1 MiB",
+        unit: BYTES,
+        subject: OWN,
+        goals: &[(NGINX, Goal::AtLeast(1.00)), (HAPROXY, Goal::AtLeast(1.00))],
+        is_quick: true,
+        play: |stage| throughput::requests(stage, &stage.servers.get(1 << 20)),
+    },
+    Work {
+        name: "post-1m",
+        words: "POST, 1 MiB",
+        unit: BYTES,
+        subject: OWN,
+        goals: &[(NGINX, Goal::AtLeast(1.00)), (HAPROXY, Goal::AtLeast(1.00))],
+        is_quick: false,
+        play: |stage| throughput::requests(stage, &stage.servers.post(1 << 20, false)),
+    },
+    Work {
+        name: "post-1k",
+        words: "POST, 1 KiB, answered with 1 KiB",
+        unit: REQUESTS,
+        subject: OWN,
+        goals: &[(NGINX, Goal::AtLeast(1.30)), (HAPROXY, Goal::AtLeast(1.50))],
+        is_quick: true,
+        play: |stage| throughput::requests(stage, &stage.servers.post(1 << 10, true)),
+    },
+    Work {
+        name: "fresh",
+        words: "GET, 60 bytes, each on a new connection",
+        unit: REQUESTS,
+        subject: OWN,
+        goals: &[(NGINX, Goal::AtLeast(1.00)), (HAPROXY, Goal::AtLeast(1.00))],
+        is_quick: false,
+        play: |stage| throughput::requests(stage, &stage.servers.get(SMALL).fresh()),
+    },
+    Work {
+        name: "p99",
+        words: "GET, 60 bytes, at half the slowest's capacity",
+        unit: "p99 in milliseconds",
+        subject: OWN,
+        goals: &[(NGINX, Goal::AtMost(1.05)), (HAPROXY, Goal::AtMost(1.05))],
+        is_quick: false,
+        play: latency::p99,
+    },
+    Work {
+        name: "idle",
+        words: "a client connected and idle",
+        unit: "bytes of resident memory",
+        subject: OWN,
+        goals: &[(NGINX, Goal::AtMost(2.00)), (HAPROXY, Goal::AtMost(1.00))],
+        is_quick: false,
+        play: memory::idle,
+    },
+];
+
+/// All rows for `--help`.
+pub(crate) fn list() -> String {
+    let rows = ALL.iter().map(|work| format!("  {:<12} {}\n", work.name, work.words));
+    format!("Rows:\n{}", rows.collect::<String>())
+}

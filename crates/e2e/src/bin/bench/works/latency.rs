@@ -1,0 +1,35 @@
+//! How long the slow ones wait at a rate that everyone can take: half of what the slowest is able to.
+
+use std::time::Duration;
+
+use crate::{
+    Result,
+    load::{self, Open},
+    rounds::{Measured, interleaved},
+    servers::SMALL,
+    stage::Stage,
+};
+
+/// A tail is noisier than a mean: more rounds than elsewhere.
+const ROUNDS: usize = 9;
+
+/// How long everyone's capacity is measured, in a closed loop.
+const CAPACITY: Duration = Duration::from_secs(2);
+
+/// The p99 in milliseconds, in an open loop.
+pub(super) fn p99(stage: &Stage) -> Result<Measured> {
+    let contenders = stage.contenders()?;
+    let request = stage.servers.get(SMALL);
+    let mut slowest = f64::INFINITY;
+    for contender in &contenders {
+        let done = load::closed(stage, contender.address, &request, CAPACITY)
+            .map_err(|error| format!("{}: {error}", contender.name))?;
+        slowest = slowest.min(done.per_second);
+    }
+    let rate = (slowest / 2.0).floor();
+    let mut measured = interleaved(&contenders, ROUNDS, |contender| {
+        Open::load(stage, contender.address, &request, rate, stage.options.length).map(|open| open.p99)
+    })?;
+    measured.notes.push(format!("{rate:.0} requests a second, the median of {ROUNDS} rounds"));
+    Ok(measured)
+}
