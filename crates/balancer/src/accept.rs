@@ -117,13 +117,13 @@ fn admit(
 ) {
     let Some(permit) = worker.shared.connections.admit() else {
         worker.stats.refused_connections.add(1);
-        tokio::task::spawn_local(connection::refuse(worker.clone(), Stream::new(tcp)));
+        tokio::task::spawn_local(connection::refuse(worker.clone(), Stream::accepted(tcp)));
         return;
     };
     let share = *turn % (others.len() + 1);
     *turn = turn.wrapping_add(1);
     if share == 0 {
-        tokio::task::spawn_local(connection::serve(worker.clone(), Stream::new(tcp), peer, permit));
+        tokio::task::spawn_local(connection::serve(worker.clone(), Stream::accepted(tcp), peer, permit));
         return;
     }
     match tcp.into_std() {
@@ -138,7 +138,12 @@ pub(crate) async fn receive(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedRec
     while let Some(Arrival { stream, peer, permit }) = arrivals.recv().await {
         match TcpStream::from_std(stream) {
             Ok(tcp) => {
-                tokio::task::spawn_local(connection::serve(worker.clone(), Stream::new(tcp), peer, permit));
+                tokio::task::spawn_local(connection::serve(
+                    worker.clone(),
+                    Stream::accepted(tcp),
+                    peer,
+                    permit,
+                ));
             }
             Err(error) => warn!(%error, "a connection could not be taken over"),
         }

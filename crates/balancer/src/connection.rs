@@ -113,11 +113,16 @@ const LINGER_QUIET: Duration = Duration::from_secs(2);
 const REFUSED_LINGERING: usize = 64;
 
 /// Serves a client that has just connected.
-pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, peer: SocketAddr, permit: Permit) {
+pub(crate) fn serve(
+    worker: Rc<Worker>,
+    stream: Stream,
+    peer: SocketAddr,
+    permit: Permit,
+) -> impl Future<Output = ()> {
     worker.stats.connections.add(1);
     let mut client = Client::new(stream, peer);
     client.introduced = !worker.settings().proxy_protocol;
-    clock::still(client.serve(worker, permit)).await;
+    clock::still(Box::pin(client.serve(worker, permit)))
 }
 
 /// Serves a client that was parked and has something to say.
@@ -127,7 +132,7 @@ pub(crate) async fn resume(worker: Rc<Worker>, idle: Idle) {
     let mut client = Client::new(stream, peer);
     client.destination = destination.map(|destination| *destination);
     client.introduced = introduced;
-    clock::still(client.serve(worker, permit)).await;
+    clock::still(Box::pin(client.serve(worker, permit))).await;
 }
 
 /// Answers a connection beyond the limit with 503 and closes it.

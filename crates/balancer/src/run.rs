@@ -173,8 +173,9 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restarted balancer must not wait for connections of the one before.
     socket.set_reuse_address(true)?;
-    // Accepted connections inherit it.
+    // Accepted connections inherit both.
     socket.set_tcp_notsent_lowat(accept::UNSENT)?;
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(accept::BACKLOG)?;
     socket.set_nonblocking(true)?;

@@ -74,16 +74,19 @@ impl From<io::Error> for ConnectError {
 pub async fn connect(address: SocketAddr, timeout: Duration) -> Result<Stream, ConnectError> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     match tokio::time::timeout(timeout, socket.connect(address)).await {
-        Ok(connected) => Ok(Stream::new(connected?)),
+        Ok(connected) => {
+            let tcp = connected?;
+            // Fails only on a socket that is already dead, which the next read will tell better.
+            let _ = tcp.set_nodelay(true);
+            Ok(Stream { tcp })
+        }
         Err(_) => Err(ConnectError::TimedOut),
     }
 }
 
 impl Stream {
-    /// Takes over a connected stream.
-    pub fn new(tcp: TcpStream) -> Self {
-        // Fails only on a socket that is already dead, which the next read will tell better.
-        let _ = tcp.set_nodelay(true);
+    /// Takes over a stream from a listener that has Nagle's algorithm off, which it inherits.
+    pub fn accepted(tcp: TcpStream) -> Self {
         Self { tcp }
     }
 
