@@ -142,7 +142,7 @@ impl Attempts {
             Event::Chosen { number, endpoint, usual, reused } => {
                 self.chosen(number, endpoint, usual, reused, now);
             }
-            Event::NoneLeft(why) => self.none_left(why, now, actions),
+            Event::NoneLeft(why) => self.none_left(why, budgets, now, actions),
             Event::Connected(number) => self.connected(number, now, actions),
             Event::ConnectFailed(number, why) => self.connect_failed(number, why, now, actions),
             Event::ByteSent(number) => self.byte_sent(number),

@@ -30,9 +30,19 @@ impl Budgets {
         self.retry.take()
     }
 
+    /// Gives back a retry that found no endpoint.
+    pub fn give_back_retry(&self) {
+        self.retry.give_back();
+    }
+
     /// Takes one hedge; false when there is none left.
     pub fn take_hedge(&self) -> bool {
         self.hedge.take()
+    }
+
+    /// Gives back a hedge that found no endpoint.
+    pub fn give_back_hedge(&self) {
+        self.hedge.give_back();
     }
 
     /// Retries left.
@@ -72,6 +82,10 @@ impl Budget {
     fn take(&self) -> bool {
         let one_less = |left: u64| left.checked_sub(WHOLE);
         self.thousandths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
+    }
+
+    fn give_back(&self) {
+        self.thousandths.fetch_add(WHOLE, Ordering::Relaxed);
     }
 
     fn left(&self) -> u64 {

@@ -2,22 +2,33 @@
 
 use std::time::Instant;
 
+use crate::budget::Budgets;
 use crate::evidence::Evidence;
 use crate::picker::Unavailable;
 
-use super::event::{Action, Actions, Failure, FailureKind, TryNo};
+use super::event::{Action, Actions, Failure, FailureKind, TryNo, Why};
 use super::trail::{Fault, Stage, Try};
 use super::{Answer, Attempts};
 
 impl Attempts {
-    /// The pick for the newest try found nothing.
-    pub(super) fn none_left(&mut self, why: Unavailable, now: Instant, actions: &mut Actions) {
+    /// The pick for the newest try found nothing. What was not done twice costs no budget.
+    pub(super) fn none_left(
+        &mut self,
+        unavailable: Unavailable,
+        budgets: &Budgets,
+        now: Instant,
+        actions: &mut Actions,
+    ) {
         // Only the newest can be choosing: while one is, no other is begun.
-        if self.tries.last().is_some_and(|tried| tried.stage == Stage::Choosing) {
-            self.tries.pop();
-            self.unavailable = Some(why);
-            self.conclude(now, actions);
+        let Some(tried) = self.tries.last().filter(|tried| tried.stage == Stage::Choosing) else { return };
+        match tried.why {
+            Why::Retry => budgets.give_back_retry(),
+            Why::Hedge => budgets.give_back_hedge(),
+            Why::First | Why::Race | Why::Moved => {}
         }
+        self.tries.pop();
+        self.unavailable = Some(unavailable);
+        self.conclude(now, actions);
     }
 
     /// This try answers the client; all others are over.

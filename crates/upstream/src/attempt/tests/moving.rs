@@ -141,6 +141,17 @@ fn retries_on_a_status_draw_on_the_budget() {
 }
 
 #[test]
+fn a_retry_that_finds_no_endpoint_costs_nothing() {
+    let mut request = Request::new(GET);
+    let left = request.budgets.retries_left();
+    request.sent(A);
+    assert_eq!(request.head(A, 503).last(), Some(&Action::Try(B, Why::Retry)));
+    assert_eq!(request.budgets.retries_left(), left - 1);
+    request.on(Event::NoneLeft(Unavailable::NoneUntried));
+    assert_eq!(request.budgets.retries_left(), left);
+}
+
+#[test]
 fn moves_away_from_a_dead_endpoint_do_not() {
     let mut request = Request::new(GET);
     while request.budgets.take_retry() {}

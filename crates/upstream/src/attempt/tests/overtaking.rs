@@ -151,6 +151,17 @@ fn a_put_is_not_hedged_and_neither_is_a_get_without_a_budget() {
 }
 
 #[test]
+fn a_hedge_that_finds_no_endpoint_costs_nothing() {
+    let mut request = Request::hedging(GET);
+    let left = request.budgets.hedges_left();
+    request.sent(A);
+    request.wake_until_it_acts();
+    assert_eq!(request.budgets.hedges_left(), left - 1);
+    assert_eq!(request.on(Event::NoneLeft(Unavailable::NoneUntried)), []);
+    assert_eq!(request.budgets.hedges_left(), left);
+}
+
+#[test]
 fn a_hedge_that_fails_leaves_the_first_try_waiting() {
     let mut request = Request::hedging(GET);
     request.sent(A);
