@@ -19,6 +19,7 @@ mod seen;
 mod set;
 mod stage;
 mod verdict;
+mod witness;
 
 use std::{
     env,
@@ -103,11 +104,8 @@ fn play(options: &Options, scenario: &Scenario, peer: Option<Peer>, run: u32) ->
     let id = format!("{}-{run}", scenario.fault);
     let stage = Stage::new(options, peer, id)?;
     let cells = (scenario.play)(&stage).unwrap_or_else(|error| vec![verdict::unjudged(&*error)]);
-    let row = Row { fault: scenario.fault, scenario: scenario.words, front, run, cells };
-    let missed: Vec<_> = row.missed(options.counts_only).map(|cell| cell.what).collect();
-    let verdict =
-        if missed.is_empty() { "met".to_owned() } else { format!("NOT MET: {}", missed.join(", ")) };
-    say(&format!(": {verdict} ({:.0} s)\n", began.elapsed().as_secs_f64()));
+    let row = Row::new(scenario, front, run, began.elapsed(), cells);
+    say(&format!(": {} ({:.0} s)\n", row.sentence(options.counts_only), began.elapsed().as_secs_f64()));
     Ok(row)
 }
 

@@ -1,30 +1,57 @@
 //! The table, for people as Markdown and for programs as JSON.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::verdict::Cell;
+use crate::{
+    scenarios::Scenario,
+    verdict::{Cell, VERDICT},
+};
 
 /// One row of one run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Row {
     /// The number in the matrix.
-    pub(crate) fault: &'static str,
+    pub(crate) fault: String,
     /// What happens.
-    pub(crate) scenario: &'static str,
+    pub(crate) scenario: String,
     /// Who balanced.
-    pub(crate) front: &'static str,
+    pub(crate) front: String,
     /// From 1.
     pub(crate) run: u32,
+    /// How long it was played, in seconds.
+    pub(crate) seconds: f64,
     /// What was measured.
     pub(crate) cells: Vec<Cell>,
 }
 
 impl Row {
+    /// What a scenario came to.
+    pub(crate) fn new(scenario: &Scenario, front: &str, run: u32, took: Duration, cells: Vec<Cell>) -> Self {
+        Self {
+            fault: scenario.fault.to_owned(),
+            scenario: scenario.words.to_owned(),
+            front: front.to_owned(),
+            run,
+            seconds: (took.as_secs_f64() * 10.0).round() / 10.0,
+            cells,
+        }
+    }
+
     /// The cells that are not met; with `counts_only` those about time and speed do not matter.
     pub(crate) fn missed(&self, counts_only: bool) -> impl Iterator<Item = &Cell> {
         self.cells.iter().filter(move |cell| !(cell.met || counts_only && cell.timed))
+    }
+
+    /// How it went, in a few words.
+    pub(crate) fn sentence(&self, counts_only: bool) -> String {
+        let verdict = self.cells.iter().find(|cell| cell.what == VERDICT);
+        let verdict = verdict.map(|cell| format!(", {}", cell.measured)).unwrap_or_default();
+        let missed: Vec<_> = self.missed(counts_only).map(|cell| cell.what.as_str()).collect();
+        let met =
+            if missed.is_empty() { "met".to_owned() } else { format!("NOT MET: {}", missed.join(", ")) };
+        met + &verdict
     }
 }
 
@@ -60,7 +87,7 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
 }
 
 fn is_same(one: &Row, other: &Row) -> bool {
-    (one.fault, one.scenario, one.front) == (other.fault, other.scenario, other.front)
+    (&one.fault, &one.scenario, &one.front) == (&other.fault, &other.scenario, &other.front)
 }
 
 /// How many requests are named in one cell; JSON has all of them.
@@ -93,14 +120,15 @@ mod tests {
 
     fn row(run: u32, met: bool) -> Row {
         let cell = Cell {
-            what: "GET lost",
+            what: "GET lost".to_owned(),
             target: "0".to_owned(),
             measured: run.to_string(),
             met,
             timed: false,
             named: vec![format!("F1.{run}.0")],
         };
-        Row { fault: "F1", scenario: "kill", front: "Evenkeel", run, cells: vec![cell] }
+        let [fault, scenario, front] = ["F1", "kill", "Evenkeel"].map(str::to_owned);
+        Row { fault, scenario, front, run, seconds: 10.0, cells: vec![cell] }
     }
 
     #[test]

@@ -6,20 +6,24 @@ use crate::{
     Result,
     journal::Executions,
     load::{Load, Method, Outcome, Record, Span},
+    set::Set,
     stage::Stage,
+    witness::Testimony,
 };
 
-/// All requests of a run, and all executions.
+/// All requests of a run, all executions, and what the client says that ran beside it.
 #[derive(Debug)]
 pub(crate) struct Seen {
     records: Vec<Record>,
     executions: Executions,
+    testimony: Option<Testimony>,
 }
 
 impl Seen {
-    /// Ends the load and reads the journals.
-    pub(crate) fn of(load: Load, stage: &Stage) -> Result<Self> {
+    /// Ends the load, then the witness, and reads the journals.
+    pub(crate) fn of(load: Load, set: &Set, stage: &Stage) -> Result<Self> {
         let records = load.end()?;
+        let testimony = set.testimony()?;
         let executions = Executions::read(&stage.journals, &stage.run)?;
         let missing = records.iter().find(|one| {
             one.method == Method::Post
@@ -30,7 +34,7 @@ impl Seen {
             Some(one) => {
                 Err(format!("{} was answered, yet no journal has it: nothing is proved", one.id).into())
             }
-            None => Ok(Self { records, executions }),
+            None => Ok(Self { records, executions, testimony }),
         }
     }
 
@@ -47,6 +51,11 @@ impl Seen {
     /// POSTs that servers executed twice, each named.
     pub(crate) fn duplicates(&self) -> Vec<String> {
         self.executions.duplicates()
+    }
+
+    /// What the witness says; there is none before a peer, which keeps no ledger.
+    pub(crate) fn testimony(&self) -> Option<&Testimony> {
+        self.testimony.as_ref()
     }
 
     /// The requests that ended in a span.
@@ -147,7 +156,7 @@ mod tests {
             until: start + Duration::from_millis(until),
         };
         let records = vec![record(start, 0, 1500, "a"), record(start, 1000, 10, "b")];
-        let seen = Seen { records, executions: Executions::default() };
+        let seen = Seen { records, executions: Executions::default(), testimony: None };
         assert_eq!(seen.slowest(None, span(0, 500)).unwrap().took, Duration::from_millis(1500));
         assert!((seen.rate(span(1000, 2000)) - 2.0).abs() < 1e-9);
         assert!((seen.share("b", span(1000, 1100)) - 1.0).abs() < 1e-9);

@@ -6,7 +6,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     thread,
     time::{Duration, Instant},
@@ -15,7 +15,12 @@ use std::{
 use evenkeel_e2e::{Connection, basic, root};
 use serde_json::Value;
 
-use crate::{Result, proxy::Proxy, stage::Stage};
+use crate::{
+    Result,
+    proxy::Proxy,
+    stage::Stage,
+    witness::{Testimony, WITNESS, Witness},
+};
 
 /// The port of requests, of every container.
 pub(crate) const TRAFFIC: u16 = 8080;
@@ -40,6 +45,7 @@ pub(crate) struct Set {
     front: Front,
     /// Containers that Compose does not know.
     strangers: Vec<String>,
+    witness: Option<Witness>,
 }
 
 /// One server's container.
@@ -79,9 +85,18 @@ impl Set {
         let mut variables: Vec<_> =
             variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         variables.push(("FAULTS_JOURNALS", stage.journals.display().to_string()));
+        variables.push(("FAULTS_REPORTS", stage.reports.display().to_string()));
+        variables.push(("FAULTS_WITNESS", WITNESS.to_owned()));
         let nowhere = Front::Balancer { container: String::new(), address: IpAddr::from([0, 0, 0, 0]) };
         let project = stage.project.clone();
-        let mut set = Self { project, variables, servers: Vec::new(), front: nowhere, strangers: Vec::new() };
+        let mut set = Self {
+            project,
+            variables,
+            servers: Vec::new(),
+            front: nowhere,
+            strangers: Vec::new(),
+            witness: None,
+        };
         let services: &[&str] = if stage.peer.is_some() { &["server"] } else { &["server", "balancer"] };
         set.compose(&[&["up", "--detach", "--no-build"], services].concat())?;
         set.servers = set.list("server")?;
@@ -97,8 +112,14 @@ impl Set {
             set.wait("every server to be usable", || {
                 Ok(set.endpoints().is_ok_and(|all| all.iter().filter(|one| one.1.usable).count() == SERVERS))
             })?;
+            set.call_witness(&stage.reports)?;
         }
         Ok(set)
+    }
+
+    /// Ends the witness and asks what it has to say. There is none where a peer balances.
+    pub(crate) fn testimony(&self) -> Result<Option<Testimony>> {
+        self.witness.as_ref().map(Witness::testify).transpose()
     }
 
     /// Where clients connect.
@@ -161,12 +182,7 @@ impl Set {
 
     /// The balancer's endpoints, by address.
     pub(crate) fn endpoints(&self) -> Result<Vec<(IpAddr, Endpoint)>> {
-        let Front::Balancer { address, .. } = &self.front else {
-            return Err("only the balancer tells its endpoints".into());
-        };
-        let answer = Connection::open_within(SocketAddr::new(*address, ADMIN), Duration::from_secs(1))?
-            .get("/api/endpoints", &[])?;
-        let told: Value = serde_json::from_slice(&answer.body)?;
+        let told: Value = serde_json::from_str(&self.ask_admin("/api/endpoints")?)?;
         let endpoints = told["endpoints"].as_array().ok_or("the balancer tells no endpoints")?;
         endpoints.iter().map(Endpoint::of).collect()
     }
@@ -191,6 +207,28 @@ impl Set {
             pass(LOOK);
         }
         Ok(began.elapsed())
+    }
+
+    /// Starts the client and waits until requests of its run have passed the balancer.
+    fn call_witness(&mut self, reports: &Path) -> Result<()> {
+        self.compose(&["up", "--detach", "--no-build", "--no-deps", "client"])?;
+        let container = self.compose(&["ps", "--all", "--quiet", "client"])?;
+        self.witness = Some(Witness::new(container, reports));
+        self.wait("the client to begin", || {
+            let told = self.ask_admin(&format!("/ledger?run={WITNESS}"))?;
+            Ok(told.lines().any(|line| line.contains("\"attempts\"")))
+        })?;
+        Ok(())
+    }
+
+    /// What the balancer's admin interface says.
+    fn ask_admin(&self, path: &str) -> Result<String> {
+        let Front::Balancer { address, .. } = &self.front else {
+            return Err("only the balancer has an admin interface".into());
+        };
+        let address = SocketAddr::new(*address, ADMIN);
+        let answer = Connection::open_within(address, Duration::from_secs(1))?.get(path, &[])?;
+        Ok(String::from_utf8(answer.body)?)
     }
 
     /// What the containers said last, for an error.

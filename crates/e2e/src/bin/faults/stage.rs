@@ -17,6 +17,8 @@ pub(crate) struct Stage {
     pub(crate) project: String,
     /// Where the servers leave their journals.
     pub(crate) journals: PathBuf,
+    /// Where the witness leaves its report.
+    pub(crate) reports: PathBuf,
     /// Where a peer's configuration goes.
     pub(crate) scratch: PathBuf,
     /// Who balances instead of the balancer.
@@ -30,16 +32,12 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Sets it up, with an empty place for journals that every user may write to: the servers are nobody in particular.
+    /// Sets it up, with empty places for journals and reports.
     pub(crate) fn new(options: &Options, peer: Option<Peer>, run: String) -> Result<Self> {
         let Options { project, scratch, clients, think, .. } = options.clone();
-        let journals = scratch.join("journals");
-        if journals.exists() {
-            fs::remove_dir_all(&journals)?;
-        }
-        fs::create_dir_all(&journals)?;
-        fs::set_permissions(&journals, fs::Permissions::from_mode(0o777))?;
-        Ok(Self { project, journals, scratch, peer, clients, think, run })
+        let journals = empty(scratch.join("journals"))?;
+        let reports = empty(scratch.join("reports"))?;
+        Ok(Self { project, journals, reports, scratch, peer, clients, think, run })
     }
 
     /// The set as it is by default.
@@ -72,4 +70,14 @@ impl Stage {
             run: self.run.clone(),
         })
     }
+}
+
+/// An empty directory that every user may write to: those in the containers are nobody in particular.
+fn empty(directory: PathBuf) -> Result<PathBuf> {
+    if directory.exists() {
+        fs::remove_dir_all(&directory)?;
+    }
+    fs::create_dir_all(&directory)?;
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o777))?;
+    Ok(directory)
 }

@@ -2,18 +2,22 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     load::{Method, Outcome, Record, Span},
     seen::{Seen, ran_together},
+    witness::{Expected, Testimony},
 };
 
+/// What the cell of the witness is called.
+pub(crate) const VERDICT: &str = "verdict";
+
 /// One cell.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Cell {
     /// The column, or what else is measured.
-    pub(crate) what: &'static str,
+    pub(crate) what: String,
     /// What it has to be.
     pub(crate) target: String,
     /// What it is.
@@ -23,7 +27,7 @@ pub(crate) struct Cell {
     /// Whether it is about time or speed, which on a machine with other work says more about the machine.
     pub(crate) timed: bool,
     /// The requests that are to blame, by id.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) named: Vec<String>,
 }
 
@@ -35,18 +39,28 @@ pub(crate) struct Verdict<'a> {
 }
 
 impl<'a> Verdict<'a> {
-    /// Begins with the cell that is in every row: nothing is executed twice.
+    /// Begins with the cells that are in every row: nothing is executed twice, and all ledgers add up to a proof.
     pub(crate) fn on(seen: &'a Seen) -> Self {
+        Self::expecting(Expected::Proved, seen)
+    }
+
+    /// The same where the balancer's ledger went with it: what is left must contradict nothing.
+    pub(crate) fn without_balancers_ledger(seen: &'a Seen) -> Self {
+        Self::expecting(Expected::WithoutBalancersLedger, seen)
+    }
+
+    fn expecting(expected: Expected, seen: &'a Seen) -> Self {
         let twice = seen.duplicates();
         let duplicates = Cell {
-            what: "duplicates",
+            what: "duplicates".to_owned(),
             target: "0".to_owned(),
             measured: twice.len().to_string(),
             met: twice.is_empty(),
             timed: false,
             named: twice,
         };
-        Self { seen, cells: vec![duplicates] }
+        let cells = seen.testimony().map(|testimony| ledgers(testimony, expected)).into_iter();
+        Self { seen, cells: [duplicates].into_iter().chain(cells).collect() }
     }
 
     /// No GET is lost.
@@ -88,7 +102,7 @@ impl<'a> Verdict<'a> {
         let whose = if method == Some(Method::Get) { "GET " } else { "" };
         let is_met = slower <= more;
         self.push(Cell {
-            what: "slowest request",
+            what: "slowest request".to_owned(),
             target: format!("{whose}+{}", millis(more)),
             measured: format!("+{} ({} → {})", millis(slower), millis(then), millis(now)),
             met: is_met,
@@ -120,7 +134,7 @@ impl<'a> Verdict<'a> {
     }
 
     fn timed(self, what: &'static str, target: String, measured: String, met: bool) -> Self {
-        self.push(Cell { what, target, measured, met, timed: true, named: Vec::new() })
+        self.push(Cell { what: what.to_owned(), target, measured, met, timed: true, named: Vec::new() })
     }
 
     /// Anything else.
@@ -132,14 +146,14 @@ impl<'a> Verdict<'a> {
         met: bool,
     ) -> Self {
         let (target, measured) = (target.into(), measured.into());
-        self.push(Cell { what, target, measured, met, timed: false, named: Vec::new() })
+        self.push(Cell { what: what.to_owned(), target, measured, met, timed: false, named: Vec::new() })
     }
 
     /// Requests that came to no good, each named.
     pub(crate) fn lost(self, what: &'static str, target: &str, lost: &[&Record], met: bool) -> Self {
         let named = lost.iter().map(|one| name(one)).collect();
         let (target, measured) = (target.to_owned(), summary(lost));
-        self.push(Cell { what, target, measured, met, timed: false, named })
+        self.push(Cell { what: what.to_owned(), target, measured, met, timed: false, named })
     }
 
     /// All cells.
@@ -153,11 +167,30 @@ impl<'a> Verdict<'a> {
     }
 }
 
+/// The cell of the witness.
+fn ledgers(testimony: &Testimony, expected: Expected) -> Cell {
+    Cell {
+        what: VERDICT.to_owned(),
+        target: expected.to_string(),
+        measured: testimony.to_string(),
+        met: testimony.is(expected),
+        timed: false,
+        named: testimony.named(),
+    }
+}
+
 /// The only cell of a scenario that could not be played to its end.
 pub(crate) fn unjudged(error: &dyn std::error::Error) -> Cell {
     let measured = error.to_string().lines().next().unwrap_or_default().to_owned();
     let named = error.to_string().lines().map(str::to_owned).collect();
-    Cell { what: "the scenario", target: "played".to_owned(), measured, met: false, timed: false, named }
+    Cell {
+        what: "the scenario".to_owned(),
+        target: "played".to_owned(),
+        measured,
+        met: false,
+        timed: false,
+        named,
+    }
 }
 
 /// Whether all of these requests were answered with this status.

@@ -33,7 +33,7 @@ pub(super) fn rolling_restart(stage: &Stage) -> Result<Vec<Cell>> {
         set.wait("the restarted server to be usable", || Ok(set.endpoint(server)?.usable))?;
     }
     let during = Span::since(struck);
-    let seen = Seen::of(load, stage)?;
+    let seen = Seen::of(load, &set, stage)?;
     let slowest = seen.slowest(None, during);
     Ok(Verdict::on(&seen)
         .no_get_lost()
@@ -56,7 +56,7 @@ pub(super) fn all_down(stage: &Stage) -> Result<Vec<Cell>> {
     let first_up = Instant::now();
     docker(&[&["start"], &containers[1..]].concat())?;
     load.go_on(seconds(3));
-    let seen = Seen::of(load, stage)?;
+    let seen = Seen::of(load, &set, stage)?;
     let refused = |outcome: &Outcome| matches!(outcome, Outcome::Status { status: 503, retry_after: true });
     let others: Vec<_> = seen.ended_in(down).filter(|one| !refused(&one.outcome)).collect();
     let count = seen.ended_in(down).count();
@@ -77,7 +77,7 @@ pub(super) fn new_address(stage: &Stage) -> Result<Vec<Cell>> {
     let new = set.recreate_elsewhere(&victim)?;
     load.go_on(JOINED);
     let settled = load.go_on(seconds(2));
-    let seen = Seen::of(load, stage)?;
+    let seen = Seen::of(load, &set, stage)?;
     Ok(shares(Verdict::on(&seen).no_get_lost().no_post_lost(), &seen, &[new], SERVERS, settled).cells())
 }
 
@@ -94,7 +94,7 @@ pub(super) fn scale(stage: &Stage) -> Result<Vec<Cell>> {
     let settled = load.go_on(seconds(2));
     set.scale(DOWN)?;
     load.go_on(seconds(2));
-    let seen = Seen::of(load, stage)?;
+    let seen = Seen::of(load, &set, stage)?;
     Ok(shares(Verdict::on(&seen).no_get_lost().no_post_lost(), &seen, &new, UP, settled).cells())
 }
 

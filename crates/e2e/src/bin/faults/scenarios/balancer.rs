@@ -28,8 +28,8 @@ pub(super) fn leave(stage: &Stage) -> Result<Vec<Cell>> {
     docker(&["kill", "--signal", "TERM", set.balancer()?])?;
     let status = docker(&["wait", set.balancer()?])?;
     let took = told.elapsed();
-    let seen = Seen::of(load, stage)?;
-    Ok(Verdict::on(&seen)
+    let seen = Seen::of(load, &set, stage)?;
+    Ok(Verdict::without_balancers_ledger(&seen)
         .no_get_lost()
         .no_post_lost()
         .cell("exit status", "0", status.clone(), status == "0")
@@ -46,14 +46,14 @@ pub(super) fn kill_and_restart(stage: &Stage) -> Result<Vec<Cell>> {
     docker(&["start", set.balancer()?])?;
     let started = Instant::now();
     let again = load.go_on(seconds(4)).after(seconds(1));
-    let seen = Seen::of(load, stage)?;
+    let seen = Seen::of(load, &set, stage)?;
     let lost = [seen.lost(Method::Get), seen.lost(Method::Post)].concat();
     let later = seen.ended_in(again).filter(|one| one.is_lost()).count();
     // Cut off, and begun before the process was quite dead: its connections go first, so that a client that comes back at
     // once may still find the listener, and lose that request as well.
     let cut = |one: &&Record| matches!(one.outcome, Outcome::Broken(_)) && one.began <= dead;
     let in_flight = lost.len() <= 2 * stage.clients && lost.iter().all(cut);
-    Ok(Verdict::on(&seen)
+    Ok(Verdict::without_balancers_ledger(&seen)
         .lost("lost", "≤ in-flight", &lost, in_flight)
         .within("serving again", seconds(1), seen.first_right_after(started, None))
         .cell("lost after that", "0", later.to_string(), later == 0)
@@ -89,7 +89,7 @@ pub(super) fn no_descriptors(stage: &Stage) -> Result<Vec<Cell>> {
     let load = stage.load(&set)?;
     load.go_on(seconds(2));
     let flood = Span::since(struck);
-    let seen = Seen::of(load, stage)?;
+    let seen = Seen::of(load, &set, stage)?;
     let measured = format!("{answered} × 200, {refused} × 503 in {:.0} s", flood.length().as_secs_f64());
     Ok(Verdict::on(&seen)
         .cell(

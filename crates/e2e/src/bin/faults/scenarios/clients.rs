@@ -56,7 +56,7 @@ pub(super) fn vanish(stage: &Stage) -> Result<Vec<Cell>> {
     let restarts = docker(&["inspect", "--format", "{{.State.Running}}", set.balancer()?])?;
     let load = stage.load(&set)?;
     load.go_on(seconds(2));
-    let seen = Seen::of(load, stage)?;
+    let seen = Seen::of(load, &set, stage)?;
     Ok(Verdict::on(&seen)
         .within("upstream closed", FORGOTTEN, Some(closed))
         .cell("descriptors", "as before", format!("{before} → {after}"), level)

@@ -27,7 +27,7 @@ fn slow(stage: &Stage, policy: &str) -> Result<Vec<Cell>> {
     let before = load.settle();
     set.victim().break_with(SLOW)?;
     let during = load.go_on(seconds(6));
-    let seen = Seen::of(load, stage)?;
+    let seen = Seen::of(load, &set, stage)?;
     Ok(Verdict::on(&seen).no_get_lost().no_post_lost().p99_at_most(1.5, during, before).cells())
 }
 
@@ -37,7 +37,7 @@ pub(super) fn reset_in_mid_body(stage: &Stage) -> Result<Vec<Cell>> {
     load.settle();
     set.victim().break_with("reset")?;
     load.go_on(seconds(5));
-    let seen = Seen::of(load, stage)?;
+    let seen = Seen::of(load, &set, stage)?;
     let seen_by_clients = seen.lost(Method::Get).len() + seen.lost(Method::Post).len();
     Ok(Verdict::on(&seen)
         .no_wrong_body()
@@ -54,7 +54,7 @@ pub(super) fn always_500(stage: &Stage) -> Result<Vec<Cell>> {
     set.victim().break_with("status=500")?;
     set.wait("the server to be ejected", || Ok(set.endpoint(set.victim())?.ejections > 0))?;
     let ejected = load.go_on(seconds(3));
-    let seen = Seen::of(load, stage)?;
+    let seen = Seen::of(load, &set, stage)?;
     let (gets, posts) = (seen.lost(Method::Get), seen.lost(Method::Post));
     let later = seen.ended_in(ejected).filter(|one| one.is_lost()).count();
     Ok(Verdict::on(&seen)
@@ -70,7 +70,7 @@ pub(super) fn always_503(stage: &Stage) -> Result<Vec<Cell>> {
     load.settle();
     set.victim().break_with("status=503")?;
     load.go_on(seconds(4));
-    let seen = Seen::of(load, stage)?;
+    let seen = Seen::of(load, &set, stage)?;
     let posts = seen.lost(Method::Post);
     Ok(Verdict::on(&seen)
         .no_get_lost()
@@ -86,7 +86,7 @@ pub(super) fn only_probes_pass(stage: &Stage) -> Result<Vec<Cell>> {
     set.victim().break_with("hang")?;
     load.go_on(seconds(6));
     let (attempts, ejections) = attempts_in(&set, &load)?;
-    let seen = Seen::of(load, stage)?;
+    let seen = Seen::of(load, &set, stage)?;
     let posts = seen.lost(Method::Post);
     Ok(Verdict::on(&seen)
         .no_get_lost()
@@ -112,7 +112,7 @@ pub(super) fn only_probes_fail(stage: &Stage) -> Result<Vec<Cell>> {
     set.victim().break_with("status=500@path=/readyz")?;
     load.go_on(seconds(4));
     let later = load.go_on(seconds(2));
-    let seen = Seen::of(load, stage)?;
+    let seen = Seen::of(load, &set, stage)?;
     let share = seen.share(&set.victim().name, later);
     Ok(Verdict::on(&seen)
         .no_get_lost()
@@ -128,7 +128,7 @@ pub(super) fn flipped_bytes(stage: &Stage) -> Result<Vec<Cell>> {
     load.settle();
     set.victim().break_with("corrupt:5%")?;
     load.go_on(seconds(5));
-    let seen = Seen::of(load, stage)?;
+    let seen = Seen::of(load, &set, stage)?;
     let posts = seen.lost(Method::Post);
     Ok(Verdict::on(&seen)
         .no_wrong_body()

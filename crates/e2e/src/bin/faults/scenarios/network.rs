@@ -34,7 +34,7 @@ fn bad_line(stage: &Stage, command: &str) -> Result<Vec<Cell>> {
     let struck = Instant::now();
     in_network_of(&set.victim().container, &command.split(' ').collect::<Vec<_>>())?;
     load.go_on(seconds(10));
-    let seen = Seen::of(load, stage)?;
+    let seen = Seen::of(load, &set, stage)?;
     let slowest = seen.slowest(None, Span::since(struck));
     let lost = [seen.lost(Method::Get), seen.lost(Method::Post)].concat();
     Ok(Verdict::on(&seen)
@@ -56,7 +56,7 @@ pub(super) fn full_accept_queue(stage: &Stage) -> Result<Vec<Cell>> {
     drop(queue);
     let back = Instant::now();
     load.go_on(seconds(3));
-    let seen = Seen::of(load, stage)?;
+    let seen = Seen::of(load, &set, stage)?;
     let slowest = took(seen.slowest(Some(Method::Get), during));
     Ok(Verdict::on(&seen)
         .no_get_lost()

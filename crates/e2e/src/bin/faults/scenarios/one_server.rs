@@ -29,7 +29,7 @@ pub(super) fn kill(stage: &Stage) -> Result<Vec<Cell>> {
     docker(&["kill", &set.victim().container])?;
     load.go_on(AWAY);
     let during = Span::since(struck);
-    let seen = Seen::of(load, stage)?;
+    let seen = Seen::of(load, &set, stage)?;
     Ok(Verdict::on(&seen)
         .no_get_lost()
         .posts_lost_in_flight(502)
@@ -46,7 +46,7 @@ pub(super) fn stop(stage: &Stage) -> Result<Vec<Cell>> {
     docker(&["stop", &set.victim().container])?;
     load.go_on(AWAY);
     let during = Span::since(struck);
-    let seen = Seen::of(load, stage)?;
+    let seen = Seen::of(load, &set, stage)?;
     Ok(Verdict::on(&seen)
         .no_get_lost()
         .no_post_lost()
@@ -66,7 +66,7 @@ pub(super) fn kill_and_return(stage: &Stage) -> Result<Vec<Cell>> {
     let back = Instant::now();
     load.go_on(AWAY);
     let during = Span::since(struck);
-    let seen = Seen::of(load, stage)?;
+    let seen = Seen::of(load, &set, stage)?;
     Ok(Verdict::on(&seen)
         .no_get_lost()
         .posts_lost_in_flight(502)
@@ -97,7 +97,7 @@ fn pause(stage: &Stage, how_long: Duration) -> Result<(Seen, Span, Span)> {
     let during = Span::since(struck);
     docker(&["unpause", &set.victim().container])?;
     load.go_on(seconds(2));
-    Ok((Seen::of(load, stage)?, before, during))
+    Ok((Seen::of(load, &set, stage)?, before, during))
 }
 
 pub(super) fn disconnect(stage: &Stage) -> Result<Vec<Cell>> {
@@ -108,7 +108,7 @@ pub(super) fn disconnect(stage: &Stage) -> Result<Vec<Cell>> {
     set.disconnect(set.victim())?;
     load.go_on(AWAY + NOTICED);
     let during = Span::since(struck);
-    let seen = Seen::of(load, stage)?;
+    let seen = Seen::of(load, &set, stage)?;
     Ok(silent(Verdict::on(&seen).no_get_lost().posts_lost_in_flight(504), before, during))
 }
 
