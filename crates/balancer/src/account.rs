@@ -24,7 +24,8 @@ pub(crate) struct Account {
     /// Time spent in the queue for an endpoint below its limit.
     pub(crate) queued: Duration,
     pub(crate) end: End,
-    /// What was wrong, as in `Proxy-Status`, where the answer is the balancer's own.
+    /// What was wrong: as in `Proxy-Status` where the answer is the balancer's own, else the class of what speaks against the
+    /// server whose whole answer the client has.
     pub(crate) error: Option<&'static str>,
     pub(crate) trail: ArrayVec<TrailEntry, MAX_ATTEMPTS>,
     pub(crate) masked: bool,
@@ -119,6 +120,7 @@ impl Account {
                 || matches!(entry.why, Why::Moved | Why::Retry)
         };
         self.status >= 500
+            || self.error.is_some()
             || !matches!(self.end, End::Complete | End::Tunnel)
             || self.trail.iter().any(failed)
     }

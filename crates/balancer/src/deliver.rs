@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use evenkeel_http1::{After, ResponseRewrite};
 use evenkeel_upstream::attempt::{TrailOutcome, TryNo};
-use evenkeel_upstream::{Evidence, Lease, Outcome, ResponseFailure};
+use evenkeel_upstream::{Evidence, FailureClass, Lease, Outcome, ResponseFailure};
 use tracing::warn;
 
 use crate::account::{Account, End};
@@ -16,6 +16,7 @@ use crate::idle::ServerConnection;
 use crate::relay::{self, Broke};
 use crate::request::Request;
 use crate::trail;
+use crate::verify::{Finding, Verify};
 use crate::worker::Worker;
 
 /// A held body up to this size is copied behind its head: that is cheaper than a vectored write of two pieces.
@@ -64,14 +65,20 @@ pub(crate) async fn deliver(
             body = b"";
         }
         // Held bodies have a length: nothing follows their data.
-        client.send(&scratch.reply, body, settings.body_timeout).await.map_err(|_| Broke::Client)
+        client
+            .send(&scratch.reply, body, settings.body_timeout)
+            .await
+            .map(|()| Finding::Right)
+            .map_err(|_| Broke::Client)
     } else {
         let Delivery { connection, answer, .. } = &mut delivery;
         // Boxed: most answers are held, and no connection should carry the room that others need.
         Box::pin(relay::relay(worker, client, scratch, request, connection, answer, &mut request_sent)).await
     };
-    if let Err(broke) = &ended {
-        note(&mut scratch.account, number, broke);
+    match &ended {
+        Ok(Finding::MissingDigest) => scratch.account.error = Some(FailureClass::MissingDigest.name()),
+        Ok(_) => {}
+        Err(broke) => note(&mut scratch.account, number, broke),
     }
     let whole_request = scratch.upload.is_complete_at(scratch.request.len(), request_sent);
     finish(worker, client, delivery, &ended, whole_request)
@@ -102,7 +109,7 @@ fn finish(
     worker: &Worker,
     client: &mut Client,
     delivery: Delivery,
-    ended: &Result<(), Broke>,
+    ended: &Result<Finding, Broke>,
     whole_request: bool,
 ) -> Then {
     let Delivery { connection, answer, lease } = delivery;
@@ -112,7 +119,13 @@ fn finish(
     let left_over = answer.received.len() - held;
     worker.give_back_answer(answer);
     let failure = match ended {
-        Ok(()) => {
+        Ok(finding) => {
+            if *finding == Finding::MissingDigest {
+                worker.stats.missing_digest.add(1);
+                if worker.settings().verify == Verify::Enforce {
+                    worker.report(&endpoint, Evidence::MissingDigest);
+                }
+            }
             if let Some(evidence) = lease.finish(Outcome::Success, now) {
                 worker.tell(endpoint.id(), evidence);
             }

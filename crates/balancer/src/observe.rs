@@ -78,6 +78,7 @@ counters! {
     opened => "evenkeel_server_connections_opened_total", "", "Connections to servers opened.";
     reused => "evenkeel_server_connections_reused_total", "", "Exchanges on a connection that had been idle.";
     wrong_digest => "evenkeel_digest_failures_total", "", "Responses whose bytes did not match their digest.";
+    missing_digest => "evenkeel_digests_missing_total", "", "Responses that came without the digest that they had announced in Trailer.";
     bytes_in => "evenkeel_received_bytes_total", "", "Bytes of request bodies received from clients.";
     bytes_out => "evenkeel_sent_bytes_total", "", "Bytes of response bodies sent to clients.";
     dropped_evidence => "evenkeel_evidence_dropped_total", "", "Reports of failures that the control task had no room for.";

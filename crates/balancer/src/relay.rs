@@ -20,7 +20,7 @@ use crate::connection::{Client, Scratch};
 use crate::idle::ServerConnection;
 use crate::intake;
 use crate::request::Request;
-use crate::verify::{Verification, Verify};
+use crate::verify::{Finding, Verification, Verify};
 use crate::worker::Worker;
 
 /// Why a response did not reach the client whole.
@@ -45,8 +45,8 @@ const COALESCED: usize = 16 * 1024;
 /// How often a client that has closed its sending side is asked whether it is still there.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Relays the body of the response whose head is in `scratch.reply`. `request_sent` is how much of
-/// the request's head and body has been written to the server.
+/// Relays the body of the response whose head is in `scratch.reply`, and says whether a digest of it was missing.
+/// `request_sent` is how much of the request's head and body has been written to the server.
 pub(crate) async fn relay(
     worker: &Rc<Worker>,
     client: &mut Client,
@@ -55,7 +55,7 @@ pub(crate) async fn relay(
     connection: &mut ServerConnection,
     answer: &mut Answer,
     request_sent: &mut usize,
-) -> Result<(), Broke> {
+) -> Result<Finding, Broke> {
     let head = answer.head.len();
     answer.received.consume(head);
     let verification = answer.promised.verifier().map(Box::new);
@@ -67,6 +67,7 @@ pub(crate) async fn relay(
         connection,
         answer,
         verification,
+        finding: Finding::Right,
         request_sent,
         piece: 0..0,
         consumed: 0,
@@ -77,7 +78,7 @@ pub(crate) async fn relay(
         progress: now(),
     };
     relay.arm();
-    poll_fn(|cx| relay.poll(cx)).await
+    poll_fn(|cx| relay.poll(cx)).await.map(|()| relay.finding)
 }
 
 struct Relay<'a> {
@@ -89,6 +90,7 @@ struct Relay<'a> {
     answer: &'a mut Answer,
     /// Boxed: two hash states are most of a kilobyte.
     verification: Option<Box<Verification>>,
+    finding: Finding,
     /// How much of the request's head and body has been written.
     request_sent: &'a mut usize,
     /// Content in `answer.received` that goes out behind `scratch.reply`, and how much of the buffer it and its framing take.
@@ -180,13 +182,17 @@ impl Relay<'_> {
     /// The response is complete: nothing of its last piece has gone out yet, so a wrong digest can still be shown.
     fn end(&mut self) -> Result<(), Broke> {
         self.ended = true;
-        if self.verification.take().is_some_and(|verification| !verification.found_right()) {
+        let trailers = self.connection.machine.trailers();
+        if let Some(verification) = self.verification.take() {
+            self.finding = verification.finish(trailers);
+        }
+        if self.finding == Finding::WrongDigest {
             if self.worker.settings().verify == Verify::Enforce {
                 return Err(Broke::WrongDigest);
             }
             self.worker.stats.wrong_digest.add(1);
         }
-        self.client.machine.end_body(self.connection.machine.trailers(), &mut self.scratch.reply);
+        self.client.machine.end_body(trailers, &mut self.scratch.reply);
         Ok(())
     }
 

@@ -1,11 +1,15 @@
 //! Integrity of responses: which bodies are held, what their digests promise, and whether the bytes keep it
 //! (RFC 9530), over the bytes as received, after content coding.
 
+mod trailer;
+
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use evenkeel_digest::{Algorithm, Digest, Expected, Verifier};
 use evenkeel_http1::{Framing, ResponseHead};
 use evenkeel_upstream::attempt::Verdict;
+
+use trailer::{Announced, Trailing};
 
 /// What is done about the digests of responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,16 +22,31 @@ pub(crate) enum Verify {
     Off,
 }
 
-/// What a response's digest fields promise about the bytes that follow its head.
+/// What a response's head promises about the bytes that follow it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Promised {
     content: Expected,
     /// Only where the content is the whole representation; absent where it promises the same as `content`.
     representation: Expected,
+    /// Digests that are to come behind the content.
+    announced: Announced,
+}
+
+/// What came of verifying a body that was passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Finding {
+    /// The bytes match every digest that came with them, or none was promised.
+    Right,
+    /// They do not.
+    WrongDigest,
+    /// A digest was announced, and none came.
+    MissingDigest,
 }
 
 impl Promised {
     /// Reads the fields of a response's head. Nothing is promised about a body that does not follow: HEAD, 204, 304.
+    ///
+    /// A digest in a trailer is verified where it was announced, because the bytes have to be hashed on their way.
     pub(crate) fn by(head: &ResponseHead, input: &[u8]) -> Self {
         if head.framing() == Framing::Empty {
             return Self::default();
@@ -36,23 +55,26 @@ impl Promised {
         let is_whole = head.status() == 200;
         let mut content = head.content_digest(input).peekable();
         let mut representation = head.repr_digest(input).filter(|_| is_whole).peekable();
-        if content.peek().is_none() && representation.peek().is_none() {
-            return Self::default();
+        let (no_content, no_representation) = (content.peek().is_none(), representation.peek().is_none());
+        let announced = Announced::by(head, input).only(no_content, is_whole && no_representation);
+        if no_content && no_representation {
+            return Self { announced, ..Self::default() };
         }
         let content = Expected::parse(content).unwrap_or_default();
         let representation = Expected::parse(representation).unwrap_or_default();
         Self {
             content,
             representation: if representation == content { Expected::default() } else { representation },
+            announced,
         }
     }
 
-    /// Whether there is nothing to verify.
-    pub(crate) fn is_none(&self) -> bool {
+    /// Whether the head has no digest to verify.
+    fn is_none(&self) -> bool {
         self.content.is_none() && self.representation.is_none()
     }
 
-    /// The verdict on a body that is at hand as a whole.
+    /// The verdict on a body that is at hand as a whole. No trailer follows it: it has a length.
     pub(crate) fn verdict(&self, body: &[u8]) -> Verdict {
         if self.is_none() {
             return Verdict::Right;
@@ -75,11 +97,13 @@ impl Promised {
 
     /// Verifies a body that comes in pieces; `None` where nothing is promised.
     pub(crate) fn verifier(&self) -> Option<Verification> {
-        let begin = || Verification {
+        let trailing = Trailing::of(self.announced);
+        let wanted = trailing.is_some() || !self.is_none();
+        wanted.then(|| Verification {
             content: Verifier::new(&self.content),
             representation: Verifier::new(&self.representation),
-        };
-        (!self.is_none()).then(begin)
+            trailing,
+        })
     }
 }
 
@@ -87,16 +111,24 @@ impl Promised {
 pub(crate) struct Verification {
     content: Verifier,
     representation: Verifier,
+    trailing: Option<Trailing>,
 }
 
 impl Verification {
     pub(crate) fn update(&mut self, piece: &[u8]) {
         self.content.update(piece);
         self.representation.update(piece);
+        if let Some(trailing) = &mut self.trailing {
+            trailing.update(piece);
+        }
     }
 
-    pub(crate) fn found_right(self) -> bool {
-        self.content.finish().is_ok() && self.representation.finish().is_ok()
+    /// The body is complete; `trailers` are the lines behind it.
+    pub(crate) fn finish(self, trailers: &[u8]) -> Finding {
+        if self.content.finish().is_err() || self.representation.finish().is_err() {
+            return Finding::WrongDigest;
+        }
+        self.trailing.map_or(Finding::Right, |trailing| trailing.finish(trailers))
     }
 }
 
@@ -112,11 +144,12 @@ pub(crate) fn body_to_hold(head: &ResponseHead, most: usize) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use evenkeel_http1::{Limits, Method, Outbound};
 
-    fn promised(method: Method, head: &str) -> (Promised, ResponseHead) {
+    /// What the head of an answer to a request with this method promises.
+    pub(crate) fn promised(method: Method, head: &str) -> (Promised, ResponseHead) {
         let mut machine = Outbound::new();
         machine.begin(method, None);
         let mut parsed = ResponseHead::new();

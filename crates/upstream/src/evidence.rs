@@ -16,7 +16,7 @@ pub enum Evidence {
     ResponseFailed(ResponseFailure),
     /// A whole response whose bytes are not those its digest is of (RFC 9530).
     WrongDigest,
-    /// A response without the digest that this endpoint's responses otherwise carry.
+    /// A whole response without the digest that it had announced.
     MissingDigest,
     /// In flight and silent for longer than usual, while others answer.
     Silent,

@@ -1,6 +1,8 @@
 //! P59 to P61: the digest fields of RFC 9530, and content that is never changed.
 
-use crate::harness::Stage;
+use std::fs;
+
+use crate::harness::{OK_CLOSE, Stage};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 /// Of `hello`, by `printf hello | openssl dgst -sha256 -binary | base64`.
@@ -65,6 +67,75 @@ fn p59_the_last_piece_of_a_stream_is_withheld_when_its_digest_is_wrong() {
             assert!(!client.reset_by_peer().ends_with(b"0\r\n\r\n"));
         }
     }
+}
+
+/// A stream of `hello` that announces its digest, up to the last chunk.
+const ANNOUNCED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: Content-Digest\r\nConnection: close\r\n\r\n5\r\nhello\r\n";
+
+#[test]
+fn p59_a_digest_that_is_announced_for_the_trailer_is_verified() {
+    let stage = Stage::new();
+    let request = "GET / HTTP/1.1\r\nHost: h\r\nTE: trailers\r\nConnection: TE\r\n\r\n";
+    for (digest, is_right) in [(RIGHT, true), (WRONG, false)] {
+        let (mut client, mut server) = stage.asked_and_answered(request, ANNOUNCED);
+        assert_eq!(client.head().field("trailer"), Some("Content-Digest"));
+        assert_eq!(client.through(b"hello\r\n"), b"5\r\nhello\r\n");
+        server.send(format!("0\r\nContent-Digest: {digest}\r\n\r\n"));
+        if is_right {
+            assert_eq!(client.chunked(), (Vec::new(), format!("Content-Digest: {RIGHT}\r\n")));
+        } else {
+            assert_eq!(client.reset_by_peer(), b"");
+        }
+    }
+}
+
+#[test]
+fn p59_a_digest_that_was_announced_and_does_not_come_speaks_against_its_server_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("access.log");
+    let settings =
+        [("ACCESS_LOG", "text"), ("ACCESS_LOG_SAMPLE", "0"), ("ACCESS_LOG_PATH", log.to_str().unwrap())];
+    let stage = Stage::of(2, &settings);
+    let mut missing = 0;
+    // Enough of them in a short time eject it, though each answer is passed on.
+    while !stage.balancer.admin("/api/endpoints").text().contains("\"state\":\"ejected\"") {
+        assert!(missing < 100, "it is not ejected");
+        let mut client = stage.client(GET);
+        let (index, mut server) = stage.servers.accept_at_any();
+        server.message();
+        if index == 0 {
+            missing += 1;
+            server.send(ANNOUNCED).send("0\r\n\r\n");
+            assert_eq!(client.message().text(), "hello");
+        } else {
+            server.send(OK_CLOSE);
+            assert_eq!(client.message().text(), "ok");
+        }
+    }
+    stage.balancer.says("misbehaves (digest missing); ejected");
+    let metrics = stage.balancer.admin("/metrics");
+    let seen = |line: &str| metrics.text().lines().any(|found| found == line);
+    let endpoint = stage.servers.upstream().split(',').next().unwrap().to_owned();
+    let class = format!("{{endpoint=\"{endpoint}\",class=\"missing_digest\"}}");
+    assert!(seen(&format!("evenkeel_digests_missing_total {missing}")), "{}", metrics.text());
+    assert!(seen(&format!("evenkeel_endpoint_failures_total{class} {missing}")), "{}", metrics.text());
+    assert!(seen("evenkeel_digest_failures_total 0"), "{}", metrics.text());
+    stage.balancer.wait_until(|_| {
+        let lines = fs::read_to_string(&log).unwrap_or_default();
+        lines.matches(" status=200 end=complete error=missing_digest ").count() == missing
+    });
+}
+
+#[test]
+fn p59_a_missing_digest_is_only_counted_where_digests_are_observed() {
+    let stage = Stage::with(&[("VERIFY", "observe")]);
+    let (mut client, mut server) = stage.answered(ANNOUNCED);
+    server.send("0\r\n\r\n");
+    assert_eq!(client.message().text(), "hello");
+    stage.balancer.wait_until(|balancer| {
+        balancer.admin("/metrics").text().contains("\nevenkeel_digests_missing_total 1\n")
+    });
+    assert!(!stage.balancer.admin("/metrics").text().contains("class=\"missing_digest\"} 1"));
 }
 
 #[test]

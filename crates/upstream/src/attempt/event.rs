@@ -135,7 +135,7 @@ pub enum Verdict {
     Right,
     /// They do not. The number stands for the bytes and the digest: equal for the same bytes with the same digest.
     WrongDigest(u64),
-    /// It came without the digest that this endpoint otherwise sends; it goes to the client all the same.
+    /// It came without the digest that it had announced; it goes to the client all the same.
     MissingDigest,
 }
 
