@@ -13,6 +13,7 @@ mod journal;
 mod load;
 mod options;
 mod proxy;
+mod readme;
 mod report;
 mod scenarios;
 mod seen;
@@ -26,14 +27,16 @@ use std::{
     error::Error,
     fs,
     io::{self, Write as _},
+    path::Path,
     process::ExitCode,
+    thread,
     time::Instant,
 };
 
 use crate::{
     options::{Options, USAGE},
     proxy::Peer,
-    report::Row,
+    report::{Report, Row},
     scenarios::{ALL, Scenario},
     stage::Stage,
 };
@@ -58,16 +61,35 @@ fn main() -> ExitCode {
     }
 }
 
-/// Plays what is asked for. Whether every cell of the balancer is met: what the peers come to is only told.
+/// Plays what is asked for, or takes what was played, and shows it. Whether every cell of the balancer is met: what the peers
+/// come to is only told.
 fn run(options: &Options) -> Result<bool> {
+    let report = match &options.from {
+        Some(file) => read(file).map_err(|error| format!("{}: {error}", file.display()))?,
+        None => play_all(options)?,
+    };
+    say(&format!("\n{}", report::markdown(&report.rows)));
+    if let Some(file) = &options.json {
+        fs::write(file, serde_json::to_vec_pretty(&report)?)
+            .map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    if let Some(file) = &options.readme {
+        readme::rewrite(file, &report)?;
+    }
+    let mut own = report.rows.iter().filter(|row| row.front == OWN_NAME);
+    Ok(own.all(|row| row.missed(options.counts_only).next().is_none()))
+}
+
+fn read(file: &Path) -> Result<Report> {
+    Ok(serde_json::from_slice(&fs::read(file)?)?)
+}
+
+fn play_all(options: &Options) -> Result<Report> {
     let selected = select(options)?;
     let mut rows = Vec::new();
-    let mut all_met = true;
     for run in 1..=options.runs {
         for scenario in &selected {
-            let row = play(options, scenario, None, run)?;
-            all_met &= row.missed(options.counts_only).next().is_none();
-            rows.push(row);
+            rows.push(play(options, scenario, None, run)?);
             if options.peers && scenario.for_peers {
                 for peer in Peer::ALL {
                     rows.push(play(options, scenario, Some(peer), run)?);
@@ -75,12 +97,7 @@ fn run(options: &Options) -> Result<bool> {
             }
         }
     }
-    say(&format!("\n{}", report::markdown(&rows)));
-    if let Some(file) = &options.json {
-        fs::write(file, serde_json::to_vec_pretty(&rows)?)
-            .map_err(|error| format!("{}: {error}", file.display()))?;
-    }
-    Ok(all_met)
+    Ok(Report { cores: thread::available_parallelism()?.get(), clients: options.clients, rows })
 }
 
 fn select(options: &Options) -> Result<Vec<&'static Scenario>> {

@@ -19,6 +19,8 @@ Plays the fault matrix against the set in Docker Compose and judges every cell o
   scripts/faults --think 5ms     each pauses so long between two requests (0ms): for a machine that has other work
   scripts/faults --counts        cells about time and speed are shown and do not decide: for a machine that has other work
   scripts/faults --json FILE     what was measured, as JSON
+  scripts/faults --readme FILE   the tables between the markers of this file, the README, are written anew
+  scripts/faults --from FILE     nothing is played: what is shown is what --json has written
   scripts/faults --no-build      with the images there are
 
 The exit status is 1 when a cell is not met.
@@ -43,6 +45,10 @@ pub(crate) struct Options {
     pub(crate) counts_only: bool,
     /// Where the JSON goes.
     pub(crate) json: Option<PathBuf>,
+    /// The JSON of earlier runs, which are shown in place of new ones.
+    pub(crate) from: Option<PathBuf>,
+    /// The file whose tables are brought up to date.
+    pub(crate) readme: Option<PathBuf>,
     /// The Compose project.
     pub(crate) project: String,
     /// A directory for journals and configurations, which exists and is removed by whoever made it.
@@ -61,6 +67,8 @@ impl Options {
             think: Duration::ZERO,
             counts_only: false,
             json: None,
+            from: None,
+            readme: None,
             project: String::new(),
             scratch: PathBuf::new(),
         };
@@ -75,6 +83,8 @@ impl Options {
                 "--think" => options.think = Duration::parse(&value()?)?,
                 "--counts" => options.counts_only = true,
                 "--json" => options.json = Some(value()?.into()),
+                "--from" => options.from = Some(value()?.into()),
+                "--readme" => options.readme = Some(value()?.into()),
                 "--project" => options.project = value()?,
                 "--scratch" => options.scratch = value()?.into(),
                 _ => return Err(format!("unknown argument {argument}; --help lists those there are").into()),

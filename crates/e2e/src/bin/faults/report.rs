@@ -9,6 +9,17 @@ use crate::{
     verdict::{Cell, VERDICT},
 };
 
+/// All that was played, and on what.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Report {
+    /// The cores that everything shared.
+    pub(crate) cores: usize,
+    /// How many clients a full load had.
+    pub(crate) clients: usize,
+    /// In the order in which they were played.
+    pub(crate) rows: Vec<Row>,
+}
+
 /// One row of one run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Row {
@@ -86,7 +97,8 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
     text
 }
 
-fn is_same(one: &Row, other: &Row) -> bool {
+/// Whether two rows are runs of the same scenario before the same front.
+pub(crate) fn is_same(one: &Row, other: &Row) -> bool {
     (&one.fault, &one.scenario, &one.front) == (&other.fault, &other.scenario, &other.front)
 }
 

@@ -134,7 +134,9 @@ impl fmt::Display for Testimony {
                 write!(f, "proved ({sent} sent, {failed} failed, {masked} masked)")
             }
             Word::Contradicted => write!(f, "CONTRADICTED ({} of {sent} requests)", proof.contradicted),
-            Word::Incomplete => write!(f, "incomplete ({sent} sent, {failed} failed)"),
+            Word::Incomplete => {
+                write!(f, "incomplete ({sent} sent, {failed} failed): {}", proof.missing.join("; "))
+            }
         }
     }
 }
