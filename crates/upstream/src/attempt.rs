@@ -260,7 +260,7 @@ impl Attempts {
         if crate::evidence::is_bad(status) {
             actions.push(Action::Report(number, Evidence::Status(status)));
         }
-        if moves_on(status) && self.would_retry(number) && budgets.take_retry() {
+        if moves_on(status) && self.may_retry(number, budgets, now) {
             self.enter(number, Stage::Parked, now);
             self.carry_on(Why::Retry, now, actions);
         } else if held {
@@ -288,7 +288,7 @@ impl Attempts {
                 }
             }
             Verdict::WrongDigest(bytes) if held || parked => {
-                let may_retry = self.would_retry(number) && budgets.take_retry();
+                let may_retry = self.may_retry(number, budgets, now);
                 self.fail(number, trail::Fault::Digest(bytes), now);
                 // Reported at the end, when it is known whether all endpoints say the same.
                 if may_retry { self.carry_on(Why::Retry, now, actions) } else { self.conclude(now, actions) }

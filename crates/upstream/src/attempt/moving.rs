@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::budget::Budgets;
 use crate::evidence::Evidence;
 
 use super::event::{Action, Actions, Repeat, TryNo, Why};
@@ -49,11 +50,12 @@ impl Attempts {
         !choosing && !self.is_exhausted() && now < self.deadline && self.may_send_again()
     }
 
-    /// Whether a status or a wrong digest of `number` would be tried elsewhere, if the budget allows.
-    pub(super) fn would_retry(&self, number: TryNo) -> bool {
+    /// Whether a status or a wrong digest of `number` is tried elsewhere: where the request is already, or, if the budget
+    /// allows, once more.
+    pub(super) fn may_retry(&self, number: TryNo, budgets: &Budgets, now: Instant) -> bool {
         let others_run =
             self.numbers().any(|other| other != number && self.tries[other.index()].is_promising());
-        self.may_send_again() && (others_run || !self.is_exhausted())
+        self.may_send_again() && (others_run || (self.may_try(now) && budgets.take_retry()))
     }
 
     fn is_exhausted(&self) -> bool {

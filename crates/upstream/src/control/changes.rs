@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::endpoint::{EndpointId, Weight};
 use crate::evidence::Evidence;
@@ -46,6 +46,8 @@ pub enum News {
         by: Source,
         /// What came last, if traffic said so.
         after: Option<Evidence>,
+        /// For how long at least; `None` where it is until enough probes pass, whenever that is.
+        lasts: Option<Duration>,
         /// How often it has been ejected.
         times: u64,
     },
@@ -103,7 +105,7 @@ impl fmt::Display for News {
             Self::Returned => f.write_str("is found again; it serves after its first passed probe"),
             Self::Removed => f.write_str("is gone"),
             Self::Healthy => f.write_str("is healthy"),
-            Self::Ejected { cause, by, after, times } => {
+            Self::Ejected { cause, by, after, lasts, times } => {
                 match (by, cause) {
                     (Source::Probes, _) => f.write_str("stopped answering probes")?,
                     (Source::Traffic, Cause::Unreachable) => f.write_str("cannot be reached")?,
@@ -112,7 +114,11 @@ impl fmt::Display for News {
                 if let Some(evidence) = after {
                     write!(f, " ({evidence})")?;
                 }
-                write!(f, "; ejected, {times} so far")
+                match lasts {
+                    Some(lasts) => write!(f, "; ejected for {} s", lasts.as_secs_f64())?,
+                    None => f.write_str("; ejected until probes pass")?,
+                }
+                if *times > 1 { write!(f, ", {times} times so far") } else { Ok(()) }
             }
             Self::Probation => f.write_str("is tried again with single requests"),
             Self::Suspect(evidence) => write!(f, "is suspect: {evidence}"),
@@ -148,8 +154,10 @@ impl Changes {
             Health::Unproven => return,
             Health::Healthy => News::Healthy,
             Health::Probation { .. } => News::Probation,
-            Health::Ejected { cause, by, .. } => {
-                News::Ejected { cause, by, after, times: member.observed.ejections() }
+            Health::Ejected { cause, by, until } => {
+                // One that probes caused, or that begins with them failing, has no time of its own.
+                let lasts = Some(until.saturating_duration_since(at)).filter(|lasts| !lasts.is_zero());
+                News::Ejected { cause, by, after, lasts, times: member.observed.ejections() }
             }
         };
         self.add(member, news, at);

@@ -162,6 +162,19 @@ fn a_hedge_that_finds_no_endpoint_costs_nothing() {
 }
 
 #[test]
+fn a_bad_status_beside_a_running_hedge_takes_no_retry() {
+    let mut request = Request::hedging(GET);
+    let left = request.budgets.retries_left();
+    request.sent(A);
+    request.wake_until_it_acts();
+    request.sent(B);
+    assert_eq!(request.head(A, 503), [report(A, Evidence::Status(503))]);
+    assert_eq!(request.budgets.retries_left(), left);
+    request.head(B, 200);
+    assert_eq!(request.whole(B), [Action::Cancel(A), Action::Commit(B)]);
+}
+
+#[test]
 fn a_hedge_that_fails_leaves_the_first_try_waiting() {
     let mut request = Request::hedging(GET);
     request.sent(A);

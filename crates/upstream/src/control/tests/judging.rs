@@ -156,7 +156,27 @@ fn changes_are_told_in_words() {
     set.eject_by_traffic(0);
     let words: Vec<_> = set.control.take_changes().map(|change| change.to_string()).collect();
     let suspect = "server:8080 172.18.0.2 is suspect: connection reset";
-    assert_eq!(words, [suspect, "server:8080 172.18.0.2 misbehaves (connection reset); ejected, 1 so far"]);
+    assert_eq!(words, [suspect, "server:8080 172.18.0.2 misbehaves (connection reset); ejected for 1 s"]);
+}
+
+#[test]
+fn an_ejection_says_how_long_it_lasts_and_how_many_there_were() {
+    let mut set = Set::of(3);
+    set.eject_by_traffic(0);
+    set.pass_time(1_000 * MS);
+    set.probe(0, ProbeResult::Passed);
+    set.see(0, RESET);
+    (0..2).for_each(|_| set.probe(1, FAILED));
+    let mut news: Vec<_> = set.control.take_changes().map(|change| change.news.to_string()).collect();
+    news.retain(|news| news.contains("ejected"));
+    assert_eq!(
+        news,
+        [
+            "misbehaves (connection reset); ejected for 1 s",
+            "misbehaves (connection reset); ejected for 2 s, 2 times so far",
+            "stopped answering probes; ejected until probes pass",
+        ]
+    );
 }
 
 proptest! {
