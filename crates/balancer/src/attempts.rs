@@ -61,12 +61,20 @@ struct Course<'a> {
     attempts: Attempts,
     tried: Tried,
     /// The try that waits until an endpoint is below its limit.
-    queued: Option<(Place, TryNo, Why)>,
+    queued: Option<Queued>,
     /// The client's body must make progress until then.
     body_deadline: Option<Instant>,
     /// The client was told to go on with its body.
     continued: bool,
     end: Option<End>,
+}
+
+/// A try that waits for an endpoint below its limit.
+struct Queued {
+    place: Place,
+    number: TryNo,
+    why: Why,
+    look_again: Instant,
 }
 
 /// What ended a wait.
@@ -183,8 +191,9 @@ impl<'a> Course<'a> {
         }
     }
 
+    /// Called before every wait, so each of these moments is a fixed one: a span from now would move away with each wake.
     fn set_alarm(&mut self) {
-        let queued = self.queued.as_ref().map(|_| now() + Queue::LOOK_AGAIN);
+        let queued = self.queued.as_ref().map(|queued| queued.look_again);
         let patience = self.scratch.live.iter().filter_map(AttemptIo::expects_until).min();
         let next =
             [self.attempts.next_wake(), self.body_deadline, queued, patience].into_iter().flatten().min();
@@ -204,8 +213,8 @@ impl<'a> Course<'a> {
             self.end = Some(End::ClientGone);
             return;
         }
-        if let Some((place, number, why)) = self.queued.take() {
-            self.wait_in_queue(place, number, why, now);
+        if self.queued.as_ref().is_some_and(|queued| now >= queued.look_again) {
+            self.look_from_queue(now);
         }
         let mut conditions = ArrayVec::<Condition, MAX_ATTEMPTS>::new();
         {
@@ -335,17 +344,24 @@ impl<'a> Course<'a> {
     fn join_queue(&mut self, number: TryNo, why: Why, now: Instant) {
         let joined = self.worker.queue.borrow_mut().join(now);
         match joined {
-            Ok(place) => self.queued = Some((place, number, why)),
+            Ok(place) => {
+                let look_again = now + Queue::LOOK_AGAIN;
+                self.queued = Some(Queued { place, number, why, look_again });
+            }
             Err(_) => self.tell(Event::NoneLeft(Unavailable::AllBusy), now),
         }
     }
 
     /// In the queue: the first in line looks again, and whoever has waited too long gives up.
-    fn wait_in_queue(&mut self, place: Place, number: TryNo, why: Why, now: Instant) {
+    fn look_from_queue(&mut self, now: Instant) {
+        let Some(Queued { place, number, why, .. }) = self.queued.take() else { return };
         let is_first = self.worker.queue.borrow().is_first(&place);
         let picked = if is_first { self.pick(number, why, now) } else { Err(Unavailable::AllBusy) };
         match picked {
-            Err(Unavailable::AllBusy) if now < place.deadline => self.queued = Some((place, number, why)),
+            Err(Unavailable::AllBusy) if now < place.deadline => {
+                let look_again = now + Queue::LOOK_AGAIN;
+                self.queued = Some(Queued { place, number, why, look_again });
+            }
             picked => {
                 let timeout = self.worker.settings().upstream.admission.queue_timeout;
                 self.scratch.account.queued = (now + timeout).saturating_duration_since(place.deadline);
@@ -402,7 +418,7 @@ impl Drop for Course<'_> {
     fn drop(&mut self) {
         // Whatever still runs is given up: its leases end as abandoned.
         self.scratch.live.clear();
-        if let Some((place, ..)) = self.queued.take() {
+        if let Some(Queued { place, .. }) = self.queued.take() {
             self.worker.queue.borrow_mut().leave(place);
         }
     }
