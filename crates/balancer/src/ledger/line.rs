@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use evenkeel_upstream::attempt::{TrailEntry, TrailOutcome, Why};
+use evenkeel_upstream::attempt::{TrailEntry, TrailOutcome};
 use evenkeel_upstream::{Change, ConnectFailure, EndpointId, ResponseFailure};
 use serde::{Serialize, Serializer};
 
@@ -84,7 +84,7 @@ fn end(entry: &TrailEntry, account: &Account) -> &'static str {
         TrailOutcome::Status(_) if account.answered == Some(entry.number) => "answered",
         // An error of the server for which the request was tried elsewhere.
         TrailOutcome::Status(502..=504) => "status",
-        TrailOutcome::Overtaken if account.masked && was_left(entry, account) => "silent",
+        TrailOutcome::Overtaken | TrailOutcome::Running if entry.silent => "silent",
         TrailOutcome::Status(_) | TrailOutcome::Overtaken | TrailOutcome::Running => "abandoned",
         TrailOutcome::ConnectFailed(ConnectFailure::Refused) => "refused",
         TrailOutcome::ConnectFailed(ConnectFailure::TimedOut) => "connect_timeout",
@@ -99,11 +99,6 @@ fn end(entry: &TrailEntry, account: &Account) -> &'static str {
         TrailOutcome::WrongDigest => "wrong_digest",
         TrailOutcome::Stale => "stale",
     }
-}
-
-/// Whether the request moved away from it while it still ran, because its endpoint was down or silent.
-fn was_left(entry: &TrailEntry, account: &Account) -> bool {
-    account.trail.iter().any(|later| later.number > entry.number && later.why == Why::Moved)
 }
 
 /// An endpoint that is no longer a member has no address any more.

@@ -27,6 +27,7 @@ pub(super) struct Try {
     pub(super) begun: Instant,
     /// Another try was begun because of this one: no second one will be.
     pub(super) moved_on: bool,
+    /// Its silence was reported.
     pub(super) suspected: bool,
     pub(super) reconnected: bool,
 }
@@ -129,8 +130,16 @@ impl Try {
             Stage::Failed(Fault::Digest(_)) => TrailOutcome::WrongDigest,
             Stage::Failed(Fault::Stale) => TrailOutcome::Stale,
         };
-        let (why, reused, begun, since) = (self.why, self.reused, self.begun, self.since);
-        Some(TrailEntry { number, endpoint: self.endpoint?, why, outcome, reused, begun, since })
+        Some(TrailEntry {
+            number,
+            endpoint: self.endpoint?,
+            why: self.why,
+            outcome,
+            silent: self.suspected,
+            reused: self.reused,
+            begun: self.begun,
+            since: self.since,
+        })
     }
 }
 
@@ -145,6 +154,8 @@ pub struct TrailEntry {
     pub why: Why,
     /// How it ended.
     pub outcome: TrailOutcome,
+    /// Whether it was silent for so long that it was reported ([`Evidence::Silent`](crate::Evidence::Silent)).
+    pub silent: bool,
     /// Whether it began on an idle connection.
     pub reused: bool,
     /// When it began.

@@ -21,6 +21,24 @@ fn a_get_moves_away_from_silence() {
 }
 
 #[test]
+fn the_trail_says_who_was_silent_and_not_whose_endpoint_was_down() {
+    for is_silent in [true, false] {
+        let mut request = Request::new(GET);
+        request.sent(A);
+        if is_silent {
+            request.wake_in_silence();
+        } else {
+            request.on(Event::EndpointDown(A));
+        }
+        request.sent(B);
+        request.head(B, 200);
+        request.whole(B);
+        let trail: Vec<_> = request.attempts.trail().map(|entry| entry.silent).collect();
+        assert_eq!((trail, request.attempts.is_masked()), (vec![is_silent, false], is_silent));
+    }
+}
+
+#[test]
 fn silence_of_all_is_nobodys() {
     let mut request = Request::new(GET);
     request.sent(A);
