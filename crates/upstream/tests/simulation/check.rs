@@ -1,12 +1,17 @@
 //! The invariants: what must hold after each step, whatever happens to the servers.
 
+mod lines;
+mod picks;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use evenkeel_upstream::attempt::{MAX_ATTEMPTS, Repeat, Why};
-use evenkeel_upstream::{EndpointId, Lease, Upstream};
+use evenkeel_upstream::attempt::{FailureKind, MAX_ATTEMPTS, Repeat};
+use evenkeel_upstream::{Budgets, EndpointId, Settings, Upstream};
 
 use crate::exchange::{Ending, Exchange};
+use lines::Lines;
+pub(crate) use picks::Picked;
 
 /// What is counted to be compared.
 #[derive(Debug, Default)]
@@ -15,11 +20,16 @@ pub(crate) struct Ledger {
     pub(crate) ended: u64,
     pub(crate) retries: u64,
     pub(crate) hedges: u64,
+    pub(crate) moves: u64,
     pub(crate) masked: u64,
     /// Idempotent requests whose client got anything but a right answer.
     pub(crate) lost: u64,
     /// The same of the others.
     pub(crate) lost_unrepeatable: u64,
+    /// Of the lost of both kinds, those that were told that all are busy.
+    pub(crate) busy: u64,
+    /// Of the busy, those that did not even wait.
+    pub(crate) turned_away: u64,
     pub(crate) bad_statuses: u64,
     pub(crate) slowest: Duration,
     pub(crate) picks: BTreeMap<EndpointId, u64>,
@@ -27,39 +37,17 @@ pub(crate) struct Ledger {
     pub(crate) held: BTreeMap<EndpointId, u32>,
     /// How often servers worked on each request that may not be repeated.
     pub(crate) executions: BTreeMap<u64, u32>,
+    lines: Lines,
 }
 
 impl Ledger {
-    /// Before a lease is counted on.
-    pub(crate) fn picked(&mut self, lease: &Lease, upstream: &Upstream, exchange: &Exchange) {
-        let endpoint = lease.endpoint();
-        *self.picks.entry(endpoint.id()).or_default() += 1;
-        *self.held.entry(endpoint.id()).or_default() += 1;
-        assert!(!exchange.tried.has(endpoint.id()), "an endpoint is tried twice");
-        let snapshot = upstream.snapshot();
-        let others = || snapshot.endpoints().iter().filter(|other| other.id() != endpoint.id());
-        if !endpoint.is_usable() && !endpoint.is_draining() && !lease.is_trial() {
-            assert!(
-                !others().any(|other| other.is_usable()),
-                "{endpoint:?} is picked while another is usable"
-            );
-        }
-        if !endpoint.is_plain() && !lease.is_trial() {
-            let better = others().find(|other| other.is_plain() && !exchange.tried.has(other.id()));
-            assert!(better.is_none(), "{endpoint:?} is picked while {better:?} is plainly healthy");
-        }
-    }
-
     pub(crate) fn released(&mut self, id: EndpointId) {
         *self.held.get_mut(&id).expect("it was picked") -= 1;
     }
 
-    pub(crate) fn tried(&mut self, why: Why) {
-        match why {
-            Why::Retry => self.retries += 1,
-            Why::Hedge => self.hedges += 1,
-            Why::First | Why::Race | Why::Moved => {}
-        }
+    /// What the budgets hold and what was bought of them: the sum changes only as they fill.
+    pub(crate) fn spending(&self, budgets: &Budgets) -> (u64, u64) {
+        (budgets.retries_left() + self.retries, budgets.hedges_left() + self.hedges)
     }
 
     /// A server has begun to work on a request.
@@ -92,6 +80,7 @@ impl Ledger {
             (1..trail.len()).all(|at| !trail[..at].contains(&trail[at])),
             "an endpoint is tried twice: {trail:?}"
         );
+        self.busy += u64::from(matches!(ending, Ending::Failure(FailureKind::Busy)));
         match ending {
             Ending::Response(status) => {
                 self.bad_statuses += u64::from(status >= 500);
@@ -100,8 +89,8 @@ impl Ledger {
                 }
             }
             Ending::Nothing => {}
-            Ending::Truncated | Ending::Failure if exchange.is_idempotent() => self.lost += 1,
-            Ending::Truncated | Ending::Failure => self.lost_unrepeatable += 1,
+            Ending::Truncated | Ending::Failure(_) if exchange.is_idempotent() => self.lost += 1,
+            Ending::Truncated | Ending::Failure(_) => self.lost_unrepeatable += 1,
         }
     }
 
@@ -110,14 +99,18 @@ impl Ledger {
         for endpoint in upstream.snapshot().endpoints() {
             let held = self.held.get(&endpoint.id()).copied().unwrap_or(0);
             assert_eq!(endpoint.in_flight(), held, "leases on {endpoint:?} do not balance");
+            let limit = upstream.settings().admission.per_endpoint;
+            assert!(held <= limit, "{endpoint:?} has more than {limit} in flight");
         }
     }
 
     /// At the end.
-    pub(crate) fn budgets_are_kept(&self, elapsed: Duration) {
+    pub(crate) fn budgets_are_kept(&self, elapsed: Duration, settings: &Settings) {
         let (requests, seconds) = (self.begun as f64, elapsed.as_secs_f64());
+        let (percent, per_second) = (settings.retry_budget.percent, settings.retry_budget.per_second);
+        let (share, floor) = (f64::from(percent) / 100.0, f64::from(per_second));
         // What the bucket holds at first, and a rate that follows the arrivals with a delay.
-        let retries = (requests * 0.2).max(seconds * 3.0) * 1.2 + 40.0;
+        let retries = (requests * share).max(seconds * floor) * 1.2 + floor * 10.0 + 10.0;
         assert!(
             self.retries as f64 <= retries,
             "{} retries of {requests} requests in {seconds} s",

@@ -1,15 +1,21 @@
 //! One request on its way, as the shell keeps it.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
-use evenkeel_upstream::attempt::{Attempts, Plan, Repeat, TryNo};
+use evenkeel_upstream::attempt::{Attempts, FailureKind, Plan, Repeat, TryNo};
 use evenkeel_upstream::{Lease, Place, Tried};
 
 /// A request and its tries.
 pub(crate) struct Exchange {
+    /// Rises with each arrival.
+    pub(crate) number: u64,
     pub(crate) worker: usize,
     pub(crate) plan: Plan,
     pub(crate) key: u64,
+    pub(crate) session: Option<u64>,
+    /// Where its session was when it arrived.
+    pub(crate) pinned: Option<SocketAddr>,
     pub(crate) arrived: Instant,
     pub(crate) attempts: Attempts,
     pub(crate) tried: Tried,
@@ -48,7 +54,7 @@ pub(crate) enum Ending {
     /// The beginning of a response.
     Truncated,
     /// An answer of the balancer's own.
-    Failure,
+    Failure(FailureKind),
     /// Nothing: it went away.
     Nothing,
 }

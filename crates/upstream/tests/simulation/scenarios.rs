@@ -1,10 +1,20 @@
 //! What happens to the servers, and what is promised then.
 
+mod anything;
+mod orders;
+mod overload;
+mod retry_budget;
+mod sessions;
+mod slow_start;
+mod spares;
+
 use std::time::Duration;
 
-use crate::play;
+use evenkeel_upstream::{Command, PinKey, PolicySettings, Settings, Weight};
+
 use crate::servers::{Faults, Probes, Server, State};
 use crate::shell::Simulation;
+use crate::{play, play_with};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
@@ -20,8 +30,22 @@ impl Simulation {
         assert_eq!(self.ledger.lost_unrepeatable, 0, "{:#?}", self.ledger);
     }
 
+    /// Requests whose client got anything but a right answer, of either kind.
+    fn lost(&self) -> u64 {
+        self.ledger.lost + self.ledger.lost_unrepeatable
+    }
+
     fn slowest_is_at_most(&self, limit: Duration) {
         assert!(self.ledger.slowest <= limit, "slowest {:?}", self.ledger.slowest);
+    }
+
+    /// Lets time pass until it is so, for a second at most.
+    fn wait_until(&mut self, it_is_so: impl Fn(&Self) -> bool) {
+        let latest = self.now + SECOND;
+        while !it_is_so(self) {
+            assert!(self.now < latest, "it is not so after a second");
+            self.run(10 * MS);
+        }
     }
 
     /// How many requests each server gets in `time`.
@@ -37,9 +61,17 @@ impl Simulation {
     }
 
     fn nobody_starves(&mut self) {
-        let shares = self.shares(5 * SECOND);
+        let mut shares = self.shares(5 * SECOND).into_iter();
+        let shares: Vec<u64> =
+            self.servers.iter().filter_map(|server| shares.next().filter(|_| !server.backup)).collect();
         let fair = shares.iter().sum::<u64>() / shares.len() as u64;
         assert!(shares.iter().all(|&share| share >= fair / 4), "{shares:?}");
+    }
+
+    fn in_flight(&self, server: usize) -> u32 {
+        let snapshot = self.upstream.snapshot();
+        let endpoint = self.control.find(self.servers[server].address).and_then(|id| snapshot.endpoint(id));
+        endpoint.map_or(0, |endpoint| endpoint.in_flight())
     }
 
     fn serves(&self, server: usize) -> bool {
@@ -259,52 +291,4 @@ fn everybody_asks_for_errors() {
         let ejected = (0..3).filter(|&server| !set.serves(server)).count();
         assert_eq!(ejected, 0, "what all do is nobody's outlier");
     });
-}
-
-#[test]
-fn anything_happens_at_any_time() {
-    play("anything_happens_at_any_time", |set| {
-        let mut chance = set.chance();
-        for _ in 0..60 {
-            let server = chance.usize(0..set.servers.len());
-            match chance.u32(0..11) {
-                0 => set.kill(server),
-                1 => set.set_state(server, State::Frozen),
-                2 => set.set_state(server, State::Gone),
-                3 => set.set_state(server, State::Refusing),
-                4 => set.set_state(server, State::Leaving),
-                5 => set.servers[server].status = if chance.bool() { 500 } else { 503 },
-                6 => set.servers[server].latency = MS * chance.u32(1..1_000),
-                7 => {
-                    let mut percent = || chance.u32(0..20);
-                    let (corrupt, truncate, reset, stall) = (percent(), percent(), percent(), percent());
-                    set.servers[server].faults = Faults { corrupt, truncate, reset, stall };
-                }
-                8 => set.servers[server].listed = !set.servers[server].listed,
-                9 => set.rate = chance.u32(20..200),
-                _ if set.servers.len() < 8 => {
-                    let number = set.servers.len() as u8;
-                    set.servers.push(Server::new(number));
-                }
-                _ => {}
-            }
-            set.run(MS * chance.u32(10..2_000));
-            let server = chance.usize(0..set.servers.len());
-            set.recover(server);
-        }
-        (0..set.servers.len()).for_each(|server| set.recover(server));
-        set.rate = 100;
-        set.run(140 * SECOND);
-        assert!((0..set.servers.len()).all(|server| set.serves(server)), "all are well again");
-        set.nobody_starves();
-    });
-}
-
-impl Simulation {
-    fn recover(&mut self, server: usize) {
-        let well = Server::new(server as u8);
-        self.set_state(server, State::Up);
-        let incarnation = self.servers[server].incarnation;
-        self.servers[server] = Server { incarnation, ..well };
-    }
 }

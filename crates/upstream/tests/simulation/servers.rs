@@ -48,6 +48,8 @@ pub(crate) struct Server {
     pub(crate) probes: Probes,
     /// Whether look-ups find it.
     pub(crate) listed: bool,
+    /// Whether they find it under the name of the backups.
+    pub(crate) backup: bool,
     /// Rises when its connections break.
     pub(crate) incarnation: u32,
 }
@@ -72,8 +74,14 @@ impl Server {
             faults: Faults::default(),
             probes: Probes::Honest,
             listed: true,
+            backup: false,
             incarnation: 0,
         }
+    }
+
+    /// A backup.
+    pub(crate) fn spare(number: u8) -> Self {
+        Self { backup: true, ..Self::new(number) }
     }
 
     pub(crate) fn fate(&self, rng: &mut fastrand::Rng) -> Fate {

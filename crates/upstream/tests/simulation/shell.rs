@@ -2,6 +2,9 @@
 
 mod acting;
 mod network;
+mod orders;
+mod queueing;
+mod sessions;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
@@ -10,13 +13,15 @@ use std::time::{Duration, Instant};
 
 use evenkeel_upstream::attempt::{Action, Attempts, Condition, Event, Plan, Repeat, TryNo, Verdict, Why};
 use evenkeel_upstream::{
-    ConnectFailure, Control, EndpointId, Evidence, Outcome, Picker, PolicySettings, ProbeResult, Queue,
-    ResponseFailure, Settings, Tried, Unavailable, Upstream, Want,
+    ConnectFailure, Control, EndpointId, Evidence, Outcome, Picker, ProbeResult, Queue, ResponseFailure,
+    Settings, Tried, Unavailable, Upstream, Want,
 };
 
-use crate::check::Ledger;
+use crate::check::{Ledger, Picked};
 use crate::exchange::{Ending, Exchange, Running};
 use crate::servers::{Fate, Server, State};
+pub(crate) use orders::Orders;
+use sessions::Sessions;
 
 const MS: Duration = Duration::from_millis(1);
 const WORKERS: usize = 2;
@@ -77,6 +82,8 @@ pub(crate) struct Simulation {
     pub(crate) upstream: Upstream,
     pub(crate) control: Control,
     pub(crate) rate: u32,
+    orders: Orders,
+    sessions: Sessions,
     rng: fastrand::Rng,
     begun: Instant,
     workers: Vec<Worker>,
@@ -101,12 +108,10 @@ const FATES: [Fate; 5] = [Fate::Right, Fate::Corrupt, Fate::Truncated, Fate::Res
 
 impl Simulation {
     #[expect(clippy::disallowed_methods, reason = "any moment does as the beginning of a virtual clock")]
-    pub(crate) fn new(policy: PolicySettings, seed: u64) -> Self {
-        Self::with(Settings { policy, ..Settings::default() }, seed, Instant::now())
-    }
-
-    fn with(settings: Settings, seed: u64, now: Instant) -> Self {
-        let spec = "server:8080".parse().expect("a spec");
+    pub(crate) fn new(settings: Settings, seed: u64) -> Self {
+        let now = Instant::now();
+        let spec = "server:8080,spare:8080;backup".parse().expect("a spec");
+        let sessions = Sessions::new(settings.stickiness.clone());
         let (upstream, control) = Upstream::new(spec, settings, now);
         let worker =
             |_| Worker { picker: Picker::new(&upstream), queue: Queue::new(&upstream), idle: Vec::new() };
@@ -118,6 +123,8 @@ impl Simulation {
             upstream,
             control,
             rate: 100,
+            orders: Orders::default(),
+            sessions,
             rng: fastrand::Rng::with_seed(seed),
             begun: now,
             workers,
@@ -149,6 +156,7 @@ impl Simulation {
             self.now = at;
             self.step(due);
             self.ledger.leases_balance(&self.upstream);
+            self.ledger.lines_balance(&self.upstream);
         }
         self.now = end;
     }
@@ -159,8 +167,7 @@ impl Simulation {
         self.run(Duration::from_secs(70));
         assert!(self.exchanges.is_empty(), "{} requests never end", self.exchanges.len());
         assert_eq!(self.ledger.begun, self.ledger.ended);
-        assert_eq!(self.upstream.waiting(), 0, "places in the queue do not balance");
-        self.ledger.budgets_are_kept(self.now - self.begun);
+        self.ledger.budgets_are_kept(self.now - self.begun, self.upstream.settings());
     }
 
     fn after(&mut self, time: Duration, due: Due) {
@@ -175,13 +182,17 @@ impl Simulation {
                 self.control.tick(self.now);
                 self.start_probes();
                 self.time_bodies_out();
-                self.control.take_changes().for_each(drop);
+                self.hear_changes();
                 self.after(20 * MS, Due::Tick);
             }
             Due::Resolve => {
-                let listed: Vec<SocketAddr> =
-                    self.servers.iter().filter(|server| server.listed).map(|server| server.address).collect();
-                self.control.resolved(0, Ok(&listed), self.now);
+                for (name, backup) in [false, true].into_iter().enumerate() {
+                    let found = |server: &&Server| server.listed && server.backup == backup;
+                    let found: Vec<SocketAddr> =
+                        self.servers.iter().filter(found).map(|server| server.address).collect();
+                    self.control.resolved(name, Ok(&found), self.now);
+                }
+                self.hear_changes();
                 self.start_probes();
                 self.after(self.control.resolution_interval(), Due::Resolve);
             }

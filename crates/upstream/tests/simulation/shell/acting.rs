@@ -20,10 +20,14 @@ impl Simulation {
         self.next_exchange += 1;
         self.ledger.begun += 1;
         let attempts = Attempts::new(plan, &self.upstream.settings().attempts, self.now);
+        let session = self.sessions.draw(id, &mut self.rng);
         let exchange = Exchange {
+            number: id,
             worker: self.rng.usize(0..WORKERS),
             plan,
             key: self.rng.u64(0..500),
+            session,
+            pinned: session.and_then(|session| self.sessions.place(session)),
             arrived: self.now,
             attempts,
             tried: Tried::default(),
@@ -53,6 +57,7 @@ impl Simulation {
 
     /// Tells the machine and does what it says, until it says nothing more.
     pub(super) fn tell(&mut self, id: u64, event: Event<'_>) {
+        let spent = self.ledger.spending(self.upstream.budgets());
         let mut actions = VecDeque::new();
         if let Some(exchange) = self.exchanges.get_mut(&id) {
             actions.extend(exchange.attempts.on(event, self.upstream.budgets(), self.now));
@@ -64,16 +69,18 @@ impl Simulation {
                 }
             }
         }
+        assert_eq!(
+            self.ledger.spending(self.upstream.budgets()),
+            spent,
+            "a budget pays for each retry and each hedge, and for nothing else"
+        );
         self.wake_later(id);
         self.close_if_ended(id);
     }
 
     pub(super) fn act(&mut self, id: u64, action: Action) -> Vec<Event<'static>> {
         match action {
-            Action::Try(number, why) => {
-                self.ledger.tried(why);
-                self.pick(id, number, why)
-            }
+            Action::Try(number, why) => self.pick(id, number, why),
             Action::Reconnect(number) => {
                 self.connect(id, number.index());
                 Vec::new()
@@ -90,9 +97,9 @@ impl Simulation {
                 self.report(id, number.index(), evidence);
                 Vec::new()
             }
-            Action::Reply(_) => {
+            Action::Reply(failure) => {
                 if let Some(exchange) = self.exchanges.get_mut(&id) {
-                    exchange.ending = Some(Ending::Failure);
+                    exchange.ending = Some(Ending::Failure(failure.kind));
                 }
                 Vec::new()
             }
@@ -103,7 +110,7 @@ impl Simulation {
         let Some(exchange) = self.exchanges.get_mut(&id) else { return Vec::new() };
         let want = Want {
             key: Some(exchange.key),
-            pin: None,
+            pin: exchange.pinned.and_then(|place| self.sessions.pin(place)),
             trial: exchange.plan.hedgeable,
             plain_only: matches!(why, Why::Hedge | Why::Race),
         };
@@ -116,17 +123,19 @@ impl Simulation {
         };
         let lease = match picked {
             Ok(lease) => lease,
-            Err(Unavailable::AllBusy) if why == Why::First && exchange.waiting.is_none() => {
-                let Ok(place) = worker.queue.join(self.now) else {
-                    return vec![Event::NoneLeft(Unavailable::AllBusy)];
+            Err(Unavailable::AllBusy) => {
+                if !overtakes {
+                    Ledger::all_are_busy(&exchange.tried, &self.upstream);
+                }
+                return match why {
+                    Why::First => self.join_queue(id, number),
+                    _ => vec![Event::NoneLeft(Unavailable::AllBusy)],
                 };
-                exchange.waiting = Some((place, number));
-                self.after(Queue::LOOK_AGAIN, Due::QueueLook(id));
-                return Vec::new();
             }
             Err(why) => return vec![Event::NoneLeft(why)],
         };
-        self.ledger.picked(&lease, &self.upstream, exchange);
+        let picked = Picked { lease: &lease, why, exchange, orders: &self.orders, control: &self.control };
+        self.ledger.picked(&picked, &self.upstream, self.now);
         let endpoint = lease.endpoint();
         exchange.tried.add(endpoint.id());
         let server =
@@ -167,6 +176,9 @@ impl Simulation {
     pub(super) fn committed(&mut self, id: u64, index: usize) {
         let Some(exchange) = self.exchanges.get_mut(&id) else { return };
         let running = &exchange.tries[index];
+        if let Some(session) = exchange.session {
+            self.sessions.answered(session, self.servers[running.server].address);
+        }
         if let Some(status) = running.status.filter(|_| running.held || running.whole) {
             exchange.ending = Some(Ending::Response(status));
         }
@@ -193,7 +205,10 @@ impl Simulation {
 
     pub(super) fn release(&mut self, id: u64, index: usize, outcome: Outcome) {
         let Some(exchange) = self.exchanges.get_mut(&id) else { return };
-        let Some(lease) = exchange.tries[index].lease.take() else { return };
+        // Who waits in line has a number and no endpoint yet.
+        let Some(lease) = exchange.tries.get_mut(index).and_then(|running| running.lease.take()) else {
+            return;
+        };
         let endpoint = lease.endpoint().id();
         self.ledger.released(endpoint);
         if let Some(evidence) = lease.finish(outcome, self.now) {
@@ -228,39 +243,13 @@ impl Simulation {
         self.tell(id, Event::Woke(&conditions));
     }
 
-    pub(super) fn look_in_queue(&mut self, id: u64) {
-        let Some(exchange) = self.exchanges.get_mut(&id) else { return };
-        let Some((place, number)) = &exchange.waiting else { return };
-        let (number, queue) = (*number, &mut self.workers[exchange.worker].queue);
-        let events = if self.now >= place.deadline {
-            vec![Event::NoneLeft(Unavailable::AllBusy)]
-        } else if queue.is_first(place) {
-            match self.pick(id, number, Why::First).as_slice() {
-                [Event::NoneLeft(Unavailable::AllBusy)] => Vec::new(),
-                events => events.to_vec(),
-            }
-        } else {
-            Vec::new()
-        };
-        if events.is_empty() {
-            return self.after(Queue::LOOK_AGAIN, Due::QueueLook(id));
-        }
-        if let Some(exchange) = self.exchanges.get_mut(&id)
-            && let Some((place, _)) = exchange.waiting.take()
-        {
-            self.workers[exchange.worker].queue.leave(place);
-        }
-        for event in events {
-            self.tell(id, event);
-        }
-    }
-
     pub(super) fn close_if_ended(&mut self, id: u64) {
         let Some(ending) = self.exchanges.get(&id).and_then(|exchange| exchange.ending) else { return };
         let tries = self.exchanges[&id].tries.len();
         (0..tries).for_each(|index| self.release(id, index, Outcome::Abandoned));
         if let Some(mut exchange) = self.exchanges.remove(&id) {
             if let Some((place, _)) = exchange.waiting.take() {
+                self.ledger.left_line(&exchange, &self.upstream, self.now);
                 self.workers[exchange.worker].queue.leave(place);
             }
             let total = self.upstream.settings().attempts.total;
