@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! Scenario ──plays on──▶ Stage ──▶ Set (containers, faults)   ┐
-//!                          └─────▶ Load (clients, records)    ├──▶ Seen ──▶ Verdict ──▶ Row
-//!                                  Executions (the journals)  ┘
+//!                          ├─────▶ Load (clients, records)    │
+//!                          │       Executions (the journals)  ├──▶ Seen ──▶ Verdict ──▶ Row
+//!                          └─────▶ Witness (our own client)   ┘
 //! ```
 //!
 //! What is lost is what a client saw; what was executed is what the servers wrote down as they did it. Both know a request
-//! by its id. `scripts/faults` runs this and removes what it leaves behind.
+//! by its id. The witness comes to its own verdict, from its own requests and the ledgers of all three parts.
+//! `scripts/faults` runs this and removes what it leaves behind.
 
 mod journal;
 mod load;

@@ -17,6 +17,7 @@ Plays the fault matrix against the set in Docker Compose and judges every cell o
   scripts/faults --peers         F1, F2, F4 and F5 against HAProxy and nginx as well
   scripts/faults --clients 64    so many clients in a closed loop (32), half of them GET, half POST
   scripts/faults --think 5ms     each pauses so long between two requests (0ms): for a machine that has other work
+  scripts/faults --witness 1000  so many requests a second of the client whose ledgers have to add up (200)
   scripts/faults --counts        cells about time and speed are shown and do not decide: for a machine that has other work
   scripts/faults --json FILE     what was measured, as JSON
   scripts/faults --readme FILE   the tables between the markers of this file, the README, are written anew
@@ -41,6 +42,8 @@ pub(crate) struct Options {
     pub(crate) clients: usize,
     /// How long each waits between two requests.
     pub(crate) think: Duration,
+    /// How many requests a second the witness sends.
+    pub(crate) witness: u32,
     /// Cells about time and speed do not decide.
     pub(crate) counts_only: bool,
     /// Where the JSON goes.
@@ -65,6 +68,7 @@ impl Options {
             runs: 1,
             clients: 32,
             think: Duration::ZERO,
+            witness: 200,
             counts_only: false,
             json: None,
             from: None,
@@ -81,6 +85,7 @@ impl Options {
                 "--runs" => options.runs = number(&argument, &value()?)?,
                 "--clients" => options.clients = number(&argument, &value()?)?,
                 "--think" => options.think = Duration::parse(&value()?)?,
+                "--witness" => options.witness = number(&argument, &value()?)?,
                 "--counts" => options.counts_only = true,
                 "--json" => options.json = Some(value()?.into()),
                 "--from" => options.from = Some(value()?.into()),

@@ -87,6 +87,7 @@ impl Set {
         variables.push(("FAULTS_JOURNALS", stage.journals.display().to_string()));
         variables.push(("FAULTS_REPORTS", stage.reports.display().to_string()));
         variables.push(("FAULTS_WITNESS", WITNESS.to_owned()));
+        variables.push(("FAULTS_WITNESS_RATE", stage.witness.to_string()));
         let nowhere = Front::Balancer { container: String::new(), address: IpAddr::from([0, 0, 0, 0]) };
         let project = stage.project.clone();
         let mut set = Self {

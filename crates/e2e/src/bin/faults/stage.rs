@@ -27,6 +27,8 @@ pub(crate) struct Stage {
     pub(crate) clients: usize,
     /// How long each of them waits between two requests.
     pub(crate) think: Duration,
+    /// How many requests a second the witness sends.
+    pub(crate) witness: u32,
     /// What the journals know the scenario by.
     pub(crate) run: String,
 }
@@ -34,10 +36,10 @@ pub(crate) struct Stage {
 impl Stage {
     /// Sets it up, with empty places for journals and reports.
     pub(crate) fn new(options: &Options, peer: Option<Peer>, run: String) -> Result<Self> {
-        let Options { project, scratch, clients, think, .. } = options.clone();
+        let Options { project, scratch, clients, think, witness, .. } = options.clone();
         let journals = empty(scratch.join("journals"))?;
         let reports = empty(scratch.join("reports"))?;
-        Ok(Self { project, journals, reports, scratch, peer, clients, think, run })
+        Ok(Self { project, journals, reports, scratch, peer, clients, think, witness, run })
     }
 
     /// The set as it is by default.
