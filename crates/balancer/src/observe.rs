@@ -1,35 +1,20 @@
 //! What is counted, and the only place that knows metric names ([`exposition`]). Each worker writes its own counters, the
 //! control task its own; gauges are read from the state when someone asks, never kept in step by hand.
 
+mod counter;
 mod endpoints;
 mod exposition;
 mod histogram;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use evenkeel_upstream::ProbeResult;
 use evenkeel_upstream::attempt::{TrailOutcome, Why};
 
+pub(crate) use counter::Counter;
 pub(crate) use endpoints::{ByEndpoint, EndpointStats, EndpointTotals, totals};
 pub(crate) use exposition::{Scrape, render};
 pub(crate) use histogram::{Distribution, Histogram};
-
-/// A number that only grows, written by one worker and read by whoever asks.
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
-
-impl Counter {
-    /// Adds `count`. One writer: a load and a store do, without a locked instruction.
-    pub(crate) fn add(&self, count: u64) {
-        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
-    }
-
-    /// What it has come to.
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 macro_rules! counters {
     ($($name:ident => $metric:literal, $labels:literal, $help:literal;)*) => {
