@@ -43,3 +43,22 @@ fn a_backup_stands_in_for_those_that_drain() {
         set.nothing_was_lost();
     });
 }
+
+#[test]
+fn a_hedge_wakes_no_backup() {
+    play("a_hedge_wakes_no_backup", |set| {
+        set.servers.push(Server::spare(SPARE as u8));
+        set.run(10 * SECOND);
+        (1..3).for_each(|server| set.order(server, Command::Drain));
+        for _ in 0..20 {
+            set.servers[0].latency = 30 * MS;
+            set.run(40 * MS);
+            set.servers[0].latency = 2 * MS;
+            set.run(SECOND);
+        }
+        let id = set.control.find(set.servers[SPARE].address).expect("a member");
+        assert_eq!((set.ledger.picks.get(&id), set.ledger.hedges), (None, 0));
+        assert!(set.upstream.budgets().hedges_left() > 0, "what found nobody was given back");
+        set.nothing_was_lost();
+    });
+}
