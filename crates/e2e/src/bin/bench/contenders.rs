@@ -44,12 +44,14 @@ pub(crate) struct Contender {
     pub(crate) name: String,
     /// Where it takes requests.
     pub(crate) address: SocketAddr,
+    /// Of a balancer of ours: where its admin interface is.
+    pub(crate) admin: Option<SocketAddr>,
     process: Process,
 }
 
 /// A build of the balancer and how it is set, beside what holds for all.
 #[derive(Clone, Debug)]
-pub(crate) struct Build<'a> {
+pub(crate) struct Build {
     /// What it is called in the table.
     pub(crate) name: String,
     /// The binary.
@@ -57,7 +59,7 @@ pub(crate) struct Build<'a> {
     /// On which cores.
     pub(crate) cores: String,
     /// Further variables, which come last.
-    pub(crate) variables: &'a [(&'a str, String)],
+    pub(crate) variables: Vec<(&'static str, String)>,
 }
 
 impl Contender {
@@ -100,21 +102,21 @@ impl Contender {
         let mut command = pinned(&stage.cores.proxy.to_string(), program);
         command.args(arguments).arg(file);
         let process = Process::start(name, command, stage.scratch())?;
-        Self { name: name.to_owned(), address, process }.ready(&stage.servers)
+        Self { name: name.to_owned(), address, admin: None, process }.ready(&stage.servers)
     }
 
     /// A balancer of ours with its defaults, but without access log and ledger, which the others have not.
-    pub(crate) fn own(stage: &Stage, build: Build<'_>, servers: &Servers) -> Result<Self> {
-        let address = ports::free()?;
+    pub(crate) fn own(stage: &Stage, build: Build, servers: &Servers) -> Result<Self> {
+        let (address, admin) = (ports::free()?, ports::free()?);
         let upstream: Vec<_> = servers.addresses.iter().map(ToString::to_string).collect();
         let mut command = pinned(&build.cores, &build.program);
-        own_environment(&mut command, "BALANCER", address)?;
+        own_environment(&mut command, "BALANCER", address, admin);
         command
             .env("BALANCER_UPSTREAM", upstream.join(","))
             .envs(known_by(&build.program, &OFF)?)
-            .envs(build.variables.iter().map(|(name, value)| (name, value)));
+            .envs(build.variables);
         let process = Process::start(&build.name, command, stage.scratch())?;
-        Self { name: build.name, address, process }.ready(servers)
+        Self { name: build.name, address, admin: Some(admin), process }.ready(servers)
     }
 
     fn ready(mut self, servers: &Servers) -> Result<Self> {

@@ -4,13 +4,15 @@ use std::fs;
 
 use crate::Result;
 
-/// Two cores, or one twice.
+/// Two cores, or one twice, and perhaps another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cores {
     /// Of proxies.
     pub(crate) proxy: usize,
     /// Of servers and load.
     pub(crate) load: usize,
+    /// Of a proxy with two workers, beside that of proxies: a third core, or the one of the load.
+    pub(crate) second: usize,
 }
 
 impl Cores {
@@ -20,7 +22,8 @@ impl Cores {
         let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
         let allowed = allowed.and_then(|list| parse(list.trim())).unwrap_or_default();
         let proxy = *allowed.first().ok_or("/proc/self/status names no core")?;
-        Ok(Self { proxy, load: allowed.get(1).copied().unwrap_or(proxy) })
+        let load = allowed.get(1).copied().unwrap_or(proxy);
+        Ok(Self { proxy, load, second: allowed.get(2).copied().unwrap_or(load) })
     }
 
     /// Whether all have to share one core: then figures depend on who gets it when.

@@ -2,7 +2,9 @@
 
 use std::{fs, net::SocketAddr, path::Path, process::Command, time::Duration};
 
-use crate::{Result, process::pinned, stage::Stage};
+use evenkeel_e2e::Connection;
+
+use crate::{Result, contenders::Contender, process::pinned, stage::Stage};
 
 mod client;
 mod wrk;
@@ -18,6 +20,8 @@ pub(crate) struct Request {
     pub(crate) body: usize,
     /// Whether each has a connection of its own.
     pub(crate) fresh: bool,
+    /// How many at a time, as most: of what is large, many do not end in the time there is.
+    pub(crate) at_once: usize,
 }
 
 /// What a load came to. Every request of it was answered, and none with a status from 400.
@@ -32,12 +36,21 @@ pub(crate) struct Done {
 impl Request {
     /// A GET on connections that stay.
     pub(crate) fn get(path: impl Into<String>) -> Self {
-        Self { path: path.into(), body: 0, fresh: false }
+        Self { path: path.into(), body: 0, fresh: false, at_once: usize::MAX }
     }
 
     /// The same, each on a connection of its own.
     pub(crate) fn fresh(self) -> Self {
         Self { fresh: true, ..self }
+    }
+
+    /// The same, and not more than so many at a time.
+    pub(crate) fn at_once(self, most: usize) -> Self {
+        Self { at_once: most, ..self }
+    }
+
+    fn connections(&self, stage: &Stage) -> usize {
+        stage.options.connections.min(self.at_once)
     }
 
     fn method(&self) -> &'static str {
@@ -58,6 +71,21 @@ pub(crate) fn closed(
         Some(wrk) => wrk::closed(stage, wrk, &cores, address, request, length),
         None => client::closed(stage, &cores, address, request, length),
     }
+}
+
+/// Asks each once: the answer has to be 200, and as long as through every other.
+pub(crate) fn check(contenders: &[Contender], request: &Request) -> Result<()> {
+    let body = vec![b'x'; request.body];
+    let mut known = None;
+    for Contender { name, address, .. } in contenders {
+        let answer = Connection::open(*address)?.request(request.method(), &request.path, &[], &body)?;
+        let length = answer.body.len();
+        if answer.status != 200 || *known.get_or_insert(length) != length {
+            let path = &request.path;
+            return Err(format!("{name} answers {path} with {} and {length} bytes", answer.status).into());
+        }
+    }
+    Ok(())
 }
 
 /// Runs it to its end and returns what it said.

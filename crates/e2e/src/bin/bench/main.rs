@@ -15,7 +15,9 @@ mod cores;
 mod figures;
 mod kernel;
 mod load;
+mod machine;
 mod options;
+mod page;
 mod ports;
 mod process;
 mod report;
@@ -33,6 +35,8 @@ use std::{
     io::{self, Write as _},
     process::ExitCode,
 };
+
+use jiff::Timestamp;
 
 use crate::{
     options::{Options, USAGE},
@@ -62,6 +66,9 @@ fn main() -> ExitCode {
 
 /// Measures what is asked for. Whether every goal is met, and no load went wrong.
 fn run(options: Options) -> Result<bool> {
+    if let Some(what) = options.page {
+        return page::make(what);
+    }
     let selected = select(&options)?;
     let runs = options.runs;
     let json = options.json.clone();
@@ -72,8 +79,9 @@ fn run(options: Options) -> Result<bool> {
         if runs > 1 {
             say(&format!("run {number} of {runs}\n"));
         }
+        let began = Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string();
         let rows = selected.iter().map(|work| play(&stage, work)).collect();
-        report.runs.push(Run { rows });
+        report.runs.push(Run { began, rows });
     }
     for run in &report.runs {
         say(&format!("\n{}", table::text(run)));

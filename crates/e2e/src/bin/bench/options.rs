@@ -19,6 +19,8 @@ Measures the balancer beside nginx and HAProxy on the same work, in interleaved 
   scripts/bench --servers ours        our own servers behind all, instead of nginx
   scripts/bench --json FILE           everything that was measured, as JSON
   scripts/bench --no-build            with the binaries there are
+  scripts/bench --page                measures nothing: writes docs/speed.json's figures into docs/SPEED.md and docs/speed.svg
+  scripts/bench --page --check        writes nothing: says whether they are there
 
 The exit status is 1 when a goal is not met or a load went wrong.
 
@@ -45,8 +47,19 @@ pub(crate) struct Options {
     pub(crate) own_servers: bool,
     /// Where the JSON goes.
     pub(crate) json: Option<PathBuf>,
+    /// Nothing is measured: the page is made of figures there are.
+    pub(crate) page: Option<Page>,
     /// A directory for configurations, which exists and is removed by whoever made it.
     pub(crate) scratch: PathBuf,
+}
+
+/// What becomes of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Page {
+    /// It is written.
+    Write,
+    /// It is compared with the figures.
+    Check,
 }
 
 impl Options {
@@ -63,6 +76,7 @@ impl Options {
             against: Vec::new(),
             own_servers: false,
             json: None,
+            page: None,
             scratch: PathBuf::new(),
         };
         while let Some(argument) = arguments.next() {
@@ -76,6 +90,8 @@ impl Options {
                 "--connections" => options.connections = number(&argument, &value()?)?,
                 "--against" => options.against.push(value()?.into()),
                 "--servers" => options.own_servers = is_own(&value()?)?,
+                "--page" => options.page = options.page.or(Some(Page::Write)),
+                "--check" => options.page = Some(Page::Check),
                 "--json" => options.json = Some(value()?.into()),
                 "--scratch" => options.scratch = value()?.into(),
                 _ => return Err(format!("unknown argument {argument}; --help lists those there are").into()),
@@ -86,7 +102,7 @@ impl Options {
         }
         options.rounds = rounds.unwrap_or(options.rounds);
         options.length = length.unwrap_or(options.length);
-        if options.scratch.as_os_str().is_empty() {
+        if options.page.is_none() && options.scratch.as_os_str().is_empty() {
             return Err("--scratch is missing; scripts/bench gives it and removes what is left there".into());
         }
         Ok(options)
@@ -127,6 +143,13 @@ mod tests {
     fn quick_is_short_unless_told_otherwise() {
         let options = read("--rounds 7 --quick --scratch /s").unwrap();
         assert_eq!((options.rounds, options.length), (7, Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_page_needs_no_scratch() {
+        assert_eq!(read("--page").unwrap().page, Some(Page::Write));
+        assert_eq!(read("--page --check").unwrap().page, Some(Page::Check));
+        assert!(read("--quick").is_err());
     }
 
     #[test]

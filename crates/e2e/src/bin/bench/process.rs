@@ -66,10 +66,11 @@ impl Process {
     }
 
     fn end(&mut self) -> io::Result<()> {
-        // By a signal that lets nginx end its workers.
-        if let Some(pid) = Pid::from_child(&self.child).into() {
-            kill_process(pid, Signal::TERM)?;
+        if self.child.try_wait()?.is_some() {
+            return Ok(());
         }
+        // By a signal that lets nginx end its workers.
+        kill_process(Pid::from_child(&self.child), Signal::TERM)?;
         let began = Instant::now();
         while self.child.try_wait()?.is_none() {
             if began.elapsed() > PATIENCE {
@@ -83,7 +84,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended already.
+        // What cannot be ended now ends with this process.
         let _ = self.end();
         let _ = self.child.wait();
     }

@@ -1,11 +1,12 @@
 //! What was measured, as one value: [`crate::table`] prints it for people, JSON keeps it for programs and for the page.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     figures::{edges, median, ratio, rounded},
+    machine::Machine,
     rounds::Measured,
     stage::Stage,
     works::Work,
@@ -24,21 +25,6 @@ pub(crate) struct Report {
     pub(crate) remarks: Vec<String>,
     /// One after the other, each with processes of its own.
     pub(crate) runs: Vec<Run>,
-}
-
-/// A machine.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Machine {
-    /// What the processor calls itself.
-    pub(crate) processor: String,
-    /// Whether it has instructions for SHA-256.
-    pub(crate) sha_instructions: bool,
-    /// How many cores this program may use.
-    pub(crate) cores: usize,
-    /// The kernel's release.
-    pub(crate) kernel: String,
-    /// How many tasks were running or waiting in the minute before: from 1 on, figures are disturbed.
-    pub(crate) load_before: f64,
 }
 
 /// How it was measured.
@@ -63,6 +49,8 @@ pub(crate) struct Method {
 /// All rows, once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Run {
+    /// When it began.
+    pub(crate) began: String,
     /// In the order of the table.
     pub(crate) rows: Vec<Row>,
 }
@@ -76,6 +64,8 @@ pub(crate) struct Row {
     pub(crate) words: String,
     /// What is measured.
     pub(crate) unit: String,
+    /// Which figures are better.
+    pub(crate) better: Better,
     /// Who is compared with the others.
     pub(crate) subject: String,
     /// Who was measured.
@@ -101,6 +91,10 @@ pub(crate) struct Figures {
     pub(crate) most: f64,
     /// In their order.
     pub(crate) rounds: Vec<f64>,
+    /// What the median shall be, where it is not compared with others.
+    pub(crate) limit: Option<Goal>,
+    /// Whether it is; `None` where there is no limit.
+    pub(crate) met: Option<bool>,
 }
 
 /// How the subject of a row stands to another one.
@@ -117,7 +111,17 @@ pub(crate) struct Ratio {
     pub(crate) met: Option<bool>,
 }
 
-/// What a ratio shall be.
+/// Which of two figures is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Better {
+    /// The greater one.
+    More,
+    /// The smaller one.
+    Less,
+}
+
+/// What a ratio, or a figure, shall be.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Goal {
@@ -153,38 +157,14 @@ impl Report {
     }
 }
 
-impl Machine {
-    /// This one.
-    fn here() -> Self {
-        let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let field = |name: &str| {
-            let line = processor.lines().find(|line| line.starts_with(name))?;
-            Some(line.split_once(':')?.1.trim().to_owned())
-        };
-        let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-        Self {
-            processor: field("model name").unwrap_or_else(|| "unknown".to_owned()),
-            sha_instructions: field("flags")
-                .or_else(|| field("Features"))
-                .is_some_and(|flags| flags.split_whitespace().any(|flag| matches!(flag, "sha_ni" | "sha2"))),
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
-            kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
-            load_before: load
-                .split_whitespace()
-                .next()
-                .and_then(|load| load.parse().ok())
-                .unwrap_or_default(),
-        }
-    }
-}
-
 impl Row {
     /// What was measured, and how it stands to the goals.
     pub(crate) fn judge(work: &Work, measured: Measured) -> Self {
         let mut row = Self::empty(work);
         let subject = measured.samples.iter().find(|(name, _)| name == work.subject).cloned();
         for (name, rounds) in &measured.samples {
-            row.contenders.push(Figures::of(name, rounds));
+            let limit = measured.limits.iter().find(|(of, _)| of == name).map(|(_, goal)| *goal);
+            row.contenders.push(Figures::of(name, rounds, limit));
             if let Some((_, own)) = subject.as_ref().filter(|(own, _)| own != name) {
                 let goal = work.goals.iter().find(|(against, _)| against == name).map(|(_, goal)| *goal);
                 row.ratios.push(Ratio::of(name, ratio(own, rounds), goal));
@@ -201,7 +181,9 @@ impl Row {
 
     /// Whether it was measured and no goal is missed.
     pub(crate) fn is_met(&self) -> bool {
-        self.failure.is_none() && self.ratios.iter().all(|ratio| ratio.met != Some(false))
+        let mut verdicts =
+            self.ratios.iter().map(|ratio| ratio.met).chain(self.contenders.iter().map(|one| one.met));
+        self.failure.is_none() && verdicts.all(|met| met != Some(false))
     }
 
     fn empty(work: &Work) -> Self {
@@ -209,6 +191,7 @@ impl Row {
             name: work.name.to_owned(),
             words: work.words.to_owned(),
             unit: work.unit.to_owned(),
+            better: work.better,
             subject: work.subject.to_owned(),
             contenders: Vec::new(),
             ratios: Vec::new(),
@@ -219,10 +202,12 @@ impl Row {
 }
 
 impl Figures {
-    fn of(name: &str, rounds: &[f64]) -> Self {
+    fn of(name: &str, rounds: &[f64], limit: Option<Goal>) -> Self {
         let rounds: Vec<f64> = rounds.iter().map(|sample| rounded(*sample, 5)).collect();
         let (least, most) = edges(&rounds);
-        Self { name: name.to_owned(), median: rounded(median(&rounds), 5), least, most, rounds }
+        let median = rounded(median(&rounds), 5);
+        let met = limit.map(|limit| limit.is_met_by(median));
+        Self { name: name.to_owned(), median, least, most, rounds, limit, met }
     }
 }
 
@@ -234,10 +219,22 @@ impl Ratio {
 }
 
 impl Goal {
-    fn is_met_by(self, ratio: f64) -> bool {
+    fn is_met_by(self, value: f64) -> bool {
         match self {
-            Self::AtLeast(least) => ratio >= least,
-            Self::AtMost(most) => ratio <= most,
+            Self::AtLeast(least) => value >= least,
+            Self::AtMost(most) => value <= most,
         }
+    }
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (sign, bound) = match self {
+            Self::AtLeast(least) => ('≥', least),
+            Self::AtMost(most) => ('≤', most),
+        };
+        // Ratios are near 1; a limit is a whole number.
+        let digits = if *bound < 10.0 { 2 } else { 0 };
+        write!(formatter, "{sign} {bound:.digits$}")
     }
 }

@@ -1,12 +1,14 @@
 //! Rounds in which each contender has its turn.
 
-use crate::{Result, contenders::Contender};
+use crate::{Result, contenders::Contender, report::Goal};
 
 /// What was measured, for each contender in each round.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Measured {
     /// Who it was, and a number for each round.
     pub(crate) samples: Vec<(String, Vec<f64>)>,
+    /// What the numbers of some shall be, not as a ratio.
+    pub(crate) limits: Vec<(String, Goal)>,
     /// What one should know beside the numbers.
     pub(crate) notes: Vec<String>,
 }
@@ -41,7 +43,7 @@ pub(crate) fn interleaved(
             samples[index].1.push(sample);
         }
     }
-    Ok(Measured { samples, notes: Vec::new() })
+    Ok(Measured { samples, ..Measured::default() })
 }
 
 fn order(round: usize, count: usize) -> impl Iterator<Item = usize> {

@@ -56,8 +56,9 @@ impl Servers {
         let mut processes = Vec::new();
         for address in &addresses {
             let mut command = pinned(cores, program);
-            own_environment(&mut command, "SERVER", *address)?;
-            command.env("SERVER_DIGEST", digest);
+            own_environment(&mut command, "SERVER", *address, ports::free()?);
+            // Nobody is left to be told that it leaves.
+            command.envs([("SERVER_DIGEST", digest), ("SERVER_LEAVE_AFTER", "1ms")]);
             let mut process = Process::start(&format!("server {address}"), command, scratch)?;
             process.wait_until_it_answers(*address, "/readyz")?;
             processes.push(process);
@@ -89,7 +90,7 @@ impl Servers {
             (Kind::Own, true) => "/echo".to_owned(),
             (Kind::Own, false) => "/upload".to_owned(),
         };
-        Request { path, body, fresh: false }
+        Request { body, ..Request::get(path) }
     }
 }
 
@@ -104,15 +105,13 @@ fn file(length: usize) -> &'static str {
 }
 
 /// Adds the variables of one of our own processes, and nothing else of this one's.
-pub(crate) fn own_environment(command: &mut Command, prefix: &str, address: SocketAddr) -> Result<()> {
-    let admin = ports::free()?;
+pub(crate) fn own_environment(command: &mut Command, prefix: &str, address: SocketAddr, admin: SocketAddr) {
     command
         .env_clear()
         .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
         .env(format!("{prefix}_BIND"), address.to_string())
         .env(format!("{prefix}_ADMIN_BIND"), admin.to_string())
         .env(format!("{prefix}_WORKERS"), "1");
-    Ok(())
 }
 
 fn free_addresses() -> Result<Vec<SocketAddr>> {

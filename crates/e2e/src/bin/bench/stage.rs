@@ -51,18 +51,21 @@ impl Stage {
         if let Some(haproxy) = &self.tools.haproxy {
             all.push(Contender::haproxy(self, haproxy)?);
         }
-        for build in self.builds() {
+        all.push(Contender::own(self, self.build(OWN), &self.servers)?);
+        for path in &self.options.against {
+            let build = Build { program: path.clone(), ..self.build(&path.display().to_string()) };
             all.push(Contender::own(self, build, &self.servers)?);
         }
         Ok(all)
     }
 
-    fn builds(&self) -> impl Iterator<Item = Build<'static>> {
-        let against = self.options.against.iter().map(|path| (path.display().to_string(), path.clone()));
-        let cores = self.cores.proxy.to_string();
-        [(OWN.to_owned(), self.tools.balancer.clone())]
-            .into_iter()
-            .chain(against)
-            .map(move |(name, program)| Build { name, program, cores: cores.clone(), variables: &[] })
+    /// The balancer that is measured, under this name, on the proxies' core, with its defaults.
+    pub(crate) fn build(&self, name: &str) -> Build {
+        Build {
+            name: name.to_owned(),
+            program: self.tools.balancer.clone(),
+            cores: self.cores.proxy.to_string(),
+            variables: Vec::new(),
+        }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use crate::report::{Goal, Report, Row, Run};
+use crate::report::{Report, Row, Run};
+
+/// A line of the table.
+type Line = [String; 7];
 
 /// What is said before anything is measured.
 pub(crate) fn preface(report: &Report) -> String {
@@ -37,7 +40,11 @@ pub(crate) fn summary(row: &Row) -> String {
     }
     let ratios: Vec<_> =
         row.ratios.iter().map(|ratio| format!("{:.2} × {}", ratio.value, ratio.against)).collect();
-    if ratios.is_empty() { "measured".to_owned() } else { ratios.join(", ") }
+    match row.contenders.len() {
+        0 => row.notes.join("; "),
+        _ if ratios.is_empty() => "measured".to_owned(),
+        _ => ratios.join(", "),
+    }
 }
 
 /// A run as a table with columns of even width, which is Markdown as well.
@@ -58,44 +65,31 @@ pub(crate) fn text(run: &Run) -> String {
     text
 }
 
-fn row_lines(row: &Row) -> Vec<[String; 7]> {
+fn row_lines(row: &Row) -> Vec<Line> {
     let work = format!("{}: {}", row.words, row.unit);
-    if row.failure.is_some() {
-        return vec![[
-            work,
-            String::new(),
-            "FAILED".into(),
-            String::new(),
-            String::new(),
-            String::new(),
-            String::new(),
-        ]];
+    if row.contenders.is_empty() {
+        let why = if row.failure.is_some() { "FAILED" } else { "not measured" };
+        let mut line = Line::default();
+        (line[0], line[2]) = (work, why.to_owned());
+        return vec![line];
     }
-    let lines = row.contenders.iter().enumerate().map(|(index, figures)| {
+    let mut lines = Vec::new();
+    for figures in &row.contenders {
         let ratio = row.ratios.iter().find(|ratio| ratio.against == figures.name);
-        [
-            if index == 0 { work.clone() } else { String::new() },
+        let compared = ratio.and_then(|ratio| ratio.goal).map(|goal| format!("{goal} ×"));
+        let limited = figures.limit.map(|limit| limit.to_string());
+        let met = ratio.and_then(|ratio| ratio.met).or(figures.met);
+        lines.push([
+            if lines.is_empty() { work.clone() } else { String::new() },
             figures.name.clone(),
             number(figures.median),
             format!("{}–{}", number(figures.least), number(figures.most)),
             ratio.map(|ratio| format!("{:.2} ×", ratio.value)).unwrap_or_default(),
-            ratio.and_then(|ratio| ratio.goal).map(goal).unwrap_or_default(),
-            ratio.and_then(|ratio| ratio.met).map(verdict).unwrap_or_default(),
-        ]
-    });
-    lines.collect()
-}
-
-/// A goal as it is written.
-pub(crate) fn goal(goal: Goal) -> String {
-    match goal {
-        Goal::AtLeast(least) => format!("≥ {least:.2} ×"),
-        Goal::AtMost(most) => format!("≤ {most:.2} ×"),
+            compared.or(limited).unwrap_or_default(),
+            met.map(|met| if met { "met" } else { "NOT MET" }).unwrap_or_default().to_owned(),
+        ]);
     }
-}
-
-fn verdict(met: bool) -> String {
-    if met { "met" } else { "NOT MET" }.to_owned()
+    lines
 }
 
 /// A number with as many digits as it deserves, in groups of three.
@@ -118,7 +112,7 @@ fn grouped(digits: &str) -> String {
     text
 }
 
-fn align(lines: &[[String; 7]]) -> String {
+fn align(lines: &[Line]) -> String {
     let width =
         |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
     let widths: [usize; 7] = std::array::from_fn(width);

@@ -15,6 +15,8 @@ const BESIDE_THE_PATH: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
 /// What there is. Only our own are needed.
 #[derive(Clone, Debug)]
 pub(crate) struct Tools {
+    /// Cargo's target directory.
+    pub(crate) target: PathBuf,
     /// Our balancer.
     pub(crate) balancer: PathBuf,
     /// Our server.
@@ -39,6 +41,7 @@ impl Tools {
             if path.exists() { Ok(path) } else { Err(missing) }
         };
         Ok(Self {
+            target: directory.parent().unwrap_or(&directory).to_owned(),
             balancer: own("balancer")?,
             server: own("server")?,
             client: own("client")?,

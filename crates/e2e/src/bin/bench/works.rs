@@ -5,15 +5,19 @@
 use crate::{
     Result,
     contenders::{HAPROXY, NGINX, OWN},
-    report::Goal,
+    report::{Better, Goal},
     rounds::Measured,
     servers::SMALL,
     stage::Stage,
 };
 
+mod digest;
 mod latency;
 mod memory;
+mod pick;
 mod throughput;
+mod watched;
+mod workers;
 
 /// One row.
 pub(crate) struct Work {
@@ -23,6 +27,8 @@ pub(crate) struct Work {
     pub(crate) words: &'static str,
     /// What is measured.
     pub(crate) unit: &'static str,
+    /// Which figures are better.
+    pub(crate) better: Better,
     /// Who has goals.
     pub(crate) subject: &'static str,
     /// How the subject shall stand to others, as a ratio.
@@ -37,11 +43,12 @@ const REQUESTS: &str = "requests per CPU-second";
 const BYTES: &str = "MiB per CPU-second";
 
 /// All rows, in the order of the table.
-pub(crate) static ALL: [Work; 8] = [
+pub(crate) static ALL: [Work; 14] = [
     Work {
         name: "small-get",
         words: "GET, 60 bytes",
         unit: REQUESTS,
+        better: Better::More,
         subject: OWN,
         goals: &[(NGINX, Goal::AtLeast(1.30)), (HAPROXY, Goal::AtLeast(1.70))],
         is_quick: true,
@@ -51,6 +58,7 @@ pub(crate) static ALL: [Work; 8] = [
         name: "get-10k",
         words: "GET, 10 KiB",
         unit: REQUESTS,
+        better: Better::More,
         subject: OWN,
         goals: &[(NGINX, Goal::AtLeast(1.20)), (HAPROXY, Goal::AtLeast(1.20))],
         is_quick: true,
@@ -60,24 +68,27 @@ pub(crate) static ALL: [Work; 8] = [
         name: "get-1m",
         words: "GET, 1 MiB",
         unit: BYTES,
+        better: Better::More,
         subject: OWN,
         goals: &[(NGINX, Goal::AtLeast(1.00)), (HAPROXY, Goal::AtLeast(1.00))],
         is_quick: true,
-        play: |stage| throughput::requests(stage, &stage.servers.get(1 << 20)),
+        play: |stage| throughput::mebibytes(stage, &stage.servers.get(1 << 20), 1),
     },
     Work {
         name: "post-1m",
         words: "POST, 1 MiB",
         unit: BYTES,
+        better: Better::More,
         subject: OWN,
         goals: &[(NGINX, Goal::AtLeast(1.00)), (HAPROXY, Goal::AtLeast(1.00))],
         is_quick: false,
-        play: |stage| throughput::requests(stage, &stage.servers.post(1 << 20, false)),
+        play: |stage| throughput::mebibytes(stage, &stage.servers.post(1 << 20, false), 1),
     },
     Work {
         name: "post-1k",
         words: "POST, 1 KiB, answered with 1 KiB",
         unit: REQUESTS,
+        better: Better::More,
         subject: OWN,
         goals: &[(NGINX, Goal::AtLeast(1.30)), (HAPROXY, Goal::AtLeast(1.50))],
         is_quick: true,
@@ -87,6 +98,7 @@ pub(crate) static ALL: [Work; 8] = [
         name: "fresh",
         words: "GET, 60 bytes, each on a new connection",
         unit: REQUESTS,
+        better: Better::More,
         subject: OWN,
         goals: &[(NGINX, Goal::AtLeast(1.00)), (HAPROXY, Goal::AtLeast(1.00))],
         is_quick: false,
@@ -96,6 +108,7 @@ pub(crate) static ALL: [Work; 8] = [
         name: "p99",
         words: "GET, 60 bytes, at half the slowest's capacity",
         unit: "p99 in milliseconds",
+        better: Better::Less,
         subject: OWN,
         goals: &[(NGINX, Goal::AtMost(1.05)), (HAPROXY, Goal::AtMost(1.05))],
         is_quick: false,
@@ -105,10 +118,71 @@ pub(crate) static ALL: [Work; 8] = [
         name: "idle",
         words: "a client connected and idle",
         unit: "bytes of resident memory",
+        better: Better::Less,
         subject: OWN,
         goals: &[(NGINX, Goal::AtMost(2.00)), (HAPROXY, Goal::AtMost(1.00))],
         is_quick: false,
         play: memory::idle,
+    },
+    Work {
+        name: "pick",
+        words: "one endpoint of 1,000 picked",
+        unit: "nanoseconds",
+        better: Better::Less,
+        subject: OWN,
+        goals: &[],
+        is_quick: false,
+        play: pick::of_a_thousand,
+    },
+    Work {
+        name: "digest-1k",
+        words: "GET, 1 KiB, its digest verified",
+        unit: REQUESTS,
+        better: Better::More,
+        subject: digest::ENFORCE,
+        goals: &[(digest::OFF, Goal::AtLeast(0.95))],
+        is_quick: false,
+        play: |stage| digest::bodies(stage, 1 << 10, 1),
+    },
+    Work {
+        name: "digest-64k",
+        words: "GET, 64 KiB, its digest verified",
+        unit: REQUESTS,
+        better: Better::More,
+        subject: digest::ENFORCE,
+        goals: &[],
+        is_quick: false,
+        play: |stage| digest::bodies(stage, 64 << 10, 1),
+    },
+    Work {
+        name: "digest-10m",
+        words: "GET, 10 MiB, its digest verified",
+        unit: BYTES,
+        better: Better::More,
+        subject: digest::ENFORCE,
+        goals: &[],
+        is_quick: false,
+        play: |stage| digest::bodies(stage, 10 << 20, 10),
+    },
+    Work {
+        name: "workers",
+        words: "GET, 60 bytes, by one worker and by two",
+        unit: REQUESTS,
+        better: Better::More,
+        subject: workers::TWO,
+        goals: &[],
+        is_quick: false,
+        play: workers::one_and_two,
+    },
+    Work {
+        name: "watched",
+        words: "GET, 60 bytes, page open, metrics scraped, access log on",
+        unit: REQUESTS,
+        better: Better::More,
+        subject: watched::WATCHED,
+        goals: &[(watched::UNSEEN, Goal::AtLeast(0.95))],
+        is_quick: false,
+        play: watched::watched,
     },
 ];
 

@@ -23,7 +23,7 @@ impl Open {
         length: Duration,
     ) -> Result<Self> {
         let phases = format!("warm-up:1s@{rate:.0},steady:{}s@{rate:.0}", length.as_secs());
-        let connections = stage.options.connections;
+        let connections = request.connections(stage);
         let cores = stage.cores.load.to_string();
         let report = report(stage, &cores, address, request, |command| {
             command.env("CLIENT_PHASES", phases).env("CLIENT_CONCURRENCY", connections.to_string());
@@ -40,7 +40,7 @@ pub(super) fn closed(
     request: &Request,
     length: Duration,
 ) -> Result<Done> {
-    let connections = stage.options.connections;
+    let connections = request.connections(stage);
     let report = report(stage, cores, address, request, |command| {
         command
             .env("CLIENT_DURATION", format!("{}s", length.as_secs().max(1)))

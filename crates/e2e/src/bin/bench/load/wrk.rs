@@ -17,8 +17,9 @@ pub(super) fn closed(
     fs::write(&script, lua(request))?;
     let mut command = pinned(cores, wrk);
     command
-        .args(["--threads", "1", "--connections", &stage.options.connections.to_string()])
+        .args(["--threads", "1", "--connections", &request.connections(stage).to_string()])
         .args(["--duration", &format!("{}s", length.as_secs().max(1))])
+        .args(["--timeout", "10s"])
         .arg("--script")
         .arg(&script)
         .arg(format!("http://{address}{}", request.path));
@@ -75,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_request_with_a_body_is_a_post() {
-        let request = Request { path: "/".to_owned(), body: 1024, fresh: true };
+        let request = Request { body: 1024, ..Request::get("/").fresh() };
         let script = lua(&request);
         assert!(script.contains("wrk.method = \"POST\"") && script.contains("1024"), "{script}");
         assert!(script.contains("\"close\""), "{script}");

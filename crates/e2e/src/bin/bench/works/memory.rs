@@ -52,7 +52,10 @@ fn for_each(contender: &Contender, path: &str, connections: u64) -> Result<f64> 
     }
     pass(PAUSE);
     let after = contender.resident()?;
-    Ok(after.saturating_sub(before) as f64 / idle.len() as f64)
+    match after.checked_sub(before) {
+        Some(grown) if grown > 0 => Ok(grown as f64 / idle.len() as f64),
+        _ => Err(format!("memory has not grown from {before} bytes").into()),
+    }
 }
 
 /// A connection that has had its request, and stays.

@@ -1,10 +1,14 @@
 //! How much work a second on a core is worth: requests answered, by the time that the proxy had on its core for them.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use crate::{
     Result,
     contenders::Contender,
+    figures::median,
     load::{self, Request},
     rounds::{Measured, interleaved},
     stage::Stage,
@@ -13,24 +17,51 @@ use crate::{
 /// Before the first round: connections to servers are opened, buffers grown.
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// Requests per CPU-second; as a MiB each is one, also MiB per CPU-second of those.
+/// Requests per CPU-second of everyone.
 pub(super) fn requests(stage: &Stage, request: &Request) -> Result<Measured> {
-    among(stage, &stage.contenders()?, request)
+    among(stage, &stage.contenders()?, request, 1)
 }
 
-/// The same for contenders that run already.
-pub(super) fn among(stage: &Stage, contenders: &[Contender], request: &Request) -> Result<Measured> {
+/// MiB per CPU-second of everyone, with requests that move so many.
+pub(super) fn mebibytes(stage: &Stage, request: &Request, each: u32) -> Result<Measured> {
+    among(stage, &stage.contenders()?, request, each)
+}
+
+/// Work per CPU-second of contenders that run already; a request counts as so much.
+pub(super) fn among(
+    stage: &Stage,
+    contenders: &[Contender],
+    request: &Request,
+    each: u32,
+) -> Result<Measured> {
+    load::check(contenders, request)?;
     for contender in contenders {
         load::closed(stage, contender.address, request, WARM_UP)
             .map_err(|error| format!("{}, before the first round: {error}", contender.name))?;
     }
-    interleaved(contenders, stage.options.rounds, |contender| {
-        let before = contender.cpu_time()?;
+    let mut shares = Shares::default();
+    let mut measured = interleaved(contenders, stage.options.rounds, |contender| {
+        let (before, began) = (contender.cpu_time()?, Instant::now());
         let done = load::closed(stage, contender.address, request, stage.options.length)?;
-        let spent = contender.cpu_time()?.saturating_sub(before);
+        let (spent, passed) = (contender.cpu_time()?.saturating_sub(before), began.elapsed());
         if spent.is_zero() {
             return Err("the kernel has counted no time on a core".into());
         }
-        Ok(done.requests as f64 / spent.as_secs_f64())
-    })
+        shares.0.entry(contender.name.clone()).or_default().push(spent.div_duration_f64(passed));
+        Ok(done.requests as f64 * f64::from(each) / spent.as_secs_f64())
+    })?;
+    measured.notes.push(shares.words());
+    Ok(measured)
+}
+
+/// Which part of its core each contender used: one that is not busy wakes up for less work at a time, and looks slower.
+#[derive(Default)]
+struct Shares(BTreeMap<String, Vec<f64>>);
+
+impl Shares {
+    fn words(&self) -> String {
+        let words: Vec<_> =
+            self.0.iter().map(|(name, shares)| format!("{name} {:.0} %", median(shares) * 100.0)).collect();
+        format!("share of a core: {}", words.join(", "))
+    }
 }

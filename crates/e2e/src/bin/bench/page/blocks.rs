@@ -1,0 +1,156 @@
+//! The figures of the page as Markdown, by the names that the page calls them.
+
+use crate::{
+    contenders::{HAPROXY, NGINX, OWN},
+    report::Report,
+    table::number,
+};
+
+use super::over_runs::{OverRuns, Standing};
+
+/// What the page asks for; nothing where no figures have this name.
+pub(super) fn block(report: &Report, name: &str) -> Option<String> {
+    match name {
+        "machine" => Some(machine(report)),
+        "peers" => Some(peers(report)),
+        "own" => Some(own(report)),
+        "pick" => Some(pick(report)),
+        "missed" => Some(missed(report)),
+        "remarks" => Some(remarks(report)),
+        _ => None,
+    }
+}
+
+fn machine(report: &Report) -> String {
+    let (machine, method) = (&report.machine, &report.method);
+    let versions: Vec<_> =
+        report.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+    let began: Vec<_> = report.runs.iter().map(|run| run.began.as_str()).collect();
+    let sha = if machine.sha_instructions { "with" } else { "without" };
+    format!(
+        "- Machine: {}, {sha} SHA instructions, {} cores, Linux {}; load in the minute before: {:.2}\n\
+         - Versions: {}\n\
+         - Proxies on core {}; servers ({}) and load ({}, {} keep-alive connections) on core {}\n\
+         - Runs: {} ({}); {} rounds of {} s a row, unless it says otherwise below\n",
+        machine.processor,
+        machine.cores,
+        machine.kernel,
+        machine.load_before,
+        versions.join(", "),
+        method.proxy_core,
+        method.servers,
+        method.load,
+        method.connections,
+        method.load_core,
+        report.runs.len(),
+        began.join(", "),
+        method.rounds,
+        method.seconds,
+    )
+}
+
+/// The rows in which others were measured as well.
+pub(super) fn compared(report: &Report) -> Vec<OverRuns<'_>> {
+    let mut rows = OverRuns::all(report);
+    rows.retain(|row| row.names().any(|name| name == OWN));
+    rows
+}
+
+fn peers(report: &Report) -> String {
+    let mut lines = vec![
+        "| work | measured | nginx | HAProxy | Evenkeel | to nginx | to HAProxy |".to_owned(),
+        "|---|---|--:|--:|--:|--:|--:|".to_owned(),
+    ];
+    for row in compared(report) {
+        let cells = [NGINX, HAPROXY, OWN].map(|name| row.median(name).map_or("–".to_owned(), number));
+        let [nginx, haproxy] = [NGINX, HAPROXY].map(|name| ratio_cell(row.standing(name).as_ref()));
+        let (words, unit) = (&row.row().words, &row.row().unit);
+        lines.push(format!("| {words} | {unit} | {} | {nginx} | {haproxy} |", cells.join(" | ")));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn own(report: &Report) -> String {
+    let mut lines = vec![
+        "| work | measured | one | other | other to one |".to_owned(),
+        "|---|---|--:|--:|--:|".to_owned(),
+    ];
+    for row in OverRuns::all(report) {
+        let subject = row.row().subject.as_str();
+        for name in row.names().filter(|name| *name != subject) {
+            let Some(standing) = row.standing(name).filter(|_| subject != OWN) else { continue };
+            let [one, other] = [name, subject]
+                .map(|name| format!("{name}: {}", row.median(name).map_or("–".to_owned(), number)));
+            lines.push(format!(
+                "| {} | {} | {one} | {other} | {} |",
+                row.row().words,
+                row.row().unit,
+                ratio_cell(Some(&standing))
+            ));
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+fn pick(report: &Report) -> String {
+    let all = OverRuns::all(report);
+    let Some(row) = all.iter().find(|row| row.row().name == "pick" && row.names().next().is_some()) else {
+        return "Not measured.\n".to_owned();
+    };
+    let mut lines = vec!["| policy | nanoseconds | goal |".to_owned(), "|---|--:|--:|".to_owned()];
+    for name in row.names() {
+        let limit = row.figures(name).find_map(|figures| figures.limit);
+        let missed = row.figures(name).any(|figures| figures.met == Some(false));
+        let goal = limit.map(|limit| limit.to_string()).unwrap_or_default();
+        let median = row.median(name).map(number).unwrap_or_default();
+        lines.push(format!("| `{name}` | {median} | {goal}{} |", if missed { ", **missed**" } else { "" }));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn missed(report: &Report) -> String {
+    let mut lines = Vec::new();
+    for row in OverRuns::all(report) {
+        let words = &row.row().words;
+        for name in row.names() {
+            if let Some(standing) = row.standing(name).filter(|standing| !standing.met) {
+                let goal = standing.goal.map(|goal| goal.to_string()).unwrap_or_default();
+                lines.push(format!("- {words}: {} {name}, goal {goal}", ratios(&standing)));
+            }
+            for figures in row.figures(name).filter(|figures| figures.met == Some(false)) {
+                let goal = figures.limit.map(|goal| goal.to_string()).unwrap_or_default();
+                lines.push(format!("- {words}, {name}: {}, goal {goal}", number(figures.median)));
+            }
+        }
+        if row.row().contenders.is_empty() {
+            lines.push(format!("- {words}: not measured"));
+        }
+    }
+    if lines.is_empty() {
+        return "Every goal is met in every run.\n".to_owned();
+    }
+    lines.join("\n") + "\n"
+}
+
+fn remarks(report: &Report) -> String {
+    let mut lines: Vec<_> = report.remarks.iter().map(|remark| format!("- {remark}")).collect();
+    for row in OverRuns::all(report) {
+        lines.extend(row.remarks().iter().map(|remark| format!("- {}: {remark}", row.row().words)));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn ratio_cell(standing: Option<&Standing>) -> String {
+    let Some(standing) = standing else { return "–".to_owned() };
+    match (standing.goal, standing.met) {
+        (None, _) => ratios(standing),
+        (Some(goal), true) => format!("{} ({goal})", ratios(standing)),
+        (Some(goal), false) => format!("**{}** ({goal}, missed)", ratios(standing)),
+    }
+}
+
+/// One for each run.
+fn ratios(standing: &Standing) -> String {
+    let ratios: Vec<_> = standing.ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
+    format!("{} ×", ratios.join(", "))
+}
