@@ -9,7 +9,7 @@ pub(crate) const USAGE: &str = "\
 Measures the balancer beside nginx and HAProxy on the same work, in interleaved rounds.
 
   scripts/bench                       all rows
-  scripts/bench --quick               the first four rows, three short rounds
+  scripts/bench --quick               the four rows that matter most, three short rounds
   scripts/bench --only ROW[,ROW]      these rows
   scripts/bench --rounds 5            so many rounds for each row
   scripts/bench --seconds 2           so long is one load in one round

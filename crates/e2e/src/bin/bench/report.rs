@@ -238,3 +238,57 @@ impl fmt::Display for Goal {
         write!(formatter, "{sign} {bound:.digits$}")
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    const WORK: Work = Work {
+        name: "work",
+        words: "something is done",
+        unit: "requests per CPU-second",
+        better: Better::More,
+        subject: "ours",
+        goals: &[("theirs", Goal::AtLeast(1.2))],
+        is_quick: true,
+        play: |_| Ok(Measured::default()),
+    };
+
+    /// The row of two contenders in two rounds.
+    pub(crate) fn row(ours: [f64; 2], theirs: [f64; 2]) -> Row {
+        let samples =
+            [("ours", ours), ("theirs", theirs)].map(|(name, rounds)| (name.to_owned(), rounds.to_vec()));
+        Row::judge(&WORK, Measured { samples: samples.to_vec(), ..Measured::default() })
+    }
+
+    #[test]
+    fn a_goal_is_met_by_the_ratio_of_rounds() {
+        let met = row([130.0, 65.0], [100.0, 50.0]);
+        assert_eq!((met.ratios[0].value, met.ratios[0].met), (1.3, Some(true)));
+        assert!(met.is_met());
+        let missed = row([110.0, 55.0], [100.0, 50.0]);
+        assert_eq!(missed.ratios[0].met, Some(false));
+        assert!(!missed.is_met());
+    }
+
+    #[test]
+    fn a_limit_holds_for_one_contender_and_a_failure_for_the_row() {
+        let measured = Measured {
+            samples: vec![("fast".to_owned(), vec![150.0]), ("slow".to_owned(), vec![250.0])],
+            limits: vec![("fast".to_owned(), Goal::AtMost(200.0)), ("slow".to_owned(), Goal::AtMost(200.0))],
+            notes: Vec::new(),
+        };
+        let row = Row::judge(&WORK, measured);
+        assert_eq!(row.contenders.iter().map(|one| one.met).collect::<Vec<_>>(), [Some(true), Some(false)]);
+        assert!(!row.is_met());
+        assert!(!Row::failed(&WORK, "an answer was wrong").is_met());
+    }
+
+    #[test]
+    fn what_is_written_as_json_is_read_back() {
+        let row = row([130.0, 65.0], [100.0, 50.0]);
+        let text = serde_json::to_string(&row).unwrap();
+        assert!(text.contains(r#""goal":{"at_least":1.2}"#), "{text}");
+        assert_eq!(serde_json::from_str::<Row>(&text).unwrap(), row);
+    }
+}

@@ -130,6 +130,27 @@ fn align(lines: &[Line]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::tests::row;
+
+    #[test]
+    fn each_contender_has_a_line_with_its_ratio_and_the_verdict() {
+        let rows = vec![row([130.0, 65.0], [100.0, 50.0]), row([110.0, 55.0], [100.0, 50.0])];
+        let text = text(&Run { began: String::new(), rows });
+        let words: Vec<_> =
+            text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        assert!(words[2].contains("| ours | 97.5 | 65.0–130.0 | | | |"), "{text}");
+        assert!(words[3].contains("| theirs | 75.0 | 50.0–100.0 | 1.30 × | ≥ 1.20 × | met |"), "{text}");
+        assert!(words[5].contains("| 1.10 × | ≥ 1.20 × | NOT MET |"), "{text}");
+    }
+
+    #[test]
+    fn why_a_row_failed_is_told_below_the_table() {
+        let mut failed = row([1.0, 1.0], [1.0, 1.0]);
+        failed.contenders.clear();
+        failed.failure = Some("an answer was wrong".to_owned());
+        let text = text(&Run { began: String::new(), rows: vec![failed] });
+        assert!(text.contains("| FAILED |") && text.contains("work FAILED: an answer was wrong"), "{text}");
+    }
 
     #[test]
     fn numbers_are_written_as_they_are_read() {

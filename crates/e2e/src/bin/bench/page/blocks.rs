@@ -154,3 +154,17 @@ fn ratios(standing: &Standing) -> String {
     let ratios: Vec<_> = standing.ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
     format!("{} ×", ratios.join(", "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Goal;
+
+    #[test]
+    fn a_missed_goal_stands_out() {
+        let standing = Standing { ratios: vec![1.31, 1.3], goal: Some(Goal::AtLeast(1.3)), met: true };
+        assert_eq!(ratio_cell(Some(&standing)), "1.31, 1.30 × (≥ 1.30)");
+        let missed = Standing { ratios: vec![1.31, 1.2], met: false, ..standing };
+        assert_eq!(ratio_cell(Some(&missed)), "**1.31, 1.20 ×** (≥ 1.30, missed)");
+    }
+}
