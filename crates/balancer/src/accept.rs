@@ -49,7 +49,7 @@ impl Connections {
         self.open.load(Ordering::Acquire)
     }
 
-    fn admit(self: &Arc<Self>) -> Option<Permit> {
+    pub(crate) fn admit(self: &Arc<Self>) -> Option<Permit> {
         let before = self.open.fetch_add(1, Ordering::AcqRel);
         let permit = Permit(self.clone());
         (before < self.most).then_some(permit)

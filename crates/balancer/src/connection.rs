@@ -10,6 +10,9 @@
 //! and go back with the last byte of its answer. A connection that then stays quiet gives up its task as well: see
 //! [`crate::parked`].
 
+#[cfg(test)]
+mod allocations;
+
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
