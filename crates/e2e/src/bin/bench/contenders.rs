@@ -15,7 +15,7 @@ use rustix::process::{Resource, getrlimit};
 use crate::{
     Result, kernel, ports,
     process::{Process, pinned},
-    servers::{Servers, own_environment},
+    servers::{SMALL, Servers, own_environment},
     stage::Stage,
 };
 
@@ -120,7 +120,7 @@ impl Contender {
     }
 
     fn ready(mut self, servers: &Servers) -> Result<Self> {
-        let path = servers.get(crate::servers::SMALL).path;
+        let path = servers.get(SMALL).path;
         self.process.wait_until_it_answers(self.address, &path)?;
         Ok(self)
     }

@@ -11,10 +11,10 @@ mod wrk;
 
 pub(crate) use client::Open;
 
-/// One kind of request.
+/// One kind of request: a GET, or a POST where it brings something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Request {
-    /// GET, or POST where there is a body.
+    /// What it asks for.
     pub(crate) path: String,
     /// How many bytes it brings.
     pub(crate) body: usize,

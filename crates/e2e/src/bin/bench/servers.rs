@@ -66,7 +66,7 @@ impl Servers {
         Ok(Self { addresses, kind: Kind::Own, _processes: processes })
     }
 
-    /// What behind all stands.
+    /// What stands behind all.
     pub(crate) fn words(&self, tools: &Tools) -> String {
         match self.kind {
             Kind::Nginx => format!("nginx {}", tools.versions().remove("nginx").unwrap_or_default()),

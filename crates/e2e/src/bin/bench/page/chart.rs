@@ -1,4 +1,4 @@
-//! The chart: for each work a bar for each contender, as long as it is to nginx's. Plain SVG, readable in dark and light.
+//! The chart: for each work a bar for each contender, as long as its figure is to nginx's. Plain SVG, readable in dark and light.
 
 use std::fmt::Write as _;
 
