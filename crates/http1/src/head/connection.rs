@@ -19,6 +19,12 @@ pub(crate) struct Connection {
 impl Connection {
     /// This and one more Connection field; `None` when there are more than [`MAX_CONNECTION_OPTIONS`].
     pub(crate) fn and(mut self, value: &[u8]) -> Option<Self> {
+        // What nearly every message says, without taking a list apart.
+        if value == b"keep-alive" && usize::from(self.options) < MAX_CONNECTION_OPTIONS {
+            self.options += 1;
+            self.keep_alive = true;
+            return Some(self);
+        }
         for option in list(value) {
             self.options += 1;
             if usize::from(self.options) > MAX_CONNECTION_OPTIONS {

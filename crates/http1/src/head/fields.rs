@@ -44,8 +44,8 @@ pub(crate) struct Field {
 pub(crate) enum Strictness {
     /// No byte from 0x80; names with an underscore are left out unless `underscores`.
     Request { underscores: bool },
-    /// As servers send them: values may be Latin-1 or UTF-8, and folded.
-    Response,
+    /// As servers send them: values may be Latin-1 or UTF-8, and may be `folded` over several lines.
+    Response { folded: bool },
 }
 
 /// What is wrong with a line.
@@ -68,7 +68,7 @@ impl LineError {
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Fields {
     lines: Vec<Field>,
-    any_folded: bool,
+    may_be_folded: bool,
 }
 
 impl Fields {
@@ -81,25 +81,35 @@ impl Fields {
         strictness: Strictness,
     ) -> Result<(), LineError> {
         self.lines.clear();
+        self.may_be_folded = strictness == Strictness::Response { folded: true };
         let section = &input[..end];
-        let line_feeds = LineFeeds::of(section);
-        if line_feeds.bare || !section.ends_with(b"\r\n") {
+        if !section.ends_with(b"\r\n") || self.may_be_folded && has_bare_line_feed(section) {
             return Err(LineError::LineEnd);
         }
-        self.any_folded = line_feeds.folding;
-        if strictness != Strictness::Response && !section.is_ascii() {
+        if matches!(strictness, Strictness::Request { .. }) && !section.is_ascii() {
             return Err(LineError::NonAscii);
         }
         let empty_line = end as u32 - 2;
+        let start_of = |index: usize| {
+            headers.get(index).map_or(empty_line, |header| Span::of(header.name.as_bytes(), input).start)
+        };
+        // The start line has to end properly as well; a trailer section has none.
+        let mut line_start = start_of(0);
+        if line_start > 0 && !section[..line_start as usize].ends_with(b"\r\n") {
+            return Err(LineError::LineEnd);
+        }
         for (index, header) in headers.iter().enumerate() {
+            // A line ends where the next begins, the last where the empty line does.
+            let line_end = start_of(index + 1);
+            if !section[..line_end as usize].ends_with(b"\r\n") {
+                return Err(LineError::LineEnd);
+            }
             let known = Name::of(header.name.as_bytes());
             if known != Name::Other || is_wanted(header.name, strictness) {
-                let name = Span::of(header.name.as_bytes(), input);
-                let next = headers.get(index + 1).map(|next| Span::of(next.name.as_bytes(), input).start);
-                // A line ends where the next begins, the last where the empty line does.
-                let line_end = next.unwrap_or(empty_line);
+                let name = Span { start: line_start, end: line_start + header.name.len() as u32 };
                 self.lines.push(Field { known, name, value: Span::of(header.value, input), line_end });
             }
+            line_start = line_end;
         }
         Ok(())
     }
@@ -107,7 +117,7 @@ impl Fields {
     /// Whether this line's value runs over several (obs-fold, RFC 9112 §5.2). Only responses can have such.
     pub(crate) fn is_folded(&self, line: &Field, input: &[u8]) -> bool {
         let rest = Span { start: line.name.end, end: line.line_end - 2 };
-        self.any_folded && memchr::memchr(b'\n', rest.in_bytes(input)).is_some()
+        self.may_be_folded && memchr::memchr(b'\n', rest.in_bytes(input)).is_some()
     }
 
     pub(crate) fn lines(&self) -> &[Field] {
@@ -132,27 +142,9 @@ impl Fields {
     }
 }
 
-/// What the line feeds of a section say about its lines.
-struct LineFeeds {
-    /// One stands without its CR.
-    bare: bool,
-    /// White space follows one: the line goes on (obs-fold).
-    folding: bool,
-}
-
-impl LineFeeds {
-    fn of(section: &[u8]) -> Self {
-        const BARE: u8 = 1;
-        const FOLDING: u8 = 2;
-        let (first, after) = section.split_at(section.len().min(1));
-        // Without an early return and over plain bytes, so that the compiler looks at many at once.
-        let found = section.iter().zip(after).fold(0, |found, (&before, &byte)| {
-            let bare = u8::from(byte == b'\n' && before != b'\r') * BARE;
-            let folding = u8::from(before == b'\n' && matches!(byte, b' ' | b'\t')) * FOLDING;
-            found | bare | folding
-        });
-        Self { bare: first == b"\n" || found & BARE != 0, folding: found & FOLDING != 0 }
-    }
+/// Whether a LF, of which folded lines have more than one, stands without its CR.
+fn has_bare_line_feed(section: &[u8]) -> bool {
+    memchr::memchr_iter(b'\n', section).any(|at| at == 0 || section[at - 1] != b'\r')
 }
 
 fn is_wanted(name: &str, strictness: Strictness) -> bool {

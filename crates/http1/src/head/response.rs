@@ -104,14 +104,28 @@ impl ResponseHead {
         method: Method,
         limits: &Limits,
     ) -> Result<bool, ResponseError> {
+        self.parse_lines(input, method, limits, false)
+    }
+
+    /// Most heads have no folded line (obs-fold, RFC 9112 §5.2); one that has is parsed again.
+    fn parse_lines(
+        &mut self,
+        input: &[u8],
+        method: Method,
+        limits: &Limits,
+        folded: bool,
+    ) -> Result<bool, ResponseError> {
         let mut storage = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let room = &mut storage[..limits.field_lines()];
         let mut parsed = httparse::Response::new(&mut []);
         let status = match httparse::ParserConfig::default()
-            .allow_obsolete_multiline_headers_in_responses(true)
+            .allow_obsolete_multiline_headers_in_responses(folded)
             .parse_response_with_uninit_headers(&mut parsed, input, room)
         {
             Ok(status) => status,
+            Err(httparse::Error::HeaderName) if !folded => {
+                return self.parse_lines(input, method, limits, true);
+            }
             Err(error) => match as_http11(input, 0) {
                 Some(copy) => return self.parse(&copy, method, limits),
                 None => return Err(response_error(error)),
@@ -119,7 +133,7 @@ impl ResponseHead {
         };
         let httparse::Status::Complete(end) = status else { return Ok(false) };
         self.fields
-            .fill(input, parsed.headers, end, Strictness::Response)
+            .fill(input, parsed.headers, end, Strictness::Response { folded })
             .map_err(LineError::what)
             .map_err(ResponseError::Head)?;
         self.status = parsed.code.unwrap_or_default();
