@@ -99,7 +99,7 @@ fn one_is_given_three_times_the_weight() {
     play("one_is_given_three_times_the_weight", |set| {
         // That one draws by weight and decides by latency, which is the same for all here.
         let diluted = set.upstream.settings().policy == PolicySettings::PeakEwma;
-        let least = if diluted { 125 } else { 200 };
+        let least = if diluted { 105 } else { 200 };
         let three_times = |set: &mut Simulation| {
             let shares = set.shares(10 * SECOND);
             let percent = shares[0] * 100 / shares[1].midpoint(shares[2]);

@@ -27,7 +27,7 @@ fn sessions_of_an_ejected_one_go_elsewhere() {
         set.run(5 * SECOND);
         set.order(0, Command::Drain);
         set.kill(0);
-        set.run(SECOND);
+        set.run(3 * SECOND);
         assert_eq!(set.shares(5 * SECOND)[0], 0, "a drain does not keep them where nobody answers");
         set.nothing_repeatable_was_lost();
         set.order(0, Command::Activate);
