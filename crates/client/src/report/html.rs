@@ -7,10 +7,13 @@
 
 mod chart;
 mod charts;
+mod scale;
 
 use std::fmt::Write as _;
 
 use super::{Ms, Report, Reports};
+use crate::incident::Incident;
+use crate::proof::Verdict;
 use crate::words;
 
 /// The page's style: colours by meaning, so that both schemes change in one place.
@@ -54,9 +57,10 @@ fn one(page: &mut String, run: &Report) {
 fn summary(page: &mut String, run: &Report) {
     let right = &run.latency.right;
     let masked = run.proof.as_ref().and_then(|proof| proof.masked);
+    let failed = if run.requests.failed > 0 { "missed" } else { "" };
     let numbers = [
         ("right", words::count(run.requests.right)),
-        ("failed", words::count(run.requests.failed)),
+        ("failed", format!("<span class=\"{failed}\">{}</span>", words::count(run.requests.failed))),
         ("masked", masked.map_or("–".into(), words::count)),
         ("a second", format!("{:.0}", run.requests.per_second)),
         ("p50", words::duration(right.p50_ms.0)),
@@ -104,7 +108,7 @@ fn incidents(page: &mut String, run: &Report) {
                 moment(incident.first_failed_attempt_ms),
                 moment(incident.ejected_ms),
                 words::duration(incident.longest_gap_ms.0),
-                words::duration(incident.added_latency_ms.0),
+                added_latency(incident),
                 moment(incident.rebalanced_ms),
                 incident.recovered_ms.map_or("not before the end".to_owned(), |ms| words::moment(ms.0)),
             ];
@@ -115,11 +119,23 @@ fn incidents(page: &mut String, run: &Report) {
     page.push_str("</section>\n");
 }
 
+/// By how much the latency rose; a dash where it did not.
+fn added_latency(incident: &Incident) -> String {
+    let added = incident.added_latency_ms.0;
+    if added.is_zero() { "–".into() } else { words::duration(added) }
+}
+
 fn proof(page: &mut String, run: &Report) {
     let Some(proof) = &run.proof else { return };
+    let class = match proof.verdict {
+        Verdict::Proved => "passed",
+        Verdict::Contradicted => "missed",
+        Verdict::Incomplete => "open",
+    };
     let _ = write!(
         page,
-        "<section>\n<h2>Verdict of the ledgers</h2>\n<pre>{}</pre>\n</section>\n",
+        "<section>\n<h2>Verdict of the ledgers: <span class=\"{class}\">{}</span></h2>\n<pre>{}</pre>\n</section>\n",
+        proof.verdict,
         escaped(&proof.to_string())
     );
 }

@@ -176,12 +176,12 @@ impl fmt::Display for Told<'_> {
             None => writeln!(f)?,
         }
         let (gap, added) = (incident.longest_gap_ms.0, incident.added_latency_ms.0);
-        writeln!(
-            f,
-            "    longest time without a right answer {}; p99 up by {}",
-            words::duration(gap),
-            words::duration(added)
-        )?;
+        write!(f, "    longest time without a right answer {}", words::duration(gap))?;
+        if added.is_zero() {
+            writeln!(f)?;
+        } else {
+            writeln!(f, "; p99 up by {}", words::duration(added))?;
+        }
         let moments = [
             ("first failed attempt", incident.first_failed_attempt_ms),
             ("ejected", incident.ejected_ms),

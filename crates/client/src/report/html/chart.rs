@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::escaped;
+use super::scale::{Axis, Scale};
 
 /// The size of the drawing, in its own units.
 const SIZE: (f64, f64) = (960.0, 220.0);
 
 /// The room around the plot: left for the scale, below for the time.
-const MARGIN: (f64, f64, f64, f64) = (56.0, 8.0, 14.0, 24.0);
+const MARGIN: (f64, f64, f64, f64) = (64.0, 8.0, 14.0, 24.0);
 
 /// A value for each column, drawn as a line; it is broken where there is none.
 pub(super) struct Line {
@@ -35,20 +36,21 @@ pub(super) struct Band {
 /// Everything in one drawing.
 pub(super) struct Chart<'a> {
     pub(super) title: &'a str,
-    /// What stands behind the numbers of the scale.
-    pub(super) unit: &'a str,
+    pub(super) axis: Axis,
     pub(super) lines: Vec<Line>,
     pub(super) stacks: Vec<Stack>,
     pub(super) bands: &'a [Band],
     /// How many columns there are, and how long each is.
     pub(super) columns: usize,
     pub(super) width: Duration,
+    /// When the time axis ends; it may be within the last column.
+    pub(super) lasted: Duration,
 }
 
 impl Chart<'_> {
     /// The drawing with its caption, which is the legend as well.
     pub(super) fn svg(&self) -> String {
-        let top = self.top();
+        let scale = Scale::of(self.axis, self.heights());
         let mut svg = String::new();
         let legend = self.lines.iter().map(|line| (&line.name, &line.class));
         let legend = legend.chain(self.stacks.iter().map(|stack| (&stack.name, &stack.class)));
@@ -64,19 +66,20 @@ impl Chart<'_> {
             escaped(self.title)
         );
         self.draw_bands(&mut svg);
-        self.draw_scale(&mut svg, top);
-        self.draw_stacks(&mut svg, top);
-        self.draw_lines(&mut svg, top);
+        self.draw_scale(&mut svg, scale);
+        self.draw_stacks(&mut svg, scale);
+        self.draw_lines(&mut svg, scale);
         svg.push_str("</svg>\n</figure>\n");
         svg
     }
 
-    /// The upper end of the scale: a round number that nothing exceeds.
-    fn top(&self) -> f64 {
+    /// How high everything reaches.
+    fn heights(&self) -> impl Iterator<Item = f64> {
         let lines = self.lines.iter().flat_map(|line| line.values.iter().copied().flatten());
         let stacks =
             (0..self.columns).map(|column| self.stacks.iter().map(|stack| stack.values[column]).sum());
-        round_up(lines.chain(stacks).fold(0.0, f64::max))
+        let stacks = (!self.stacks.is_empty()).then_some(stacks);
+        lines.chain(stacks.into_iter().flatten())
     }
 
     fn draw_bands(&self, svg: &mut String) {
@@ -95,23 +98,21 @@ impl Chart<'_> {
         }
     }
 
-    fn draw_scale(&self, svg: &mut String, top: f64) {
+    fn draw_scale(&self, svg: &mut String, scale: Scale) {
         let (left, right, _, bottom) = MARGIN;
-        for part in 0..=4 {
-            let value = top * f64::from(part) / 4.0;
-            let y = y(value, top);
+        for (value, words) in scale.marks() {
+            let y = y(value, scale);
             let _ = writeln!(
                 svg,
                 "<line class=\"grid\" x1=\"{left}\" x2=\"{:.1}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
-                 <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}{}</text>",
+                 <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
                 SIZE.0 - right,
                 left - 6.0,
                 y + 4.0,
-                number(value),
-                escaped(self.unit)
+                escaped(&words)
             );
         }
-        let whole = self.width * u32::try_from(self.columns).unwrap_or(u32::MAX);
+        let whole = self.lasted;
         let step = tick(whole);
         for at in (0..=TICKS).map(|number| step * number).take_while(|&at| at <= whole) {
             let _ = writeln!(
@@ -119,14 +120,18 @@ impl Chart<'_> {
                 "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{}\">{}</text>",
                 self.x_at(at),
                 SIZE.1 - bottom + 16.0,
-                if at == whole { "end" } else { "middle" },
+                match self.x_at(at) {
+                    _ if at.is_zero() => "start",
+                    x if x > SIZE.0 - 2.0 * right => "end",
+                    _ => "middle",
+                },
                 clock(at)
             );
         }
     }
 
     /// Areas in steps: a column is a stretch of time, not a point.
-    fn draw_stacks(&self, svg: &mut String, top: f64) {
+    fn draw_stacks(&self, svg: &mut String, scale: Scale) {
         let mut below = vec![0.0; self.columns];
         for stack in &self.stacks {
             let above: Vec<f64> =
@@ -137,9 +142,9 @@ impl Chart<'_> {
                     path,
                     "{:.1},{:.1} {:.1},{:.1} ",
                     self.x(column),
-                    y(*value, top),
+                    y(*value, scale),
                     self.x(column + 1),
-                    y(*value, top)
+                    y(*value, scale)
                 );
             }
             for (column, value) in below.iter().enumerate().rev() {
@@ -147,9 +152,9 @@ impl Chart<'_> {
                     path,
                     "{:.1},{:.1} {:.1},{:.1} ",
                     self.x(column + 1),
-                    y(*value, top),
+                    y(*value, scale),
                     self.x(column),
-                    y(*value, top)
+                    y(*value, scale)
                 );
             }
             let _ = writeln!(svg, "<polygon class=\"{}\" points=\"{}\"/>", stack.class, path.trim_end());
@@ -157,14 +162,14 @@ impl Chart<'_> {
         }
     }
 
-    fn draw_lines(&self, svg: &mut String, top: f64) {
+    fn draw_lines(&self, svg: &mut String, scale: Scale) {
         for line in &self.lines {
             for stretch in
                 line.values.iter().enumerate().collect::<Vec<_>>().split(|(_, value)| value.is_none())
             {
                 let mut path = String::new();
                 for (column, value) in stretch {
-                    let y = y(value.unwrap_or_default(), top);
+                    let y = y(value.unwrap_or_default(), scale);
                     let _ = write!(path, "{:.1},{y:.1} {:.1},{y:.1} ", self.x(*column), self.x(column + 1));
                 }
                 if !path.is_empty() {
@@ -180,33 +185,19 @@ impl Chart<'_> {
     }
 
     fn x(&self, column: usize) -> f64 {
-        let (left, right, ..) = MARGIN;
-        left + (SIZE.0 - left - right) * column as f64 / self.columns as f64
+        self.x_at(self.width * u32::try_from(column).unwrap_or(u32::MAX))
     }
 
     fn x_at(&self, moment: Duration) -> f64 {
         let (left, right, ..) = MARGIN;
-        let part = moment.as_secs_f64() / (self.width.as_secs_f64() * self.columns as f64);
+        let part = moment.as_secs_f64() / self.lasted.as_secs_f64();
         left + (SIZE.0 - left - right) * part.min(1.0)
     }
 }
 
-fn y(value: f64, top: f64) -> f64 {
+fn y(value: f64, scale: Scale) -> f64 {
     let (.., above, below) = MARGIN;
-    SIZE.1 - below - (SIZE.1 - above - below) * (value / top).min(1.0)
-}
-
-/// The next round number, one of some that are divided by four well.
-fn round_up(value: f64) -> f64 {
-    if value <= 0.0 {
-        return 1.0;
-    }
-    let power = 10_f64.powf(value.log10().floor());
-    // A hair of tolerance: 100 % summed of thirds is a little more.
-    let factor = [1.0, 1.2, 1.6, 2.0, 2.4, 3.2, 4.0, 6.0, 8.0, 10.0]
-        .into_iter()
-        .find(|factor| value <= factor * power * 1.000_001);
-    factor.unwrap_or(10.0) * power
+    SIZE.1 - below - (SIZE.1 - above - below) * scale.at(value)
 }
 
 /// The most moments named on the time axis after its beginning.
@@ -231,33 +222,21 @@ fn clock(at: Duration) -> String {
     }
 }
 
-/// A number of the scale without needless digits.
-fn number(value: f64) -> String {
-    let digits = match value {
-        v if v >= 10.0 => 0,
-        v if v >= 1.0 => 1,
-        _ => 2,
-    };
-    let text = format!("{value:.digits$}");
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn chart(bands: &[Band], stacks: Vec<Stack>, lines: Vec<Line>) -> Chart<'_> {
-        Chart { title: "Rate", unit: "/s", lines, stacks, bands, columns: 4, width: Duration::from_secs(1) }
-    }
-
-    #[test]
-    fn the_scale_ends_in_a_round_number_that_nothing_exceeds() {
-        for (value, top) in
-            [(0.0, 1.0), (0.7, 0.8), (1.0, 1.0), (1.1, 1.2), (37.0, 40.0), (100.0, 100.0), (180.0, 200.0)]
-        {
-            assert!((round_up(value) - top).abs() < 1e-9, "{value}: {}", round_up(value));
+        Chart {
+            title: "Rate",
+            axis: Axis::Amount("/s"),
+            lines,
+            stacks,
+            bands,
+            columns: 4,
+            width: Duration::from_secs(1),
+            lasted: Duration::from_secs(4),
         }
-        assert_eq!([0.0, 0.25, 2.5, 75.0].map(number), ["0", "0.25", "2.5", "75"]);
     }
 
     #[test]
@@ -285,7 +264,7 @@ mod tests {
     fn incidents_are_marked_where_they_were() {
         let bands = [Band { name: "1".into(), from: Duration::from_secs(2), until: Duration::from_secs(3) }];
         let svg = chart(&bands, vec![], vec![]).svg();
-        assert!(svg.contains("<rect class=\"band\" x=\"504.0\""), "{svg}");
+        assert!(svg.contains("<rect class=\"band\" x=\"508.0\""), "{svg}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::chart::{Band, Chart, Line, Stack};
+use super::scale::Axis;
 use crate::measure::Tally;
 use crate::report::{ColumnReport, Ms, Report};
 
@@ -24,45 +25,57 @@ pub(super) fn of(run: &Report) -> String {
         })
         .collect();
     let (count, width) = (columns.len(), run.timeline.column_ms.0);
-    let chart = |title, unit, lines, stacks| Chart {
+    // What ended last may have done so at the very beginning of its column.
+    let lasted = run.lasted_ms.0.max(width * last(count)).max(Duration::from_millis(1));
+    let chart = |title, axis, lines, stacks| Chart {
         title,
-        unit,
+        axis,
         lines,
         stacks,
         bands: &bands,
         columns: count,
         width,
+        lasted,
     };
     [
-        chart("Answers a second", "/s", Vec::new(), rates(run, columns)),
-        chart("Latency of right answers", " ms", latencies(columns), Vec::new()),
-        chart("Share by server", " %", Vec::new(), shares(columns)),
+        chart("Answers a second", Axis::Amount("/s"), Vec::new(), rates(run, columns)),
+        chart("Latency of right answers", Axis::Latency, latencies(columns), Vec::new()),
+        chart("Share by server", Axis::Amount(" %"), Vec::new(), shares(columns)),
     ]
     .iter()
     .map(Chart::svg)
     .collect()
 }
 
+/// The number of the last of so many columns.
+fn last(columns: usize) -> u32 {
+    u32::try_from(columns.saturating_sub(1)).unwrap_or(u32::MAX)
+}
+
 fn rates(run: &Report, columns: &[ColumnReport]) -> Vec<Stack> {
-    let width = run.timeline.column_ms.0;
-    // The run ends somewhere in its last column; a sliver of one has no rate to speak of.
-    let last = columns.len() - 1;
-    let rest = run
-        .lasted_ms
-        .0
-        .saturating_sub(width * u32::try_from(last).unwrap_or(u32::MAX))
-        .clamp(width / 10, width);
-    let length = |index: usize| -> Duration { if index < last { width } else { rest } };
-    let stack = |name: &str, of: fn(&Tally) -> u64| Stack {
-        name: name.to_owned(),
-        class: name.to_owned(),
-        values: columns
-            .iter()
-            .enumerate()
-            .map(|(index, column)| of(&column.tally) as f64 / length(index).as_secs_f64())
-            .collect(),
+    let stack = |name: &str, of: fn(&Tally) -> u64| {
+        let counts: Vec<u64> = columns.iter().map(|column| of(&column.tally)).collect();
+        let values = per_second(&counts, run.timeline.column_ms.0, run.lasted_ms.0);
+        Stack { name: name.to_owned(), class: name.to_owned(), values }
     };
     vec![stack("right", |tally| tally.right), stack("failed", |tally| tally.failed)]
+}
+
+/// The rate in each column of a run. It ends somewhere in its last column; a sliver of one has no rate to speak of, and
+/// counts with the column before it.
+fn per_second(counts: &[u64], width: Duration, lasted: Duration) -> Vec<f64> {
+    let rate = |counts: &[u64], length: Duration| counts.iter().sum::<u64>() as f64 / length.as_secs_f64();
+    let mut rates: Vec<f64> = counts.iter().map(|&count| rate(&[count], width)).collect();
+    let rest = lasted.saturating_sub(width * last(counts.len())).clamp(width / 10, width);
+    match (rates.as_mut_slice(), counts) {
+        ([.., before, end], [.., some, few]) if rest < width / 2 => {
+            *before = rate(&[*some, *few], width + rest);
+            *end = *before;
+        }
+        ([.., end], [.., few]) => *end = rate(&[*few], rest),
+        _ => {}
+    }
+    rates
 }
 
 fn latencies(columns: &[ColumnReport]) -> Vec<Line> {
@@ -96,4 +109,18 @@ fn shares(columns: &[ColumnReport]) -> Vec<Stack> {
         values: columns.iter().map(|column| share(column, name)).collect(),
     });
     stacks.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_column_has_the_rate_of_the_time_it_had() {
+        let ms = Duration::from_millis;
+        assert_eq!(per_second(&[100, 100, 50], ms(1_000), ms(2_500)), [100.0, 100.0, 100.0]);
+        assert_eq!(per_second(&[100, 95, 30], ms(1_000), ms(2_250)), [100.0, 100.0, 100.0]);
+        assert_eq!(per_second(&[30], ms(1_000), ms(250)), [120.0]);
+        assert!(per_second(&[], ms(1_000), ms(0)).is_empty());
+    }
 }
