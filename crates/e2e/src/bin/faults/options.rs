@@ -10,19 +10,23 @@ use crate::Result;
 pub(crate) const USAGE: &str = "\
 Plays the fault matrix against the set in Docker Compose and judges every cell of it.
 
-  scripts/faults                 all scenarios, about ten minutes
+  scripts/faults                 all scenarios: nine minutes
   scripts/faults --quick         those that matter most, under five minutes
   scripts/faults --only F1,F4    these
-  scripts/faults --runs 3        so many times in a row
-  scripts/faults --peers         F1, F2, F4 and F5 against HAProxy and nginx as well
+  scripts/faults --peers         F1, F2, F4 and F5 against HAProxy and nginx as well: four minutes more
+  scripts/faults --runs 3        so many times in a row, with peers within forty minutes
   scripts/faults --clients 64    so many clients in a closed loop (32), half of them GET, half POST
   scripts/faults --think 5ms     each pauses so long between two requests (0ms): for a machine that has other work
   scripts/faults --witness 1000  so many requests a second of the client whose ledgers have to add up (200)
   scripts/faults --counts        cells about time and speed are shown and do not decide: for a machine that has other work
   scripts/faults --json FILE     what was measured, as JSON
-  scripts/faults --readme FILE   the tables between the markers of this file, the README, are written anew
   scripts/faults --from FILE     nothing is played: what is shown is what --json has written
+  scripts/faults --readme FILE   the figures between the markers of this file, the README, are written anew
   scripts/faults --no-build      with the images there are
+
+What the README shows comes from
+
+  scripts/faults --runs 3 --peers --json docs/faults.json --readme README.md
 
 The exit status is 1 when a cell is not met.
 ";

@@ -10,8 +10,8 @@ use crate::{
     verdict::{Cell, VERDICT},
 };
 
-const BEGIN: &str = "<!-- scripts/faults --readme writes from here -->\n";
-const END: &str = "<!-- to here -->\n";
+const BEGIN: &str = "<!-- figures: faults -->\n";
+const END: &str = "<!-- end of figures -->\n";
 
 /// The measures that have a column each: what the matrix calls them, and what the README does.
 const COLUMNS: [(&str, &str); 6] = [
@@ -20,7 +20,7 @@ const COLUMNS: [(&str, &str); 6] = [
     ("duplicates", "executed twice"),
     ("slowest request", "slowest request"),
     ("throughput", "throughput meanwhile"),
-    (VERDICT, "ledgers"),
+    (VERDICT, "verdict"),
 ];
 
 /// Puts the tables of these rows between the markers of the README.
@@ -50,7 +50,10 @@ fn tables(report: &Report) -> String {
     text.push_str(&own_table(&scenarios));
     let beside: Vec<_> = scenarios.into_iter().filter(|fronts| fronts.len() > 1).collect();
     if !beside.is_empty() {
-        text.push_str("\nHAProxy and nginx on the same work, tuned as [the script](crates/e2e/src/bin/faults/proxy.rs) says:\n\n");
+        text.push_str(
+            "\nHAProxy and nginx on the same work, set up as [proxy.rs](crates/e2e/src/bin/faults/proxy.rs) says; what is 0 for \
+             all three is left out:\n\n",
+        );
         text.push_str(&peers_table(&beside));
     }
     text
@@ -91,7 +94,7 @@ fn own_table(scenarios: &[Vec<Vec<&Row>>]) -> String {
     text
 }
 
-/// A line a measure of each scenario, with a column for each front.
+/// A line a measure of each scenario, with a column for each front. What is 0 for all of them is left out.
 fn peers_table(scenarios: &[Vec<Vec<&Row>>]) -> String {
     let mut text = format!("| | fault | | {OWN_NAME} |");
     for peer in Peer::ALL {
@@ -101,17 +104,14 @@ fn peers_table(scenarios: &[Vec<Vec<&Row>>]) -> String {
     let names = [OWN_NAME].into_iter().chain(Peer::ALL.map(Peer::name));
     for fronts in scenarios {
         for (what, heading) in COLUMNS.iter().filter(|(what, _)| *what != VERDICT) {
-            let Row { fault, scenario, .. } = fronts[0][0];
-            let _ = write!(text, "| {fault} | {scenario} | {heading} |");
-            for name in names.clone() {
-                let runs = fronts.iter().find(|runs| runs[0].front == name);
-                let _ = write!(
-                    text,
-                    " {} |",
-                    runs.map(|runs| measured(runs, what, Tone::Told)).unwrap_or_default()
-                );
+            let runs_of = |name| fronts.iter().find(|runs| runs[0].front == name);
+            let figures =
+                |name| runs_of(name).map(|runs| measured(runs, what, Tone::Told)).unwrap_or_default();
+            let figures: Vec<_> = names.clone().map(figures).collect();
+            if figures.iter().any(|figure| figure != "0") {
+                let Row { fault, scenario, .. } = fronts[0][0];
+                let _ = writeln!(text, "| {fault} | {scenario} | {heading} | {} |", figures.join(" | "));
             }
-            text.push('\n');
         }
     }
     text
@@ -155,6 +155,15 @@ fn short(measured: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_readme_has_the_figures_of_the_json() {
+        let [readme, json] = ["README.md", "docs/faults.json"]
+            .map(|file| fs::read_to_string(evenkeel_e2e::root().join(file)).unwrap());
+        let report = serde_json::from_str(&json).unwrap();
+        let rewritten = between_markers(&readme, &tables(&report)).unwrap();
+        assert!(readme == rewritten, "scripts/faults --from docs/faults.json --readme README.md");
+    }
 
     fn cell(what: &str, measured: &str, met: bool) -> Cell {
         let [what, target, measured] = [what, "0", measured].map(str::to_owned);

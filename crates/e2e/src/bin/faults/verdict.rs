@@ -104,7 +104,7 @@ impl<'a> Verdict<'a> {
         self.push(Cell {
             what: "slowest request".to_owned(),
             target: format!("{whose}+{}", millis(more)),
-            measured: format!("+{} ({} → {})", millis(slower), millis(then), millis(now)),
+            measured: format!("{whose}+{} ({} → {})", millis(slower), millis(then), millis(now)),
             met: is_met,
             timed: true,
             named: slowest.filter(|_| !is_met).map(name).into_iter().collect(),
