@@ -86,7 +86,7 @@ fn summary(page: &mut String, run: &Report) {
 }
 
 fn incidents(page: &mut String, run: &Report) {
-    page.push_str("<section>\n<h2>Incidents</h2>\n");
+    page.push_str("<section class=\"incidents\">\n<h2>Incidents</h2>\n");
     if run.incidents.is_empty() {
         page.push_str("<p>None: nothing failed, no server was missed, and no second was much slower than the others.</p>\n");
     } else {
