@@ -104,10 +104,17 @@ impl Listener for Witness {
     }
 }
 
+/// What `Proxy-Status` says where a balancer has more connections than it can serve (RFC 9209 §2.3.12): it answers the
+/// connection and reads none of its requests.
+const CONNECTION_LIMIT: &str = "error=connection_limit_reached";
+
 /// An exchange as the reconciliation sees it.
 fn fate(exchange: &Exchange) -> Fate {
     match &exchange.outcome {
         Ok(()) => Fate::Right,
+        Err(Failure { kind: Kind::Status(503), detail, .. }) if detail.contains(CONNECTION_LIMIT) => {
+            Fate::TurnedAway
+        }
         Err(Failure { kind: Kind::Status(status), .. }) => Fate::Refused(*status),
         Err(Failure { phase: Phase::Resolve | Phase::Connect, .. }) => Fate::FailedAtHome,
         Err(_) => Fate::Broken { head: exchange.head.is_some() },
@@ -179,6 +186,18 @@ mod tests {
         assert_eq!(fate_of(Phase::Wait, Kind::Closed, false), Fate::Broken { head: false });
         assert_eq!(fate_of(Phase::Verify, Kind::WrongDigest, true), Fate::Broken { head: true });
         assert_eq!(fate_of(Phase::Verify, Kind::Status(504), true), Fate::Refused(504));
+    }
+
+    #[test]
+    fn a_connection_beyond_the_balancers_limit_is_turned_away_and_any_other_503_is_an_answer() {
+        let fate_of = |proxy_status: &str| {
+            let kind = Kind::Status(503);
+            let mut exchange = exchange(some_beginning(), Duration::from_secs(1), Duration::ZERO, Some(kind));
+            exchange.outcome = Err(Failure::new(Phase::Verify, kind, proxy_status));
+            fate(&exchange)
+        };
+        assert_eq!(fate_of("evenkeel-1a2b3c; error=connection_limit_reached"), Fate::TurnedAway);
+        assert_eq!(fate_of("evenkeel-1a2b3c; error=destination_unavailable"), Fate::Refused(503));
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub(crate) enum Fate {
     FailedAtHome,
     /// It was answered whole, but with this status, which was not expected.
     Refused(u16),
+    /// Its whole connection was turned away with 503, before a byte of it was read: no ledger can have it.
+    TurnedAway,
     /// It failed otherwise; a head with a status came, or none.
     Broken {
         /// Whether a head came.
@@ -257,6 +259,9 @@ impl Case {
             Fate::FailedAtHome if self.executions > 0 => {
                 Some("it was executed, but no byte of it was sent".into())
             }
+            Fate::TurnedAway if self.executions > 0 && self.passed.is_none() => {
+                Some("it was executed, but its connection was turned away unread".into())
+            }
             Fate::Right if whole && self.journaled == Attempts::default() => {
                 Some("it was answered rightly, but no server's journal has it".into())
             }
@@ -285,6 +290,10 @@ impl Case {
             }
             (Fate::Refused(seen), sent) if sent != seen => {
                 Some(format!("the client saw {seen}, the balancer sent {}", status(sent)))
+            }
+            // It was read after all, as requests are that find every endpoint at its limit.
+            (Fate::TurnedAway, sent) if sent != 503 => {
+                Some(format!("the client saw 503, the balancer sent {}", status(sent)))
             }
             (Fate::Broken { .. }, sent) if sent != 0 => {
                 Some(format!("it failed, but the balancer says that it was answered {sent} in whole"))

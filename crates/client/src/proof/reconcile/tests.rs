@@ -116,6 +116,23 @@ fn a_request_that_vanished_before_the_balancer_is_named() {
 }
 
 #[test]
+fn a_connection_that_was_turned_away_unread_is_in_no_ledger() {
+    let proof = with(|reconciler| reconciler.sent(2, true, Fate::TurnedAway));
+    assert_eq!(proof.verdict, Verdict::Proved);
+    let executed = contradiction(|reconciler| {
+        reconciler.sent(2, true, Fate::TurnedAway);
+        reconciler.executed(&execution(2, 1));
+    });
+    assert_eq!(executed, "it was executed, but its connection was turned away unread");
+    let answered = contradiction(|reconciler| {
+        reconciler.sent(2, true, Fate::TurnedAway);
+        reconciler.executed(&execution(2, 1));
+        reconciler.passed(&passage(2, Some(200), &["answered"]));
+    });
+    assert_eq!(answered, "the client saw 503, the balancer sent 200");
+}
+
+#[test]
 fn an_attempt_that_only_one_side_knows_is_named() {
     let unrecorded = contradiction(|reconciler| {
         reconciler.sent(2, true, Fate::Right);
