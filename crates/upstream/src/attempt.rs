@@ -140,7 +140,7 @@ impl Attempts {
         match event {
             Event::Start => self.begin(Why::First, now, actions),
             Event::Chosen { number, endpoint, usual, reused } => {
-                self.chosen(number, endpoint, usual, reused, now);
+                self.chosen(number, endpoint, usual, reused, now, actions);
             }
             Event::NoneLeft(why) => self.none_left(why, budgets, now, actions),
             Event::Connected(number) => self.connected(number, now, actions),
@@ -186,12 +186,16 @@ impl Attempts {
         usual: Usual,
         reused: bool,
         now: Instant,
+        actions: &mut Actions,
     ) {
         let Some(tried) = self.tries.get_mut(number.index()) else { return };
         tried.endpoint = Some(endpoint);
         tried.usual = usual;
         tried.reused = reused;
         tried.enter(if reused { Stage::Sending } else { Stage::Connecting }, now);
+        if reused {
+            self.end_the_race(now, actions);
+        }
     }
 
     fn connected(&mut self, number: TryNo, now: Instant, actions: &mut Actions) {
@@ -199,7 +203,12 @@ impl Attempts {
             return;
         }
         self.enter(number, Stage::Sending, now);
-        // The race is won: the others may become idle connections.
+        self.end_the_race(now, actions);
+    }
+
+    /// A try has a connection. One that got its own later would send the request a second time: the others may become idle
+    /// connections.
+    fn end_the_race(&mut self, now: Instant, actions: &mut Actions) {
         for loser in self.numbers() {
             if self.is_in(loser, Stage::Connecting) {
                 self.suspect_slow_connect(loser, now, actions);

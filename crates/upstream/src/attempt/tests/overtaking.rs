@@ -115,6 +115,19 @@ fn a_slow_connect_races_a_second_endpoint() {
 }
 
 #[test]
+fn an_idle_connection_wins_the_race_at_once() {
+    let mut request = Request::new(POST);
+    request.connecting(A);
+    assert_eq!(request.wake_until_it_acts(), [Action::Try(B, Why::Race)]);
+    let chosen = Event::Chosen { number: B, endpoint: EndpointId(1), usual: USUAL, reused: true };
+    assert_eq!(request.on(chosen), [Action::Cancel(A)]);
+    request.write(B);
+    assert_eq!(request.on(Event::Connected(A)), [], "or it would be sent twice");
+    request.head(B, 200);
+    assert_eq!(request.whole(B), [Action::Commit(B)]);
+}
+
+#[test]
 fn the_slower_one_may_still_win_the_race() {
     let mut request = Request::new(POST);
     request.connecting(A);
