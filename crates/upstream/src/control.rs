@@ -108,10 +108,14 @@ impl Control {
         let Some(member) = self.members.get_mut(&id) else { return };
         let changed = match member.observed.health() {
             Health::Probation { .. } if evidence == Evidence::Succeeded => {
+                member.trial_ended();
                 member.observed.trial_succeeded(facts, &self.settings, now)
             }
             Health::Probation { .. } => match evidence.fails_a_trial() {
-                Some(cause) => member.observed.trial_failed(cause, &self.settings, now),
+                Some(cause) => {
+                    member.trial_ended();
+                    member.observed.trial_failed(cause, &self.settings, now)
+                }
                 None => false,
             },
             _ => charge.is_some_and(|cause| member.observed.charged(cause, facts, &self.settings, now)),

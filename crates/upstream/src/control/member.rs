@@ -31,7 +31,8 @@ pub(super) struct Member {
     trial_opened: Option<Instant>,
 }
 
-/// A trial that has come to nothing for this long does not keep the next one from being opened.
+/// A trial that has come to nothing for this long does not keep the next one from being opened: its client went away, or a
+/// hedge was faster. Not sooner, or a server that hangs would cost a hedge at each look.
 const TRIAL_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Member {
@@ -148,11 +149,16 @@ impl Member {
             return false;
         }
         let waits = self.trial_opened.is_some_and(|at| now.saturating_duration_since(at) < TRIAL_PATIENCE);
-        if !waits || self.endpoint.in_flight() == 0 {
+        if !waits {
             self.trial_opened = Some(now);
             self.endpoint.open_trials(1);
         }
         self.endpoint.has_open_trial()
+    }
+
+    /// A trial has shown something: the next may follow at once.
+    pub(super) fn trial_ended(&mut self) {
+        self.trial_opened = None;
     }
 }
 

@@ -63,6 +63,11 @@ fn probation_takes_single_gets_and_ends_after_three_good_ones() {
     assert!((0..20).all(|_| set.serve(&GET, 200) != Ok(0)), "one at a time");
     drop(trial);
     set.pass_time(100 * MS);
+    assert!(
+        (0..20).all(|_| set.serve(&GET, 200) != Ok(0)),
+        "one that showed nothing is not repeated at once"
+    );
+    set.pass_time(900 * MS);
     for _ in 0..3 {
         assert_ne!(set.health(0), Health::Healthy);
         assert_eq!(set.serve(&GET, 200), Ok(0));
