@@ -119,6 +119,15 @@ impl Contender {
         Self { name: build.name, address, admin: Some(admin), process }.ready(servers)
     }
 
+    /// The loop that passes bytes on, which is no balancer.
+    pub(crate) fn bare(stage: &Stage, name: &str) -> Result<Self> {
+        let address = ports::free()?;
+        let mut command = pinned(&stage.cores.proxy.to_string(), &stage.tools.bare);
+        command.arg(address.to_string()).args(stage.servers.addresses.iter().map(ToString::to_string));
+        let process = Process::start(name, command, stage.scratch())?;
+        Self { name: name.to_owned(), address, admin: None, process }.ready(&stage.servers)
+    }
+
     fn ready(mut self, servers: &Servers) -> Result<Self> {
         let path = servers.get(SMALL).path;
         self.process.wait_until_it_answers(self.address, &path)?;

@@ -23,6 +23,8 @@ pub(crate) struct Tools {
     pub(crate) server: PathBuf,
     /// Our client.
     pub(crate) client: PathBuf,
+    /// The least that a proxy can be.
+    pub(crate) bare: PathBuf,
     /// A peer, and the servers behind all.
     pub(crate) nginx: Option<PathBuf>,
     /// A peer.
@@ -45,6 +47,7 @@ impl Tools {
             balancer: own("balancer")?,
             server: own("server")?,
             client: own("client")?,
+            bare: own("bare")?,
             nginx: find("nginx"),
             haproxy: find("haproxy"),
             wrk: find("wrk"),

@@ -12,6 +12,7 @@ use crate::{
 };
 
 mod digest;
+mod floor;
 mod latency;
 mod memory;
 mod pick;
@@ -43,7 +44,7 @@ const REQUESTS: &str = "requests per CPU-second";
 const BYTES: &str = "MiB per CPU-second";
 
 /// All rows, in the order of the table.
-pub(crate) static ALL: [Work; 14] = [
+pub(crate) static ALL: [Work; 15] = [
     Work {
         name: "small-get",
         words: "GET, 60 bytes",
@@ -133,6 +134,16 @@ pub(crate) static ALL: [Work; 14] = [
         goals: &[],
         is_quick: false,
         play: pick::of_a_thousand,
+    },
+    Work {
+        name: "floor",
+        words: "GET, 60 bytes, by a loop that only passes bytes on",
+        unit: REQUESTS,
+        better: Better::More,
+        subject: floor::BARE,
+        goals: &[],
+        is_quick: false,
+        play: floor::floor,
     },
     Work {
         name: "digest-1k",
