@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! worker 1 ── line ──▶ its buffer ─┐
-//! worker 2 ── line ──▶ its buffer ─┴── taken ten times a second ──▶ writer ──▶ standard output or a file
+//! worker 2 ── line ──▶ its buffer ─┴── taken at 64 KiB, or after 100 ms ──▶ writer ──▶ standard output or a file
 //! ```
 //! A worker only appends to memory. The writer exchanges the buffer for an empty one, in a few instructions, and never
 //! holds it while it writes, so an output that blocks stalls nobody: the buffers fill up to [`MOST`], and lines beyond that
@@ -22,12 +22,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use evenkeel_service::tracing::warn;
 use evenkeel_upstream::EndpointId;
 
 use crate::account::Account;
+use crate::clock::now;
 use line::Clock;
 use output::Output;
 
@@ -52,6 +53,9 @@ pub(crate) enum Format {
 
 /// The most bytes of one worker that wait for the writer.
 const MOST: usize = 4 * 1024 * 1024;
+
+/// When a worker calls the writer before its time: two buffers of this size stay in a processor's cache.
+const MUCH: usize = 64 * 1024;
 
 /// How long a line waits at most before the writer takes it.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -81,6 +85,8 @@ type Buffer = Arc<Mutex<Lines>>;
 enum ToWriter {
     /// There is another worker.
     Worker(Buffer),
+    /// A buffer is rather full.
+    Take,
     /// Write what there is, then answer.
     Finish(SyncSender<()>),
 }
@@ -108,9 +114,10 @@ impl AccessLog {
             format: self.format,
             sample: self.sample,
             turn: Cell::new(0),
-            clock: RefCell::default(),
+            clock: RefCell::new(Clock::new(now())),
             buffer,
             lost: self.lost.clone(),
+            writer: self.writer.clone(),
         }
     }
 
@@ -138,6 +145,7 @@ pub(crate) struct WorkerLog {
     clock: RefCell<Clock>,
     buffer: Buffer,
     lost: Arc<AtomicU64>,
+    writer: SyncSender<ToWriter>,
 }
 
 /// A request that has ended.
@@ -162,13 +170,19 @@ impl WorkerLog {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return;
         }
+        let before = lines.text.len();
         let mut clock = self.clock.borrow_mut();
-        let time = clock.show(SystemTime::now());
+        let time = clock.show(entry.now);
         match self.format {
             Format::Text => line::text(&mut lines.text, time, entry, address),
             Format::Json => line::json(&mut lines.text, time, entry, address),
         }
         lines.count += 1;
+        if before < MUCH && lines.text.len() >= MUCH {
+            drop(lines);
+            // A writer that is called already, or that waits for its output, comes by itself.
+            let _ = self.writer.try_send(ToWriter::Take);
+        }
     }
 
     /// Whether it is the turn of an ordinary request.
@@ -196,7 +210,7 @@ impl Writer {
                     // Who asked may have stopped waiting.
                     let _ = done.send(());
                 }
-                Err(RecvTimeoutError::Timeout) => self.write_all(&mut spare),
+                Ok(ToWriter::Take) | Err(RecvTimeoutError::Timeout) => self.write_all(&mut spare),
                 Err(RecvTimeoutError::Disconnected) => return self.write_all(&mut spare),
             }
         }
@@ -216,7 +230,7 @@ impl Writer {
             }
             spare.clear();
             // One burst must not keep its memory for ever.
-            spare.shrink_to(MOST / 16);
+            spare.shrink_to(2 * MUCH);
         }
     }
 }
@@ -238,13 +252,15 @@ mod tests {
 
     fn write(log: &WorkerLog, account: &Account) {
         let client = "10.1.2.3:4567".parse().unwrap();
-        let entry = Entry { client, head: HEAD, received: 0, account, now: crate::clock::now() };
+        let entry = Entry { client, head: HEAD, received: 0, account, now: now() };
         log.write(&entry, |_| None);
     }
 
     fn usual() -> Account {
         let mut account = Account::default();
         account.open();
+        let id = HEAD.len() - "r-1\r\n\r\n".len();
+        account.identify(id..id + 3, HEAD);
         account.status = 200;
         account
     }
@@ -303,9 +319,10 @@ mod tests {
             format: Format::Text,
             sample: 1,
             turn: Cell::new(0),
-            clock: RefCell::default(),
+            clock: RefCell::new(Clock::new(now())),
             buffer: buffer.clone(),
             lost: Arc::default(),
+            writer: mpsc::sync_channel(0).0,
         };
         write(&worker, &usual());
         assert_eq!(worker.lost.load(Ordering::Relaxed), 1);

@@ -1,6 +1,7 @@
 //! What a request comes to: noted on its way, settled once at its end into counters, times and the access log. So
 //! observing is a line here and there in the flow, and nothing of it happens between a request and its answer.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
@@ -29,6 +30,10 @@ pub(crate) struct Account {
     pub(crate) error: Option<&'static str>,
     pub(crate) trail: ArrayVec<TrailEntry, MAX_ATTEMPTS>,
     pub(crate) masked: bool,
+    /// Where its id stands in its head as that goes to the servers; nowhere in a request that is refused.
+    pub(crate) id: Range<usize>,
+    /// The trace that it is part of, where it says so.
+    pub(crate) trace: Option<[u8; 32]>,
     /// The attempt whose response is the answer.
     pub(crate) answered: Option<TryNo>,
     /// Which request of which run it is; boxed, because hardly any is one.
@@ -78,11 +83,12 @@ impl Account {
         *self = Self { begun: Some(now()), ..Self::default() };
     }
 
-    /// The id that the request goes on with.
-    pub(crate) fn identify<'a>(&mut self, id: impl FnOnce() -> &'a str) {
+    /// The request goes on under the id that stands there in its `head`.
+    pub(crate) fn identify(&mut self, id: Range<usize>, head: &[u8]) {
         if let Some(mark) = &mut self.mark {
-            mark.identify(id());
+            mark.identify(&head[id.clone()]);
         }
+        self.id = id;
     }
 
     /// The balancer refuses the request.

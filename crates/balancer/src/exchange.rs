@@ -43,6 +43,7 @@ pub(crate) async fn run(worker: &Rc<Worker>, client: &mut Client, scratch: &mut 
     worker.stats.requests.add(1);
     scratch.account.open();
     scratch.account.mark = Mark::of(worker, scratch);
+    scratch.account.trace = scratch.head.trace_id(scratch.received.filled()).copied();
     let then = answer(worker, client, scratch).await;
     account::settle(worker, client, scratch);
     then
@@ -57,7 +58,7 @@ async fn answer(worker: &Rc<Worker>, client: &mut Client, scratch: &mut Scratch)
             return refuse(worker, client, scratch, &refusal, None).await;
         }
     };
-    scratch.account.identify(|| request.id(&scratch.request));
+    scratch.account.identify(request.id.clone(), &scratch.request);
     if request.is_answered_here() {
         scratch.account.status = 204;
         scratch.reply.clear();

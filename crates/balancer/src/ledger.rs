@@ -51,8 +51,8 @@ impl Mark {
     }
 
     /// The id that the request goes on with.
-    pub(crate) fn identify(&mut self, id: &str) {
-        id.clone_into(&mut self.id);
+    pub(crate) fn identify(&mut self, id: &[u8]) {
+        self.id = String::from_utf8_lossy(id).into_owned();
     }
 }
 

@@ -28,7 +28,8 @@ pub(crate) struct Request {
     repeat: Repeat,
     /// It goes no further than here: OPTIONS with `Max-Forwards: 0`.
     answered_here: bool,
-    id: Range<usize>,
+    /// Where in the rewritten head its id stands.
+    pub(crate) id: Range<usize>,
 }
 
 /// The protocols that are tunnelled.

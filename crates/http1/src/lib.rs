@@ -93,7 +93,7 @@ mod limits;
 mod method;
 mod outbound;
 mod rewrite;
-mod text;
+pub mod text;
 
 pub use body::Piece;
 pub use body::writer::BodyWriter;

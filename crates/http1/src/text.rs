@@ -4,27 +4,17 @@ use std::io::Write as _;
 use std::net::IpAddr;
 
 /// Appends `number` in decimal.
-pub(crate) fn decimal(number: u64, out: &mut Vec<u8>) {
-    // Octets, statuses and the lengths of small bodies.
+pub fn decimal(number: u64, out: &mut Vec<u8>) {
     let digit = |place: u64| b'0' + (number / place % 10) as u8;
     match number {
-        0..10 => return out.push(digit(1)),
-        10..100 => return out.extend_from_slice(&[digit(10), digit(1)]),
-        100..1000 => return out.extend_from_slice(&[digit(100), digit(10), digit(1)]),
-        _ => {}
-    }
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    let mut rest = number;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
+        0..10 => out.push(digit(1)),
+        10..100 => out.extend_from_slice(&[digit(10), digit(1)]),
+        100..1000 => out.extend_from_slice(&[digit(100), digit(10), digit(1)]),
+        1000.. => {
+            decimal(number / 1000, out);
+            out.extend_from_slice(&[digit(100), digit(10), digit(1)]);
         }
     }
-    out.extend_from_slice(&digits[at..]);
 }
 
 /// Appends `number` in hexadecimal.
@@ -43,8 +33,9 @@ pub(crate) fn hexadecimal(number: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&digits[at..]);
 }
 
-/// Appends an address. IPv4, which is nearly all of them, without the formatting machinery.
-pub(crate) fn address(address: IpAddr, out: &mut Vec<u8>) {
+/// Appends an address, an IPv4 one in IPv6 as what it is. IPv4, which is nearly all of them, goes without the formatting
+/// machinery.
+pub fn address(address: IpAddr, out: &mut Vec<u8>) {
     match address.to_canonical() {
         IpAddr::V4(address) => {
             let [first, rest @ ..] = address.octets();

@@ -19,6 +19,7 @@ pub(crate) enum Name {
     ProxyConnection,
     ReprDigest,
     Te,
+    TraceParent,
     TransferEncoding,
     Upgrade,
     Via,
@@ -48,6 +49,7 @@ impl Name {
             (10, b'c') => ("connection", Self::Connection),
             (10, b'k') => ("keep-alive", Self::KeepAlive),
             (11, b'r') => ("repr-digest", Self::ReprDigest),
+            (11, b't') => ("traceparent", Self::TraceParent),
             (12, b'm') => ("max-forwards", Self::MaxForwards),
             (12, b'x') => ("x-request-id", Self::XRequestId),
             (13, b'a') => ("authorization", Self::Authorization),
@@ -113,6 +115,7 @@ mod tests {
         assert_eq!(Name::of(b"Content-Length"), Name::ContentLength);
         assert_eq!(Name::of(b"content-digest"), Name::ContentDigest);
         assert_eq!(Name::of(b"Repr-Digest"), Name::ReprDigest);
+        assert_eq!(Name::of(b"TraceParent"), Name::TraceParent);
         assert_eq!(Name::of(b"X-Forwarded-For"), Name::XForwardedFor);
         assert_eq!(Name::of(b"X-FORWARDED-PROTO"), Name::XForwardedProto);
         assert_eq!(Name::of(b"x-forwarded-host"), Name::XForwardedHost);

@@ -110,6 +110,15 @@ impl RequestHead {
         self.fields.known(Name::XRequestId, input).next()
     }
 
+    /// The trace that the request is part of: the id in its first traceparent (W3C Trace Context §3.2.2), 32 hexadecimal
+    /// digits.
+    pub fn trace_id<'a>(&self, input: &'a [u8]) -> Option<&'a [u8; 32]> {
+        let parent = self.fields.known(Name::TraceParent, input).next()?;
+        let id = parent.get(3..35)?.try_into().ok()?;
+        let bounded = parent[2] == b'-' && parent.get(35) == Some(&b'-');
+        (bounded && <[u8; 32]>::as_slice(id).iter().all(u8::is_ascii_hexdigit)).then_some(id)
+    }
+
     /// Whether the client wishes to send another request on this connection (RFC 9112 §9.3).
     pub fn keep_alive(&self) -> bool {
         !self.connection.close && (self.version == Version::Http11 || self.connection.keep_alive)

@@ -98,7 +98,9 @@ fn is_loop(head: &RequestHead, input: &[u8], pseudonym: &str) -> bool {
 /// Whether the field goes to the server as it is.
 fn is_kept(line: &Field, head: &RequestHead, input: &[u8], trusted: bool) -> bool {
     match line.known {
-        Name::Other => !head.connection.names(line.name.in_bytes(input), &head.fields, input),
+        Name::Other | Name::TraceParent => {
+            !head.connection.names(line.name.in_bytes(input), &head.fields, input)
+        }
         // Written again at the end, with what this proxy adds.
         Name::Forwarded
         | Name::XAttempt

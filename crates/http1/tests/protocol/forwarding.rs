@@ -244,3 +244,11 @@ fn an_http_1_0_request_without_host_is_for_the_address_it_came_to() {
     assert!(head.starts_with("GET /a HTTP/1.1\r\nX: y\r\nHost: 198.51.100.1:8080\r\n"), "{head}");
     assert!(values(&head, "x-forwarded-host").is_empty());
 }
+
+#[test]
+fn a_trace_is_passed_on_unless_connection_names_it() {
+    let trace = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n";
+    assert!(forwarded(&get_with(trace)).contains(trace));
+    let named = forwarded(&get_with(&format!("{trace}Connection: TraceParent\r\n")));
+    assert!(values(&named, "traceparent").is_empty(), "{named}");
+}

@@ -245,3 +245,22 @@ fn more_connection_options_than_the_limit_are_refused() {
     assert_eq!(status_of(&get_with(&format!("Connection: {}\r\n", "a,".repeat(32)))), 200);
     assert_eq!(status_of(&get_with(&format!("Connection: {}\r\n", "a,".repeat(33)))), 400);
 }
+
+#[test]
+fn a_trace_that_is_none_is_left_out() {
+    let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let trace_id = |parent: &str| {
+        let input = get_with(&format!("TraceParent: {parent}\r\n"));
+        parse(&input).unwrap().trace_id(&input).map(|id| String::from_utf8_lossy(id).into_owned())
+    };
+    assert_eq!(trace_id(&format!("00-{id}-00f067aa0ba902b7-01")).as_deref(), Some(id));
+    for parent in [
+        "",
+        "00-x",
+        "00-4bf92f3577b34da6a3ce929d0e0e47zz-00f067aa0ba902b7-01",
+        &format!("00 {id}-0"),
+        &format!("00-{id}"),
+    ] {
+        assert_eq!(trace_id(parent), None, "{parent}");
+    }
+}
