@@ -34,13 +34,24 @@ pub(super) fn among(
     request: &Request,
     each: u32,
 ) -> Result<Measured> {
+    within(stage, contenders, request, each, stage.options.rounds)
+}
+
+/// The same, in so many rounds.
+pub(super) fn within(
+    stage: &Stage,
+    contenders: &[Contender],
+    request: &Request,
+    each: u32,
+    rounds: usize,
+) -> Result<Measured> {
     load::check(contenders, request)?;
     for contender in contenders {
         load::closed(stage, contender.address, request, WARM_UP)
             .map_err(|error| format!("{}, before the first round: {error}", contender.name))?;
     }
     let mut shares = Shares::default();
-    let mut measured = interleaved(contenders, stage.options.rounds, |contender| {
+    let mut measured = interleaved(contenders, rounds, |contender| {
         let (before, began) = (contender.cpu_time()?, Instant::now());
         let done = load::closed(stage, contender.address, request, stage.options.length)?;
         let (spent, passed) = (contender.cpu_time()?.saturating_sub(before), began.elapsed());
