@@ -210,11 +210,13 @@ fn f9_and_f18_one_corrupts_truncates_and_resets() {
     play("f9_and_f18_one_corrupts_truncates_and_resets", |set| {
         set.run(5 * SECOND);
         set.servers[0].faults = Faults { corrupt: 5, truncate: 5, reset: 5, stall: 0 };
-        set.run(60 * SECOND);
+        let shares = set.shares(60 * SECOND);
         let id = set.control.find(set.servers[0].address).expect("a member");
         let state =
             set.control.describe(set.now).into_iter().find(|state| state.id == id).expect("described");
-        assert!(state.ejections > 0, "{state:?}");
+        // `peak_ewma` may keep so far away from it that too little goes wrong to convict it.
+        let left_alone = shares[0] * 10 <= shares[1];
+        assert!(state.ejections > 0 || left_alone, "{shares:?} {state:?}");
     });
 }
 
