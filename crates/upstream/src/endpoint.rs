@@ -17,7 +17,7 @@ use crossbeam_utils::CachePadded;
 use siphasher::sip::SipHasher13;
 
 use crate::evidence::{Evidence, FailureClass};
-use crate::latency::{Latency, PeakLoad};
+use crate::latency::{Expected, FadingMean, Latency};
 pub(crate) use standing::{Flags, Rank};
 
 /// Names an endpoint for the life of the process; never given twice, not even to an address that returns.
@@ -83,7 +83,7 @@ struct Hot {
     generation: AtomicU32,
     trials: AtomicU32,
     latency: Latency,
-    peak: PeakLoad,
+    time_to_head: FadingMean,
     heard: AtomicU64,
     succeeded: AtomicU64,
     turn: AtomicU64,
@@ -309,7 +309,7 @@ impl Endpoint {
 
     pub(crate) fn answered(&self, took: Duration, now: Instant) {
         self.hot.latency.answered(took);
-        self.hot.peak.observe(took, self.micros(now));
+        self.hot.time_to_head.observe(took, self.micros(now));
     }
 
     pub(crate) fn succeeded(&self, now: Instant) {
@@ -319,12 +319,12 @@ impl Endpoint {
 
     /// A failure is often fast: it must not make the endpoint look idle.
     pub(crate) fn penalise(&self, now: Instant) {
-        self.hot.peak.penalise(self.micros(now));
+        self.hot.time_to_head.penalise(self.micros(now));
     }
 
-    /// Its estimated time to a head, in microseconds, as of `now`.
-    pub(crate) fn peak_micros(&self, now: Instant) -> u64 {
-        self.hot.peak.at(self.micros(now))
+    /// The time to a head that `peak_ewma` expects of it, as of `now`.
+    pub(crate) fn expected(&self, now: Instant) -> Expected {
+        self.hot.time_to_head.at(self.micros(now))
     }
 }
 

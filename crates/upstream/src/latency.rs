@@ -6,7 +6,8 @@
 //! * the usual time: an exponentially weighted mean (1/16 of each new sample);
 //! * the time nineteen of twenty answers stay below: a stochastic quantile (each sample moves the estimate by a small
 //!   step, up 19 times as far as down, so that it rests where one in twenty is above);
-//! * the peak-sensitive load of Finagle's *Peak EWMA*: a slow answer counts whole and at once, and fades with time.
+//! * the mean that `peak_ewma` compares (1/16 of each new sample, more of one after a silence): a failure counts as a
+//!   peak, whole and at once, and what is not confirmed by answers fades with time.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -80,49 +81,81 @@ fn towards_quantile(estimate: u32, sample: u32) -> u32 {
     }
 }
 
-/// An estimate that a slow answer raises at once and that fades by half every [`PeakLoad::HALF_LIFE`].
+/// The mean time to a head, which fades by half every [`FadingMean::HALF_LIFE`] without an answer.
+///
+/// A slow answer among fast ones counts a sixteenth, however often the endpoint is asked: an estimate that rose to
+/// every outlier would make whoever answers most look slowest.
 #[derive(Default)]
-pub(crate) struct PeakLoad {
-    /// Estimate in microseconds (high half) and when it was made, in milliseconds of the epoch (low half).
+pub(crate) struct FadingMean {
+    /// Estimate in nanoseconds (high half) and when it was made, in milliseconds of the epoch (low half).
     packed: AtomicU64,
 }
 
-impl PeakLoad {
-    /// Ten seconds after a peak of a second, a millisecond of it is left: what was slow gets another chance.
+/// What to expect of an endpoint, in nanoseconds; 0 where nothing is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Expected {
+    /// The mean after the last answer or failure.
+    pub(crate) learnt: u64,
+    /// What is left of it by now: what was slow gets another chance.
+    pub(crate) faded: u64,
+}
+
+impl FadingMean {
+    /// Ten seconds after a second's worth of slowness, a millisecond of it is left.
     const HALF_LIFE: Duration = Duration::from_secs(1);
     /// What a failure costs at least: more than a usual answer takes.
-    const PENALTY_MICROS: u64 = 100_000;
+    const PENALTY: Duration = Duration::from_millis(100);
     /// Slower than this is slow, however much slower: it should not take longer to be forgotten.
-    const MAX_MICROS: u64 = 1_000_000;
+    const SLOWEST: Duration = Duration::from_secs(1);
+    /// Fractions are in 65,536ths.
+    const WHOLE: u64 = 1 << 16;
+    /// What an answer that follows the last at once leaves of the mean.
+    const KEPT: u64 = Self::WHOLE / 16 * 15;
 
     pub(crate) fn observe(&self, took: Duration, now_micros: u64) {
-        let sample = u64::from(micros(took));
-        let estimate = self.at(now_micros);
-        let next = if sample > estimate { sample } else { (estimate * 15 + sample) / 16 };
-        self.store(next, now_micros);
+        let (estimate, made_at) = self.load();
+        let sample = nanos(took.min(Self::SLOWEST));
+        let kept = if estimate == 0 { 0 } else { left(made_at, now_micros).min(Self::KEPT) };
+        self.store((estimate * kept + sample * (Self::WHOLE - kept)) / Self::WHOLE, now_micros);
     }
 
     pub(crate) fn penalise(&self, now_micros: u64) {
-        self.store((self.at(now_micros) * 2).max(Self::PENALTY_MICROS), now_micros);
+        self.store((self.at(now_micros).faded * 2).max(nanos(Self::PENALTY)), now_micros);
     }
 
     /// The estimate as of now; reading does not change it.
-    pub(crate) fn at(&self, now_micros: u64) -> u64 {
+    pub(crate) fn at(&self, now_micros: u64) -> Expected {
+        let (learnt, made_at) = self.load();
+        Expected { learnt, faded: learnt * left(made_at, now_micros) / Self::WHOLE }
+    }
+
+    fn load(&self) -> (u64, u32) {
         let packed = self.packed.load(Ordering::Relaxed);
-        let (estimate, made_at) = (packed >> 32, packed as u32);
-        // The stamp wraps after 49 days; a difference does not care.
-        let age = ((now_micros / 1_000) as u32).wrapping_sub(made_at);
-        let half_life = Self::HALF_LIFE.as_millis() as u32;
-        let halved = estimate.checked_shr(age / half_life).unwrap_or(0);
-        // Between two halvings a straight line is near enough.
-        halved - halved * u64::from(age % half_life) / (2 * u64::from(half_life))
+        (packed >> 32, packed as u32)
     }
 
     fn store(&self, estimate: u64, now_micros: u64) {
-        let estimate = estimate.clamp(1, Self::MAX_MICROS);
-        let stamp = (now_micros / 1_000) as u32;
-        self.packed.store(estimate << 32 | u64::from(stamp), Ordering::Relaxed);
+        let estimate = estimate.clamp(1, nanos(Self::SLOWEST));
+        self.packed.store(estimate << 32 | u64::from(stamp(now_micros)), Ordering::Relaxed);
     }
+}
+
+/// The part of an estimate that is left, in 65,536ths.
+fn left(made_at: u32, now_micros: u64) -> u64 {
+    // The stamp wraps after 49 days; a difference does not care.
+    let age = stamp(now_micros).wrapping_sub(made_at);
+    let half_life = FadingMean::HALF_LIFE.as_millis() as u32;
+    let halved = FadingMean::WHOLE.checked_shr(age / half_life).unwrap_or(0);
+    // Between two halvings a straight line is near enough.
+    halved - halved * u64::from(age % half_life) / (2 * u64::from(half_life))
+}
+
+fn stamp(now_micros: u64) -> u32 {
+    (now_micros / 1_000) as u32
+}
+
+const fn nanos(time: Duration) -> u64 {
+    time.as_nanos() as u64
 }
 
 #[cfg(test)]
@@ -165,28 +198,46 @@ mod tests {
     }
 
     #[test]
-    fn one_slow_answer_counts_whole_and_fades() {
-        let peak = PeakLoad::default();
-        peak.observe(2 * MS, 1_000_000);
-        peak.observe(500 * MS, 1_001_000);
-        assert_eq!(peak.at(1_001_000), 500_000);
-        assert_eq!(peak.at(2_001_000), 250_000);
-        assert!(peak.at(11_001_000) < 1_000);
+    fn one_slow_answer_of_many_counts_a_sixteenth() {
+        let mean = FadingMean::default();
+        mean.observe(2 * MS, 1_000_000);
+        mean.observe(18 * MS, 1_000_000);
+        assert_eq!(mean.at(1_000_000).learnt, nanos(3 * MS));
+    }
+
+    #[test]
+    fn slowness_fades_and_is_remembered() {
+        let mean = FadingMean::default();
+        mean.observe(500 * MS, 1_000_000);
+        let (learnt, faded) = (nanos(500 * MS), nanos(250 * MS));
+        assert_eq!(mean.at(2_000_000), Expected { learnt, faded });
+        assert!(mean.at(11_000_000).faded < nanos(MS));
+        assert_eq!(mean.at(60_000_000), Expected { learnt, faded: 0 });
+    }
+
+    #[test]
+    fn an_answer_after_a_silence_counts_for_what_has_faded() {
+        let mean = FadingMean::default();
+        mean.observe(500 * MS, 1_000_000);
+        mean.observe(2 * MS, 2_000_000);
+        assert_eq!(mean.at(2_000_000).learnt, nanos(251 * MS));
+        mean.observe(2 * MS, 40_000_000);
+        assert_eq!(mean.at(40_000_000).learnt, nanos(2 * MS));
     }
 
     #[test]
     fn a_fast_failure_does_not_look_like_an_idle_endpoint() {
-        let peak = PeakLoad::default();
-        peak.observe(2 * MS, 1_000_000);
-        peak.penalise(1_000_000);
-        assert!(peak.at(1_000_000) >= 100_000);
+        let mean = FadingMean::default();
+        mean.observe(2 * MS, 1_000_000);
+        mean.penalise(1_000_000);
+        assert!(mean.at(1_000_000).faded >= nanos(100 * MS));
     }
 
     #[test]
     fn a_stamp_that_wraps_does_not_matter() {
-        let peak = PeakLoad::default();
+        let mean = FadingMean::default();
         let wrap = (u64::from(u32::MAX) + 1) * 1_000;
-        peak.observe(100 * MS, wrap - 1_000);
-        assert!(peak.at(wrap + 1_000) > 99_000);
+        mean.observe(100 * MS, wrap - 1_000);
+        assert!(mean.at(wrap + 1_000).faded > nanos(99 * MS));
     }
 }

@@ -5,7 +5,7 @@
 //! | [`least_requests`] | fewest in flight for its weight, ties in rotation | a scan |
 //! | [`round_robin`] | turns in proportion to weight, evenly spread | one step |
 //! | [`random_two`] | two drawn by weight, the less loaded of them | two draws |
-//! | [`peak_ewma`] | two drawn by weight, the one with less expected latency | two draws |
+//! | [`peak_ewma`] | two drawn by weight, the less loaded or the clearly faster of them | two draws |
 //! | [`consistent_hash`] | the same key, the same endpoint, with bounded load | one look-up |
 //!
 //! A policy chooses among the endpoints that a [`Field`] admits: all of one class, not tried yet, below their limit.
@@ -47,7 +47,7 @@ pub enum PolicySettings {
     RoundRobin,
     /// The less loaded of two drawn at random.
     RandomTwo,
-    /// The one of two drawn at random with less expected latency.
+    /// The less loaded of two drawn at random, or the one with less expected latency where one is clearly slower.
     PeakEwma,
     /// The same key to the same endpoint.
     ConsistentHash(ConsistentHashSettings),
