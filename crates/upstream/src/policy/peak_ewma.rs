@@ -12,7 +12,7 @@ use crate::endpoint::{Endpoint, FULL_SHARE};
 use crate::latency::Expected;
 
 use super::Field;
-use super::random_two::draw_two;
+use super::random_two::{draw_two, is_less_loaded};
 
 /// Has no state: estimates are the endpoints' own.
 pub(crate) struct PeakEwma;
@@ -48,13 +48,4 @@ fn is_clearly_slower(one: Expected, than: Expected) -> bool {
 fn cost(endpoint: &Endpoint, time: u64, other: &Endpoint) -> u128 {
     let in_flight = u128::from(endpoint.in_flight()) * u128::from(FULL_SHARE);
     u128::from(time) * (in_flight + u128::from(endpoint.share())) * u128::from(other.share())
-}
-
-/// Fewer in flight for its weight, and still so with one request more. With few in flight the first alone sends
-/// whatever follows a request to the lighter endpoint, and the second alone to the heavier.
-fn is_less_loaded(one: &Endpoint, than: &Endpoint) -> bool {
-    let (share, than_share) = (u64::from(one.share()), u64::from(than.share()));
-    let (in_flight, than_in_flight) = (u64::from(one.in_flight()), u64::from(than.in_flight()));
-    in_flight * than_share < than_in_flight * share
-        && (in_flight + 1) * than_share < (than_in_flight + 1) * share
 }

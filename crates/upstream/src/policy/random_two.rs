@@ -3,6 +3,8 @@
 //! The power of two choices (Mitzenmacher, 2001): almost as level as the least loaded of all, in constant time, and
 //! many balancers that look at the same moment do not all run to the same endpoint.
 
+use crate::endpoint::Endpoint;
+
 use super::Field;
 
 /// Has no state: the generator comes with each choice.
@@ -13,13 +15,18 @@ impl RandomTwo {
     pub(crate) fn choose(&self, field: &Field<'_>, rng: &mut impl FnMut() -> u64) -> Option<usize> {
         let (one, other) = draw_two(field, rng)?;
         let Some(other) = other else { return Some(one) };
-        let load = |index| field.endpoint(index).map(|endpoint| (endpoint.in_flight(), endpoint.share()));
-        let ((one_in_flight, one_share), (other_in_flight, other_share)) = (load(one)?, load(other)?);
-        let one_load = u64::from(one_in_flight) * u64::from(other_share);
-        let other_load = u64::from(other_in_flight) * u64::from(one_share);
         // The first of two draws by weight is itself a draw by weight: a tie keeps the proportions.
-        Some(if other_load < one_load { other } else { one })
+        Some(if is_less_loaded(field.endpoint(other)?, field.endpoint(one)?) { other } else { one })
     }
+}
+
+/// Fewer in flight for its weight, and still so with one request more. With few in flight the first alone sends
+/// whatever follows a request to the lighter endpoint, and the second alone to the heavier.
+pub(super) fn is_less_loaded(one: &Endpoint, than: &Endpoint) -> bool {
+    let (share, than_share) = (u64::from(one.share()), u64::from(than.share()));
+    let (in_flight, than_in_flight) = (u64::from(one.in_flight()), u64::from(than.in_flight()));
+    in_flight * than_share < than_in_flight * share
+        && (in_flight + 1) * than_share < (than_in_flight + 1) * share
 }
 
 /// Draws before every endpoint is looked at instead: enough while a tenth of them is usable.

@@ -235,6 +235,16 @@ fn random_two_keeps_a_thousand_level() {
 }
 
 #[test]
+fn random_two_keeps_to_the_weights_with_few_in_flight() {
+    for concurrency in [1, 2, 4, 32] {
+        let times = |_, rng: &mut fastrand::Rng| rng.u64(1_000..3_000);
+        let chosen = Bench::new("random_two", &[3, 1, 1]).closed_loop_of(50_000, concurrency, times);
+        let of_fair = shares(&chosen)[&0] as f64 / 30_000.0;
+        assert!((0.8..=1.2).contains(&of_fair), "{concurrency} in flight: {of_fair:.2} of what is fair");
+    }
+}
+
+#[test]
 fn a_key_stays_where_it_is() {
     let mut bench = Bench::new("consistent_hash", &[1, 1, 1]);
     for key in 0..100 {
