@@ -251,7 +251,8 @@ impl<'a> Course<'a> {
             Happened::Stale { bytes_sent } => self.tell(Event::Stale { number, bytes_sent }, now),
             Happened::Head { status, held } => {
                 io.head_received(status, now);
-                self.tell(Event::Head { number, status, held }, now);
+                let accused = io.lease.is_accused();
+                self.tell(Event::Head { number, status, accused, held }, now);
             }
             Happened::Whole(verdict) => {
                 let wrong = matches!(verdict, Verdict::WrongDigest(_));

@@ -148,7 +148,9 @@ impl Attempts {
             Event::ByteSent(number) => self.byte_sent(number),
             Event::RequestSent(number) => self.request_sent(number, now),
             Event::Stale { number, bytes_sent } => self.stale(number, bytes_sent, now, actions),
-            Event::Head { number, status, held } => self.head(number, status, held, budgets, now, actions),
+            Event::Head { number, status, accused, held } => {
+                self.head(number, (status, accused), held, budgets, now, actions);
+            }
             Event::Whole(number, verdict) => self.whole(number, verdict, budgets, now, actions),
             Event::Broken(number, why) => self.broken(number, why, now, actions),
             Event::BodyLost => self.body_lost(now),
@@ -252,7 +254,7 @@ impl Attempts {
     fn head(
         &mut self,
         number: TryNo,
-        status: u16,
+        (status, accused): (u16, bool),
         held: bool,
         budgets: &Budgets,
         now: Instant,
@@ -263,13 +265,14 @@ impl Attempts {
             return;
         }
         self.sent = true;
+        let moves_on = moves_on(status, accused);
         if let Some(tried) = self.tries.get_mut(number.index()) {
-            tried.status = Some(status);
+            (tried.status, tried.moves_on) = (Some(status), moves_on);
         }
         if crate::evidence::is_bad(status) {
             actions.push(Action::Report(number, Evidence::Status(status)));
         }
-        if moves_on(status) && self.may_retry(number, budgets, now) {
+        if moves_on && self.may_retry(number, budgets, now) {
             self.enter(number, Stage::Parked, now);
             self.carry_on(Why::Retry, now, actions);
         } else if held {
@@ -333,7 +336,8 @@ impl Attempts {
     }
 }
 
-/// Whether a response of this status is tried elsewhere. 500 is not: it may well be the application's own word.
-fn moves_on(status: u16) -> bool {
-    matches!(status, 502..=504)
+/// Whether a response of this status is tried elsewhere. 500 is not, for it may well be the application's own word, except
+/// of an endpoint that is accused of saying it to everybody.
+fn moves_on(status: u16, accused: bool) -> bool {
+    matches!(status, 502..=504) || accused && status == 500
 }

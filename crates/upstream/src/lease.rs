@@ -63,6 +63,12 @@ impl Lease {
         ejected || suspect
     }
 
+    /// Whether a 500 says more about the endpoint than about the request: it was ejected since it was chosen, or is on
+    /// trial.
+    pub fn is_accused(&self) -> bool {
+        self.trial || self.flags.has(Flags::HEALTHY) && !self.endpoint().flags().has(Flags::HEALTHY)
+    }
+
     /// A connection came about.
     pub fn connected(&self, took: Duration) {
         self.endpoint().connected(took);

@@ -96,6 +96,8 @@ pub enum Event<'a> {
         number: TryNo,
         /// Its status.
         status: u16,
+        /// Whether its endpoint is accused of answering badly ([`Lease::is_accused`](crate::Lease::is_accused)).
+        accused: bool,
         /// Its body is kept back until it is whole.
         held: bool,
     },

@@ -85,7 +85,7 @@ impl Request {
     }
 
     fn head(&mut self, number: TryNo, status: u16) -> Vec<Action> {
-        self.on(Event::Head { number, status, held: true })
+        self.on(Event::Head { number, status, accused: false, held: true })
     }
 
     fn whole(&mut self, number: TryNo) -> Vec<Action> {

@@ -24,6 +24,8 @@ pub(super) struct Try {
     /// When the whole request was on its way, for the wait for its head.
     pub(super) sent_at: Option<Instant>,
     pub(super) status: Option<u16>,
+    /// Its status is one that is tried elsewhere.
+    pub(super) moves_on: bool,
     pub(super) begun: Instant,
     /// Another try was begun because of this one: no second one will be.
     pub(super) moved_on: bool,
@@ -77,6 +79,7 @@ impl Try {
             looked_at: now,
             sent_at: None,
             status: None,
+            moves_on: false,
             begun: now,
             moved_on: false,
             suspected: false,
@@ -107,8 +110,7 @@ impl Try {
     }
 
     pub(super) fn is_parked(&self) -> bool {
-        self.stage == Stage::Parked
-            || (self.stage == Stage::Committed && self.status.is_some_and(super::moves_on))
+        self.stage == Stage::Parked || (self.stage == Stage::Committed && self.moves_on)
     }
 
     /// Whether the client would have got an error of it.

@@ -17,7 +17,10 @@ fn the_usual_request_is_answered_by_its_first_try() {
 fn a_stream_goes_to_the_client_with_its_head() {
     let mut request = Request::new(GET);
     request.sent(A);
-    assert_eq!(request.on(Event::Head { number: A, status: 200, held: false }), [Action::Commit(A)]);
+    assert_eq!(
+        request.on(Event::Head { number: A, status: 200, accused: false, held: false }),
+        [Action::Commit(A)]
+    );
 }
 
 #[test]
@@ -156,7 +159,7 @@ fn a_client_that_is_gone_takes_everything_with_it() {
 
     let mut request = Request::new(GET);
     request.sent(A);
-    request.on(Event::Head { number: A, status: 200, held: false });
+    request.on(Event::Head { number: A, status: 200, accused: false, held: false });
     assert_eq!(request.on(Event::ClientGone), [Action::Cancel(A)]);
 }
 

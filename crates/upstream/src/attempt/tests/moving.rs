@@ -73,7 +73,7 @@ fn a_held_response_that_breaks_moves_and_a_stream_does_not() {
 
     let mut request = Request::new(GET);
     request.sent(A);
-    request.on(Event::Head { number: A, status: 200, held: false });
+    request.on(Event::Head { number: A, status: 200, accused: false, held: false });
     let only_reported = [report(A, Evidence::ResponseFailed(Truncated))];
     assert_eq!(request.on(Event::Broken(A, Truncated)), only_reported);
 }
@@ -120,6 +120,20 @@ fn statuses_of_a_broken_server_move_and_others_do_not() {
         request.sent(A);
         assert!(!request.head(A, code).iter().any(|action| matches!(action, Action::Try(..))), "{code}");
         assert_eq!(request.whole(A), [Action::Commit(A)], "{code}");
+    }
+}
+
+#[test]
+fn a_500_of_an_accused_endpoint_moves() {
+    let head = |status| Event::Head { number: A, status, accused: true, held: true };
+    let mut request = Request::new(GET);
+    request.sent(A);
+    let moved = [report(A, Evidence::Status(500)), Action::Try(B, Why::Retry)];
+    assert_eq!(request.on(head(500)), moved);
+    for (plan, code) in [(POST, 500), (GET, 200), (GET, 404), (GET, 501)] {
+        let mut request = Request::new(plan);
+        request.sent(A);
+        assert!(!request.on(head(code)).iter().any(|action| matches!(action, Action::Try(..))), "{code}");
     }
 }
 

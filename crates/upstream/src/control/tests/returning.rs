@@ -59,7 +59,7 @@ fn probation_takes_single_gets_and_ends_after_three_good_ones() {
     set.probe(0, ProbeResult::Passed);
     assert!((0..20).all(|_| set.serve(&POST, 200) != Ok(0)), "no POST is risked");
     let trial = set.lease(&GET).unwrap();
-    assert!(trial.is_trial() && index_of(&trial) == 0);
+    assert!(trial.is_trial() && trial.is_accused() && index_of(&trial) == 0);
     assert!((0..20).all(|_| set.serve(&GET, 200) != Ok(0)), "one at a time");
     drop(trial);
     set.pass_time(100 * MS);

@@ -162,3 +162,14 @@ fn a_lease_knows_when_its_endpoint_went_down() {
     let third = set.lease(&POST).unwrap();
     assert!(!third.is_down(), "it was suspect when it was chosen");
 }
+
+#[test]
+fn a_lease_knows_when_its_endpoint_is_accused() {
+    let mut set = Set::of(3);
+    let lease = set.lease(&POST).unwrap();
+    set.see(index_of(&lease), Evidence::Silent);
+    assert!(!lease.is_accused(), "it is slow, which says nothing about its answers");
+    set.eject_by_traffic(index_of(&lease));
+    assert!(lease.is_accused());
+    assert!(!set.lease(&POST).unwrap().is_accused());
+}

@@ -190,11 +190,13 @@ impl Simulation {
         let status = self.servers[server].status;
         let Some(running) = self.arrives(on, due) else { return };
         let sent = running.sent.unwrap_or(now);
+        let mut accused = false;
         if let Some(lease) = &mut running.lease {
             lease.head_received(status, now - sent, now);
+            accused = lease.is_accused();
         }
         (running.status, running.held, running.head_at) = (Some(status), held, Some(now));
-        self.feed(on, |number| Event::Head { number, status, held });
+        self.feed(on, |number| Event::Head { number, status, accused, held });
         self.after(body, Due::BodyEnds(on, fate));
     }
 
