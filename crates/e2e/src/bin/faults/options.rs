@@ -10,11 +10,11 @@ use crate::Result;
 pub(crate) const USAGE: &str = "\
 Plays the fault matrix against the set in Docker Compose and judges every cell of it.
 
-  scripts/faults                 all scenarios: nine minutes
+  scripts/faults                 all scenarios: ten minutes
   scripts/faults --quick         those that matter most, under five minutes
   scripts/faults --only F1,F4    these
-  scripts/faults --peers         F1, F2, F4 and F5 against HAProxy and nginx as well: four minutes more
-  scripts/faults --runs 3        so many times in a row, with peers within forty minutes
+  scripts/faults --peers         F1, F2, F4 and F5 against HAProxy and nginx as well: five minutes more
+  scripts/faults --runs 3        so many times in a row, with peers within forty-five minutes
   scripts/faults --clients 64    so many clients in a closed loop (32), half of them GET, half POST
   scripts/faults --think 5ms     each pauses so long between two requests (0ms): for a machine that has other work
   scripts/faults --witness 1000  so many requests a second of the client whose ledgers have to add up (200)
