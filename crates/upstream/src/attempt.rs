@@ -12,7 +12,8 @@
 //! Choosing ─▶ Connecting ─▶ Sending ─▶ Waiting ─▶ Held ─▶ Committed               Stale
 //!    │            │            │          │         │        ▲                      ▲
 //!    │            │            └──────────┴─────────┼──▶ (idle connection was closed)
-//!    │            │                       │         ├──▶ Parked   502, 503, 504: kept as the last real error
+//!    │            │                       │         ├──▶ Parked   502, 503, 504, or 500 of an accused endpoint: kept as
+//!    │            │                       │         │             the last real error
 //!    ▼            ▼                       ▼         ▼        │
 //!  (none left)  Failed ◀──────────────────┴─────────┴────────┘
 //! ```
