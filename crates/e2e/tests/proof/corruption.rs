@@ -46,7 +46,8 @@ fn f18_replayable_requests_are_all_masked_and_the_spoiling_server_is_ejected() {
     let (requests, proof) = (&report["requests"], &report["proof"]);
     assert_eq!((&requests["right"], &requests["wrong"]), (&6000.into(), &0.into()), "{report:#}");
     assert_eq!(proof["verdict"], "proved", "{proof:#}");
-    assert!(proof["masked"].as_u64() > Some(10), "{proof:#}");
+    // Three wrong digests eject it, however soon they come, and each was somebody's request.
+    assert!(proof["masked"].as_u64() >= Some(3), "{proof:#}");
     assert!(is_ejected(&set, &report), "{:#}", report["incidents"]);
 }
 
