@@ -147,14 +147,14 @@ fn a_request_that_one_journal_has_twice_is_named() {
 #[test]
 fn every_request_that_was_really_executed_twice_is_named() {
     let journals = Journals::new();
-    // Keys are for servers that share a store of them, which these do not: each resets the first two POSTs that it has
-    // executed, and those are sent again.
+    // Keys are for servers that share a store of them, which these do not: one resets the first two POSTs that it has
+    // executed, and those are sent again. It may still be suspected for the first when the run ends.
     let faults = ("MANAGER_SERVER_1_FAULTS", "reset@method=POST@first=2");
     let set = journals.set(2, &[faults, ("MANAGER_BALANCER_RETRY_KEYED", "on")]);
     let proof = verdict_on(
         &set,
         &journals,
-        &[("CLIENT_MIX", "POST /echo;body=1KiB;echo;keyed"), ("CLIENT_CONCURRENCY", "1")],
+        &[("CLIENT_MIX", "POST /echo;body=1KiB;echo;keyed"), ("CLIENT_RATE", "50")],
     );
     let mut twice = executions(&journals, "POST");
     twice.retain(|_, times| *times > 1);
@@ -165,7 +165,8 @@ fn every_request_that_was_really_executed_twice_is_named() {
         .map(|named| named["id"].as_str().unwrap())
         .collect();
     assert_eq!(named, twice.keys().collect::<Vec<_>>());
-    assert_eq!((twice.len(), &proof["duplicates"]), (2, &json!(2)), "{proof:#}");
+    assert!(!twice.is_empty(), "{proof:#}");
+    assert_eq!(proof["duplicates"], twice.len(), "{proof:#}");
 }
 
 #[test]
