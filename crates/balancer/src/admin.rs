@@ -158,7 +158,7 @@ async fn metrics(admin: web::Data<Admin>) -> HttpResponse {
         changes: shared.events.counts(),
         connections: shared.connections.open(),
         most_connections: shared.settings.max_connections,
-        waiting: shared.upstream.waiting(),
+        waiting: shared.upstream.queue().len(),
         retries_left: budgets.retries_left(),
         hedges_left: budgets.hedges_left(),
         lost_lines: shared.access_log.as_ref().map_or(0, AccessLog::lost),

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use evenkeel_http1::{Limits, Method, Outbound, ResponseError, ResponseHead};
 use evenkeel_upstream::attempt::{TryNo, Verdict};
-use evenkeel_upstream::{ConnectFailure, Lease, ResponseFailure};
+use evenkeel_upstream::{ConnectFailure, Lease, Outcome, ResponseFailure};
 use evenkeel_wire::{Buffer, ConnectError, Stream, connect};
 
 use crate::clock::now;
@@ -372,7 +372,7 @@ pub(crate) fn open_for_later(worker: &Rc<Worker>, io: AttemptIo) {
     tokio::task::spawn_local(async move {
         let endpoint = lease.endpoint().clone();
         let generation = endpoint.generation();
-        drop(lease);
+        let _ = worker.finish(lease, Outcome::Abandoned, now());
         if let Ok(stream) = opening.await {
             worker.stats.opened.add(1);
             worker.idle.put(

@@ -81,6 +81,8 @@ struct Queued {
 enum Woken {
     Attempt(usize, Happened),
     Client(intake::Trouble),
+    /// In the queue: an endpoint may be below its limit.
+    Called,
     Alarm,
 }
 
@@ -130,6 +132,7 @@ impl<'a> Course<'a> {
                     self.tell(Event::ClientGone, now());
                     self.end = Some(End::Refused(refusal));
                 }
+                Woken::Called => self.look_from_queue(now()),
                 Woken::Alarm => self.woke(),
             }
         }
@@ -184,6 +187,11 @@ impl<'a> Course<'a> {
                 }
                 Poll::Ready(Err(trouble)) => return Poll::Ready(Woken::Client(trouble)),
                 Poll::Pending => {
+                    if let Some(Queued { place, .. }) = &self.queued
+                        && place.poll_called(cx).is_ready()
+                    {
+                        return Poll::Ready(Woken::Called);
+                    }
                     self.set_alarm();
                     return self.client.alarm.poll(cx).map(|()| Woken::Alarm);
                 }
@@ -302,7 +310,7 @@ impl<'a> Course<'a> {
     }
 
     fn try_another(&mut self, number: TryNo, why: Why, now: Instant) {
-        if why == Why::First && !self.worker.queue.borrow().is_empty() {
+        if why == Why::First && !self.worker.shared.upstream.queue().is_empty() {
             return self.join_queue(number, why, now);
         }
         match self.pick(number, why, now) {
@@ -343,30 +351,34 @@ impl<'a> Course<'a> {
     }
 
     fn join_queue(&mut self, number: TryNo, why: Why, now: Instant) {
-        let joined = self.worker.queue.borrow_mut().join(now);
+        let joined = self.worker.shared.upstream.queue().join(now);
         match joined {
             Ok(place) => {
-                let look_again = now + Queue::LOOK_AGAIN;
-                self.queued = Some(Queued { place, number, why, look_again });
+                self.wait_in_queue(place, number, why, now);
             }
             Err(_) => self.tell(Event::NoneLeft(Unavailable::AllBusy), now),
         }
     }
 
+    /// Until called; the first in line looks again by itself, and those behind it will be called when it leaves.
+    fn wait_in_queue(&mut self, place: Place, number: TryNo, why: Why, now: Instant) {
+        let look_again =
+            if place.is_first() { place.deadline.min(now + Queue::LOOK_AGAIN) } else { place.deadline };
+        self.queued = Some(Queued { place, number, why, look_again });
+    }
+
     /// In the queue: the first in line looks again, and whoever has waited too long gives up.
     fn look_from_queue(&mut self, now: Instant) {
         let Some(Queued { place, number, why, .. }) = self.queued.take() else { return };
-        let is_first = self.worker.queue.borrow().is_first(&place);
-        let picked = if is_first { self.pick(number, why, now) } else { Err(Unavailable::AllBusy) };
+        let picked = if place.is_first() { self.pick(number, why, now) } else { Err(Unavailable::AllBusy) };
         match picked {
             Err(Unavailable::AllBusy) if now < place.deadline => {
-                let look_again = now + Queue::LOOK_AGAIN;
-                self.queued = Some(Queued { place, number, why, look_again });
+                self.wait_in_queue(place, number, why, now);
             }
             picked => {
                 let timeout = self.worker.settings().upstream.admission.queue_timeout;
                 self.scratch.account.queued = (now + timeout).saturating_duration_since(place.deadline);
-                self.worker.queue.borrow_mut().leave(place);
+                drop(place);
                 if let Err(why) = picked {
                     self.tell(Event::NoneLeft(why), now);
                 }
@@ -391,7 +403,7 @@ impl<'a> Course<'a> {
             let (answer, lease) = self.scratch.live.remove(index).into_answer();
             self.worker.give_back_answer(answer);
             // A failure says what it was in the report that came before.
-            let _ = lease.finish(outcome, now);
+            let _ = self.worker.finish(lease, outcome, now);
         }
     }
 
@@ -418,9 +430,8 @@ impl<'a> Course<'a> {
 impl Drop for Course<'_> {
     fn drop(&mut self) {
         // Whatever still runs is given up: its leases end as abandoned.
-        self.scratch.live.clear();
-        if let Some(Queued { place, .. }) = self.queued.take() {
-            self.worker.queue.borrow_mut().leave(place);
+        for io in self.scratch.live.drain(..) {
+            let _ = self.worker.finish(io.into_answer().1, Outcome::Abandoned, now());
         }
     }
 }

@@ -126,7 +126,7 @@ fn finish(
                     worker.report(&endpoint, Evidence::MissingDigest);
                 }
             }
-            if let Some(evidence) = lease.finish(Outcome::Success, now) {
+            if let Some(evidence) = worker.finish(lease, Outcome::Success, now) {
                 worker.tell(endpoint.id(), evidence);
             }
             if whole_request && connection.machine.reusable(left_over) {
@@ -136,7 +136,7 @@ fn finish(
         }
         Err(Broke::Client) => {
             worker.stats.abandoned.add(1);
-            let _ = lease.finish(Outcome::Abandoned, now);
+            let _ = worker.finish(lease, Outcome::Abandoned, now);
             return Then::Close;
         }
         Err(Broke::Truncated) => Evidence::ResponseFailed(ResponseFailure::Truncated),
@@ -153,7 +153,7 @@ fn finish(
     // No status can tell the client, so at least the log does.
     warn!(endpoint = %endpoint.address(), "a response was cut off: {failure}");
     worker.report(&endpoint, failure);
-    let _ = lease.finish(Outcome::Failure, now);
+    let _ = worker.finish(lease, Outcome::Failure, now);
     Then::Close
 }
 

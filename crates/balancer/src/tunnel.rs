@@ -7,8 +7,10 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use evenkeel_upstream::Outcome;
 use evenkeel_wire::{Buffer, Stream};
 
+use crate::clock::now;
 use crate::connection::Client;
 use crate::exchange::Server;
 use crate::worker::Worker;
@@ -41,7 +43,7 @@ pub(crate) async fn run(
         client.stream.reset_on_drop();
         server.reset_on_drop();
     }
-    drop(lease);
+    let _ = worker.finish(lease, Outcome::Abandoned, now());
 }
 
 /// One direction of a tunnel.

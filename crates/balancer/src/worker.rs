@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use evenkeel_upstream::{Endpoint, EndpointId, Evidence, Picker, Queue, Upstream};
+use evenkeel_upstream::{Endpoint, EndpointId, Evidence, Lease, Outcome, Picker, Upstream};
 use tokio::sync::mpsc;
 
 use crate::accept::Connections;
@@ -60,7 +60,6 @@ pub(crate) struct Worker {
     pub(crate) refused: Cell<usize>,
     /// Connections of clients that wait for a byte and are not parked yet.
     pub(crate) quiet: Cell<usize>,
-    pub(crate) queue: RefCell<Queue>,
     pub(crate) stats: Arc<Stats>,
     pub(crate) access_log: Option<WorkerLog>,
     pub(crate) pen: Option<Pen>,
@@ -82,7 +81,6 @@ impl Worker {
             refused: Cell::new(0),
             quiet: Cell::new(0),
             parked: Parked::new(shared.settings.idle_timeout)?,
-            queue: RefCell::new(Queue::new(&shared.upstream)),
             answers: RefCell::default(),
             stats,
             access_log: shared.access_log.as_ref().map(AccessLog::worker),
@@ -113,6 +111,13 @@ impl Worker {
         if endpoint.report(evidence) {
             self.tell(endpoint.id(), evidence);
         }
+    }
+
+    /// Ends a lease and calls whoever waits for a place. What it returns, if anything, is for [`Worker::tell`].
+    pub(crate) fn finish(&self, lease: Lease, outcome: Outcome, now: Instant) -> Option<Evidence> {
+        let evidence = lease.finish(outcome, now);
+        self.shared.upstream.queue().call();
+        evidence
     }
 
     /// Tells the control task.

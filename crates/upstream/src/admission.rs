@@ -1,132 +1,191 @@
-//! Waiting for an endpoint below its limit: a bounded queue with a deadline.
+//! Waiting for an endpoint below its limit: one bounded line with a deadline, for all workers.
 //!
 //! A limit on requests in flight keeps a slow server from being buried, and its share of them from everyone else.
 //! When all endpoints are at their limit, a request waits a little; when too many wait, the next one hears 503 at
-//! once. The number of waiting requests is bounded over all workers, the order is kept by each worker for its own:
-//! a place freed anywhere goes to whoever looks first, and within one worker the longest waiting looks first.
+//! once. Whoever has waited longest picks first, in whichever worker: a worker that kept a line of its own would hand
+//! the places that it frees to its own requests, and those of the others would wait in vain.
+//!
+//! Whoever is first in line picks when called: by an attempt that ended, or by the one before, which found a place and
+//! so may have left another. The line therefore moves as fast as places become free, and one that should not be there
+//! dissolves at once; a line that only looked now and then would stay as soon as more came than it let go.
 //!
 //! ```text
 //! pick ──AllBusy──▶ join ──full──▶ 503
 //!                    │
-//!                    ▼        first in line: pick again
-//!                 waiting ──────────────────────────────▶ leave (a lease)
-//!                    └──────────deadline────────────────▶ leave (503)
+//!                    ▼        first in line and called: pick again
+//!                 waiting ──────────────────────────────────────────▶ drop (a lease) ──▶ the next is called
+//!                    └──────────deadline────────────────────────────▶ drop (503)
 //! ```
+//!
+//! While nobody waits, which is nearly always, all this is one number that nobody writes.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::settings::AdmissionSettings;
-use crate::upstream::Upstream;
 
-/// The places to wait in, shared by all workers.
-#[derive(Debug)]
-pub(crate) struct Places {
-    taken: AtomicU32,
+/// The line of waiting requests. Cheap to clone.
+#[derive(Clone)]
+pub struct Queue(Arc<Shared>);
+
+struct Shared {
+    /// As long as the line. Changed under its lock, read without.
+    length: AtomicU32,
     limit: u32,
     timeout: Duration,
+    line: Mutex<Line>,
 }
 
-impl Places {
-    pub(crate) fn new(settings: AdmissionSettings) -> Self {
-        Self { taken: AtomicU32::new(0), limit: settings.queue, timeout: settings.queue_timeout }
-    }
-
-    pub(crate) fn taken(&self) -> u32 {
-        self.taken.load(Ordering::Relaxed)
-    }
-
-    fn take(&self) -> bool {
-        let one_more = |taken: u32| (taken < self.limit).then_some(taken + 1);
-        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
-    }
-}
-
-/// One worker's line of waiting requests.
-#[derive(Debug)]
-pub struct Queue {
-    places: Arc<Places>,
-    line: VecDeque<u64>,
+#[derive(Default)]
+struct Line {
+    waiting: VecDeque<Waiting>,
     next: u64,
+}
+
+struct Waiting {
+    number: u64,
+    called: bool,
+    waker: Option<Waker>,
 }
 
 /// Every place is taken: the request gets 503 with Retry-After.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueFull;
 
-/// A place in a worker's line. Given back by [`Queue::leave`].
-#[derive(Debug, PartialEq, Eq)]
-#[must_use = "a place that is not left stays taken"]
+/// A place in the line. Dropping it leaves the line, with a lease or without; the next one may find a place on an endpoint
+/// as well, and is called.
+#[must_use = "a place that is dropped at once was taken for nothing"]
 pub struct Place {
+    queue: Queue,
     number: u64,
     /// Until when it is worth waiting.
     pub deadline: Instant,
 }
 
 impl Queue {
-    /// While others may free a place without this worker's knowing, the first in line looks again after this time.
+    /// The first in line looks again after this time, called or not: an endpoint that changed its state, rather than ended
+    /// an attempt, calls nobody.
     pub const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-    /// An empty line of a worker of `upstream`.
-    pub fn new(upstream: &Upstream) -> Self {
-        Self::over(Arc::clone(&upstream.shared().places))
-    }
-
-    fn over(places: Arc<Places>) -> Self {
-        Self { places, line: VecDeque::new(), next: 0 }
+    pub(crate) fn new(settings: AdmissionSettings) -> Self {
+        let AdmissionSettings { queue: limit, queue_timeout: timeout, .. } = settings;
+        Self(Arc::new(Shared { length: AtomicU32::new(0), limit, timeout, line: Mutex::default() }))
     }
 
     /// Whether a new request may pick at once. If not, it joins: nobody overtakes.
     pub fn is_empty(&self) -> bool {
-        self.line.is_empty()
+        self.len() == 0
     }
 
-    /// Requests of this worker that wait.
-    pub fn len(&self) -> usize {
-        self.line.len()
+    /// Requests that wait.
+    pub fn len(&self) -> u32 {
+        self.0.length.load(Ordering::Relaxed)
     }
 
     /// Joins the end of the line.
-    pub fn join(&mut self, now: Instant) -> Result<Place, QueueFull> {
-        if !self.places.take() {
+    pub fn join(&self, now: Instant) -> Result<Place, QueueFull> {
+        let mut line = self.line();
+        if self.len() >= self.0.limit {
             return Err(QueueFull);
         }
-        let number = self.next;
-        self.next += 1;
-        self.line.push_back(number);
-        Ok(Place { number, deadline: now + self.places.timeout })
+        let number = line.next;
+        line.next += 1;
+        line.waiting.push_back(Waiting { number, called: false, waker: None });
+        self.0.length.fetch_add(1, Ordering::Relaxed);
+        Ok(Place { queue: self.clone(), number, deadline: now + self.0.timeout })
     }
 
-    /// Whether it is this one's turn to pick.
-    pub fn is_first(&self, place: &Place) -> bool {
-        self.line.front() == Some(&place.number)
-    }
-
-    /// Leaves the line, with a lease or without.
-    #[expect(clippy::needless_pass_by_value, reason = "a place is left once: it is consumed")]
-    pub fn leave(&mut self, place: Place) {
-        // Numbers rise along the line, and mostly it is the first that leaves.
-        if let Ok(at) = self.line.binary_search(&place.number) {
-            self.line.remove(at);
-            self.places.taken.fetch_sub(1, Ordering::Relaxed);
+    /// Calls the first in line, for an endpoint may be below its limit now.
+    pub fn call(&self) {
+        if !self.is_empty() {
+            let waker = self.line().call();
+            waker.inspect(Waker::wake_by_ref);
         }
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.0.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Queue {
+impl Line {
+    /// What it returns is to be woken, best without the lock.
+    fn call(&mut self) -> Option<Waker> {
+        let first = self.waiting.front_mut()?;
+        first.called = true;
+        first.waker.take()
+    }
+
+    /// Numbers rise along the line, and mostly it is the first that is asked for.
+    fn position(&self, number: u64) -> Option<usize> {
+        if self.waiting.front()?.number == number {
+            return Some(0);
+        }
+        self.waiting.binary_search_by_key(&number, |waiting| waiting.number).ok()
+    }
+}
+
+impl Place {
+    /// Whether it is this one's turn to pick.
+    pub fn is_first(&self) -> bool {
+        self.queue.line().position(self.number) == Some(0)
+    }
+
+    /// Ready when this one has been called since it was last asked.
+    pub fn poll_called(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut line = self.queue.line();
+        let Some(at) = line.position(self.number) else { return Poll::Pending };
+        let waiting = &mut line.waiting[at];
+        if std::mem::take(&mut waiting.called) {
+            return Poll::Ready(());
+        }
+        match &mut waiting.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Place {
     fn drop(&mut self) {
-        self.places.taken.fetch_sub(self.line.len() as u32, Ordering::Relaxed);
+        let mut line = self.queue.line();
+        let Some(at) = line.position(self.number) else { return };
+        line.waiting.remove(at);
+        self.queue.0.length.fetch_sub(1, Ordering::Relaxed);
+        let next = if at == 0 { line.call() } else { None };
+        drop(line);
+        next.inspect(Waker::wake_by_ref);
+    }
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue")
+            .field("len", &self.len())
+            .field("limit", &self.0.limit)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Place").field("number", &self.number).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::task::Wake;
+
     use super::*;
 
-    fn places(queue: u32) -> Arc<Places> {
-        Arc::new(Places::new(AdmissionSettings { queue, ..AdmissionSettings::default() }))
+    fn queue(places: u32) -> Queue {
+        Queue::new(AdmissionSettings { queue: places, ..AdmissionSettings::default() })
     }
 
     #[expect(clippy::disallowed_methods, reason = "any moment does as the beginning of a virtual clock")]
@@ -134,43 +193,85 @@ mod tests {
         Instant::now()
     }
 
+    fn join(queue: &Queue) -> Place {
+        queue.join(start()).unwrap()
+    }
+
+    /// Whether it has been called since it was last asked.
+    fn is_called(place: &Place) -> bool {
+        place.poll_called(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
     #[test]
     fn whoever_waits_longest_picks_first() {
-        let mut queue = Queue::over(places(8));
-        let (a, b) = (queue.join(start()).unwrap(), queue.join(start()).unwrap());
-        assert!(queue.is_first(&a) && !queue.is_first(&b));
-        queue.leave(a);
-        assert!(queue.is_first(&b));
-        queue.leave(b);
+        let queue = queue(8);
+        let (a, b) = (join(&queue), join(&queue));
+        assert!(a.is_first() && !b.is_first());
+        drop(a);
+        assert!(b.is_first());
+        drop(b);
         assert!(queue.is_empty());
     }
 
     #[test]
     fn one_may_give_up_in_the_middle_of_the_line() {
-        let mut queue = Queue::over(places(8));
-        let [a, b, c] = [(); 3].map(|()| queue.join(start()).unwrap());
-        queue.leave(b);
-        queue.leave(a);
-        assert!(queue.is_first(&c));
-        queue.leave(c);
+        let queue = queue(8);
+        let [a, b, c] = [(); 3].map(|()| join(&queue));
+        drop(b);
+        assert!(a.is_first());
+        drop(a);
+        assert!(c.is_first());
     }
 
     #[test]
-    fn the_bound_holds_over_all_workers() {
-        let places = places(2);
-        let (mut one, mut other) = (Queue::over(Arc::clone(&places)), Queue::over(Arc::clone(&places)));
-        let (a, _b) = (one.join(start()).unwrap(), other.join(start()).unwrap());
-        assert_eq!(one.join(start()), Err(QueueFull));
-        one.leave(a);
-        assert!(one.join(start()).is_ok());
+    fn there_are_so_many_places_and_no_more() {
+        let queue = queue(2);
+        let (a, _b) = (join(&queue), join(&queue));
+        assert_eq!(queue.join(start()).err(), Some(QueueFull));
+        drop(a);
+        assert!(queue.join(start()).is_ok());
     }
 
     #[test]
-    fn a_worker_that_ends_gives_its_places_back() {
-        let places = places(2);
-        let mut queue = Queue::over(Arc::clone(&places));
-        let _places = (queue.join(start()).unwrap(), queue.join(start()).unwrap());
-        drop(queue);
-        assert_eq!(places.taken(), 0);
+    fn the_first_is_called_when_a_place_is_free_and_once_for_each_call() {
+        let queue = queue(8);
+        queue.call();
+        let (a, b) = (join(&queue), join(&queue));
+        assert!(!is_called(&a), "nobody was there to be called");
+        queue.call();
+        assert!(!is_called(&b) && is_called(&a));
+        assert!(!is_called(&a));
+    }
+
+    #[test]
+    fn whoever_leaves_as_the_first_calls_the_next() {
+        let queue = queue(8);
+        let [a, b, c] = [(); 3].map(|()| join(&queue));
+        drop(b);
+        assert!(!is_called(&a) && !is_called(&c), "the first is as far as it was");
+        drop(a);
+        assert!(is_called(&c));
+    }
+
+    #[test]
+    fn a_call_wakes_the_first_by_the_waker_it_left_last() {
+        struct Bell(AtomicU32);
+        impl Wake for Bell {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let bells = [(); 2].map(|()| Arc::new(Bell(AtomicU32::new(0))));
+        let rung = || bells.each_ref().map(|bell| bell.0.load(Ordering::Relaxed));
+        let queue = queue(8);
+        let place = join(&queue);
+        for bell in &bells {
+            let waker = Waker::from(Arc::clone(bell));
+            assert!(place.poll_called(&mut Context::from_waker(&waker)).is_pending());
+        }
+        queue.call();
+        assert_eq!(rung(), [0, 1]);
+        queue.call();
+        assert_eq!(rung(), [0, 1], "it is awake already");
     }
 }

@@ -9,11 +9,12 @@
 //!   ┌──────────────────────────────┐                        ┌─────────────────────────┐
 //!   │ Picker ── pick ──▶ Lease     │      evidence          │ Control                 │
 //!   │ Attempts: which try, when    │ ─────────────────────▶ │  health, probes,        │
-//!   │ Queue: when all are busy     │                        │  discovery, commands    │
+//!   │ Place: its turn in the Queue │                        │  discovery, commands    │
 //!   └──────────────┬───────────────┘                        └────────────┬────────────┘
 //!                  │  reads and counts, atomically                       │ writes bits,
 //!                  ▼                                                     ▼ swaps the snapshot
-//!            Upstream ─── Snapshot ─── Endpoint (one padded block of atomics each)
+//!            Upstream ─┬─ Snapshot ─── Endpoint (one padded block of atomics each)
+//!                      └─ Queue: who waits while all are busy
 //! ```
 //!
 //! A request that goes well touches its endpoint's block and nothing else that is shared.

@@ -157,8 +157,9 @@ impl Picker {
         now: Instant,
     ) -> Result<Lease, Unavailable> {
         let mut rank = Rank::Plain;
-        // Twice at most for a rank: between choosing an endpoint and taking a place on it, another worker may take
-        // the last one.
+        let mut free = None;
+        // Between looking at an endpoint and taking a place on it, another worker may take the last one, and the control
+        // task may move it to another rank: then the next round sees what is so now.
         for _ in 0..MAX_ROUNDS {
             let field = Field { snapshot: &self.view.snapshot, tried, rank, now };
             if let Some(index) = self.law.choose(&field, want.key, rng) {
@@ -167,38 +168,54 @@ impl Picker {
                     None => continue,
                 }
             }
-            let best = self.best_rank(want, tried)?;
-            if best == rank {
+            let best = self.best(want, tried)?;
+            if best.free.is_none() {
                 return Err(Unavailable::AllBusy);
             }
-            rank = best;
+            (rank, free) = (best.rank, best.free);
         }
-        Err(Unavailable::AllBusy)
+        // Things change faster than the policy looks: whoever was free.
+        free.and_then(|index| Lease::take(&self.view, index, false)).ok_or(Unavailable::AllBusy)
     }
 
     /// The best rank that has an endpoint left for this request, whether that is busy or not.
-    fn best_rank(&self, want: &Want, tried: &Tried) -> Result<Rank, Unavailable> {
-        let (mut best, mut best_untried) = (Rank::Never, Rank::Never);
-        for endpoint in self.view.snapshot.endpoints() {
+    fn best(&self, want: &Want, tried: &Tried) -> Result<Best, Unavailable> {
+        let mut best_rank = Rank::Never;
+        let mut untried = Best { rank: Rank::Never, free: None };
+        for (index, endpoint) in self.view.snapshot.endpoints().iter().enumerate() {
+            // Read once: it must not be passed over as what it is not.
             let rank = endpoint.flags().rank();
-            best = best.min(rank);
-            if rank < best_untried && !tried.has(endpoint.id()) {
-                best_untried = rank;
+            best_rank = best_rank.min(rank);
+            if rank > untried.rank || tried.has(endpoint.id()) {
+                continue;
+            }
+            if rank < untried.rank {
+                untried = Best { rank, free: None };
+            }
+            if untried.free.is_none() && !endpoint.is_full() {
+                untried.free = Some(index);
             }
         }
-        let worst_allowed = match best {
+        let worst_allowed = match best_rank {
             // A backup is no help while those that it stands in for are well.
-            _ if want.plain_only => best.min(Rank::Backup),
+            _ if want.plain_only => best_rank.min(Rank::Backup),
             // Failing open is for when nothing is usable, not for the second attempt of a request.
             Rank::Plain | Rank::Backup | Rank::Suspect | Rank::Leaving => Rank::Leaving,
             Rank::LastResort | Rank::Never => Rank::LastResort,
         };
-        match best {
-            _ if best_untried <= worst_allowed => Ok(best_untried),
+        match best_rank {
+            _ if untried.rank <= worst_allowed => Ok(untried),
             Rank::Never => Err(Unavailable::AllUnreachable),
             _ => Err(Unavailable::NoneUntried),
         }
     }
+}
+
+/// The best rank that there is for a request.
+struct Best {
+    rank: Rank,
+    /// One of that rank that is below its limit.
+    free: Option<usize>,
 }
 
 const MAX_ROUNDS: usize = 8;

@@ -11,7 +11,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use crossbeam_utils::CachePadded;
 
-use crate::admission::Places;
+use crate::admission::Queue;
 use crate::budget::Budgets;
 use crate::control::Control;
 use crate::endpoint::{Endpoint, EndpointId, Weight};
@@ -30,7 +30,7 @@ pub(crate) struct Shared {
     /// Trials that are open over all endpoints in probation; nearly always 0.
     pub(crate) trials: AtomicU32,
     pub(crate) budgets: Budgets,
-    pub(crate) places: Arc<Places>,
+    queue: Queue,
     pub(crate) settings: Settings,
 }
 
@@ -43,7 +43,7 @@ impl Upstream {
             snapshot: ArcSwap::from_pointee(Snapshot::default()),
             trials: AtomicU32::new(0),
             budgets: Budgets::new(settings.retry_budget, settings.hedge_budget),
-            places: Arc::new(Places::new(settings.admission)),
+            queue: Queue::new(settings.admission),
             settings: settings.clone(),
         }));
         let control = Control::new(upstream.clone(), spec, settings, epoch);
@@ -71,9 +71,9 @@ impl Upstream {
         &self.0.settings
     }
 
-    /// Requests that wait for an endpoint below its limit, over all workers.
-    pub fn waiting(&self) -> u32 {
-        self.0.places.taken()
+    /// Where requests wait for an endpoint below its limit.
+    pub fn queue(&self) -> &Queue {
+        &self.0.queue
     }
 
     pub(crate) fn shared(&self) -> &Shared {

@@ -75,6 +75,42 @@ fn leases_balance_whatever_happens_at_the_same_time() {
     assert_eq!(total(evenkeel_upstream::Endpoint::successes), counted.succeeded.load(Ordering::Relaxed));
 }
 
+/// Stated bound: 2 threads of 200,000 picks each, while the only endpoint turns suspect and is cleared without a pause.
+#[test]
+fn an_endpoint_whose_state_changes_meanwhile_is_not_taken_for_busy() {
+    #[expect(clippy::disallowed_methods, reason = "any moment does as the beginning of a virtual clock")]
+    let now = Instant::now();
+    let (upstream, mut control) = Upstream::new("server:8080".parse().unwrap(), Settings::default(), now);
+    control.resolved(0, Ok(&[([10, 0, 0, 1], 8080).into()]), now);
+    let id = control.find(([10, 0, 0, 1], 8080).into()).unwrap();
+    let mut passes = || control.probed(id, ProbeResult::Passed, Duration::from_millis(1), now);
+    passes();
+
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let picks = || {
+            let mut picker = Picker::new(&upstream);
+            for _ in 0..200_000 {
+                let lease = picker.pick(&Want::default(), &Tried::default(), &mut || 0, now);
+                assert!(lease.is_ok(), "{lease:?}");
+            }
+        };
+        let workers = [scope.spawn(picks), scope.spawn(picks)];
+        scope.spawn(|| {
+            let snapshot = upstream.snapshot();
+            while !done.load(Ordering::Relaxed) {
+                snapshot.endpoint(id).unwrap().suspect();
+                passes();
+            }
+        });
+        let picked = workers.map(thread::ScopedJoinHandle::join);
+        done.store(true, Ordering::Relaxed);
+        for picked in picked {
+            picked.unwrap();
+        }
+    });
+}
+
 fn work(upstream: &Upstream, counted: &Counted, seed: u64, now: Instant) {
     let mut picker = Picker::new(upstream);
     let mut rng = fastrand::Rng::with_seed(seed);

@@ -147,7 +147,7 @@ fn describe(admin: &Admin, sample: &Sample) -> State {
         policy: shared.settings.upstream.policy.name(),
         connections: shared.connections.open(),
         max_connections: shared.settings.max_connections,
-        waiting: shared.upstream.waiting(),
+        waiting: shared.upstream.queue().len(),
         retries_left: budgets.retries_left(),
         hedges_left: budgets.hedges_left(),
         totals: sample.totals,

@@ -3,14 +3,13 @@
 mod lines;
 mod picks;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use evenkeel_upstream::attempt::{FailureKind, MAX_ATTEMPTS, Repeat};
 use evenkeel_upstream::{Budgets, EndpointId, Settings, Upstream};
 
 use crate::exchange::{Ending, Exchange};
-use lines::Lines;
 pub(crate) use picks::Picked;
 
 /// What is counted to be compared.
@@ -37,7 +36,8 @@ pub(crate) struct Ledger {
     pub(crate) held: BTreeMap<EndpointId, u32>,
     /// How often servers worked on each request that may not be repeated.
     pub(crate) executions: BTreeMap<u64, u32>,
-    lines: Lines,
+    /// The requests that wait. Their numbers rise with their arrival.
+    line: BTreeSet<u64>,
 }
 
 impl Ledger {

@@ -22,6 +22,8 @@ pub(crate) struct Exchange {
     pub(crate) tries: Vec<Running>,
     /// While all endpoints are busy.
     pub(crate) waiting: Option<(Place, TryNo)>,
+    /// When it means to look again.
+    pub(crate) looks_at: Option<Instant>,
     /// When the shell will wake it.
     pub(crate) wakes_at: Option<Instant>,
     pub(crate) ending: Option<Ending>,

@@ -21,6 +21,7 @@ use crate::check::{Ledger, Picked};
 use crate::exchange::{Ending, Exchange, Running};
 use crate::servers::{Fate, Server, State};
 pub(crate) use orders::Orders;
+use queueing::Called;
 use sessions::Sessions;
 
 const MS: Duration = Duration::from_millis(1);
@@ -95,11 +96,11 @@ pub(crate) struct Simulation {
     probes: BTreeMap<ProbeNo, (ProbeResult, Duration)>,
     /// What frozen servers will do when they thaw.
     frozen: Vec<(usize, Due)>,
+    called: Called,
 }
 
 struct Worker {
     picker: Picker,
-    queue: Queue,
     /// Idle connections: server, endpoint generation, server incarnation.
     idle: Vec<(usize, u32, u32)>,
 }
@@ -113,8 +114,7 @@ impl Simulation {
         let spec = "server:8080,spare:8080;backup".parse().expect("a spec");
         let sessions = Sessions::new(settings.stickiness.clone());
         let (upstream, control) = Upstream::new(spec, settings, now);
-        let worker =
-            |_| Worker { picker: Picker::new(&upstream), queue: Queue::new(&upstream), idle: Vec::new() };
+        let worker = |_| Worker { picker: Picker::new(&upstream), idle: Vec::new() };
         let workers = (0..WORKERS).map(worker).collect();
         let mut simulation = Self {
             now,
@@ -135,6 +135,7 @@ impl Simulation {
             seen: Vec::new(),
             probes: BTreeMap::new(),
             frozen: Vec::new(),
+            called: Called::default(),
         };
         simulation.after(Duration::ZERO, Due::Resolve);
         simulation.after(Duration::ZERO, Due::Tick);
@@ -155,6 +156,7 @@ impl Simulation {
             let Some(Reverse((at, _, due))) = self.due.pop() else { break };
             self.now = at;
             self.step(due);
+            self.answer_calls();
             self.ledger.leases_balance(&self.upstream);
             self.ledger.lines_balance(&self.upstream);
         }
@@ -197,7 +199,7 @@ impl Simulation {
                 self.after(self.control.resolution_interval(), Due::Resolve);
             }
             Due::Wake(id) => self.wake(id),
-            Due::QueueLook(id) => self.look_in_queue(id),
+            Due::QueueLook(id) => self.look_again(id),
             Due::Connected(on) => self.connected(on),
             Due::Refused(on) => {
                 self.gives_up(on, |number| Event::ConnectFailed(number, ConnectFailure::Refused));

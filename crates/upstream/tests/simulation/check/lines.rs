@@ -1,6 +1,5 @@
 //! Who waits, for how long, and who goes first.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use evenkeel_upstream::{Queue, Tried, Upstream};
@@ -9,17 +8,13 @@ use crate::exchange::Exchange;
 
 use super::Ledger;
 
-/// The requests that wait, by worker. Their numbers rise with their arrival.
-pub(super) type Lines = BTreeMap<usize, BTreeSet<u64>>;
-
 impl Ledger {
-    pub(crate) fn joined_line(&mut self, worker: usize, exchange: u64) {
-        self.lines.entry(worker).or_default().insert(exchange);
+    pub(crate) fn joined_line(&mut self, exchange: u64) {
+        self.line.insert(exchange);
     }
 
     pub(crate) fn left_line(&mut self, exchange: &Exchange, upstream: &Upstream, now: Instant) {
-        let waited = self.lines.get_mut(&exchange.worker).is_some_and(|line| line.remove(&exchange.number));
-        assert!(waited, "a request leaves a line that it is not in");
+        assert!(self.line.remove(&exchange.number), "a request leaves a line that it is not in");
         let latest = exchange.arrived + upstream.settings().admission.queue_timeout + Queue::LOOK_AGAIN;
         assert!(now <= latest, "a request waits {:?} too long", now - latest);
     }
@@ -33,7 +28,7 @@ impl Ledger {
 
     /// Whoever has waited longest gets the first endpoint that is free.
     pub(super) fn nobody_overtakes(&self, exchange: &Exchange) {
-        let first = self.lines.get(&exchange.worker).and_then(BTreeSet::first);
+        let first = self.line.first();
         assert!(first.is_none_or(|&first| first == exchange.number), "{first:?} is overtaken");
     }
 
@@ -50,11 +45,11 @@ impl Ledger {
     /// After each step.
     pub(crate) fn lines_balance(&self, upstream: &Upstream) {
         let waiting = self.waiting();
-        assert_eq!(upstream.waiting(), waiting, "places in the queue do not balance");
+        assert_eq!(upstream.queue().len(), waiting, "places in the queue do not balance");
         assert!(waiting <= upstream.settings().admission.queue, "{waiting} wait");
     }
 
     fn waiting(&self) -> u32 {
-        self.lines.values().map(|line| line.len() as u32).sum()
+        self.line.len() as u32
     }
 }

@@ -36,6 +36,26 @@ fn three_times_what_they_can_do() {
 }
 
 #[test]
+fn a_line_dissolves_when_less_comes_than_they_can_do() {
+    play_with("a_line_dissolves_when_less_comes_than_they_can_do", few_places, |set| {
+        (0..3).for_each(|server| set.servers[server].latency = 3 * MS);
+        set.rate = 750;
+        set.run(2 * SECOND);
+        assert_eq!(set.lost(), 0);
+        // Six at a time for some 4 ms are 1500 a second: for a moment there come more, and then less.
+        set.rate = 3000;
+        set.run(50 * MS);
+        assert!(!set.upstream.queue().is_empty(), "a line has formed");
+        set.rate = 750;
+        set.run(100 * MS);
+        let busy = set.ledger.busy;
+        set.run(2 * SECOND);
+        assert_eq!(set.ledger.busy, busy, "nobody waits in vain, nor is turned away");
+        assert_eq!(set.lost(), busy);
+    });
+}
+
+#[test]
 fn one_that_is_frozen_fills_its_own_places_only() {
     play_with("one_that_is_frozen_fills_its_own_places_only", few_places, |set| {
         set.run(5 * SECOND);

@@ -33,6 +33,7 @@ impl Simulation {
             tried: Tried::default(),
             tries: Vec::new(),
             waiting: None,
+            looks_at: None,
             wakes_at: None,
             ending: None,
         };
@@ -115,7 +116,7 @@ impl Simulation {
             plain_only: matches!(why, Why::Hedge | Why::Race),
         };
         let worker = &mut self.workers[exchange.worker];
-        let overtakes = !worker.queue.is_empty() && exchange.waiting.is_none() && why == Why::First;
+        let overtakes = !self.upstream.queue().is_empty() && exchange.waiting.is_none() && why == Why::First;
         let picked = if overtakes {
             Err(Unavailable::AllBusy)
         } else {
@@ -215,6 +216,7 @@ impl Simulation {
             self.seen.push(evidence);
             self.after(CHANNEL, Due::Evidence(endpoint, self.seen.len() - 1));
         }
+        self.upstream.queue().call();
     }
 
     /// Sees to it that the machine is woken in time; what is set already is early enough for anything later.
@@ -248,9 +250,8 @@ impl Simulation {
         let tries = self.exchanges[&id].tries.len();
         (0..tries).for_each(|index| self.release(id, index, Outcome::Abandoned));
         if let Some(mut exchange) = self.exchanges.remove(&id) {
-            if let Some((place, _)) = exchange.waiting.take() {
+            if exchange.waiting.take().is_some() {
                 self.ledger.left_line(&exchange, &self.upstream, self.now);
-                self.workers[exchange.worker].queue.leave(place);
             }
             let total = self.upstream.settings().attempts.total;
             self.ledger.ended(&exchange, ending, total, self.now);
