@@ -8,7 +8,7 @@ use std::{
 };
 
 use evenkeel_digest::{Algorithm, CONTENT_DIGEST, Expected, Hasher};
-use evenkeel_e2e::{Compose, Connection, Load, Upload, basic, docker};
+use evenkeel_stage::{Compose, Connection, Load, Upload, basic, docker};
 
 const SET: &[&str] = &["docker-compose.yml"];
 

@@ -1,6 +1,6 @@
 //! What the balancer says about itself, held against what its clients have seen.
 
-use evenkeel_e2e::{Connection, Load, Processes, basic};
+use evenkeel_stage::{Connection, Load, Processes, basic};
 use rustix::process::Signal;
 use serde_json::Value;
 

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use evenkeel_e2e::{Connection, Load, Processes, basic};
+use evenkeel_stage::{Connection, Load, Processes, basic};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
@@ -208,7 +208,7 @@ fn a_manager_that_is_killed_leaves_no_orphan() {
 fn a_taken_port_is_one_line_that_names_it() {
     let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = other.local_addr().unwrap().to_string();
-    let ran = std::process::Command::new(evenkeel_e2e::binary("manager"))
+    let ran = std::process::Command::new(evenkeel_stage::binary("manager"))
         .env_clear()
         .envs([("MANAGER_SERVERS", "1"), ("MANAGER_SERVER_1_BIND", &taken)])
         .envs([
@@ -227,7 +227,7 @@ fn a_taken_port_is_one_line_that_names_it() {
     );
 }
 
-fn assert_all_gone(members: &[evenkeel_e2e::Member]) {
+fn assert_all_gone(members: &[evenkeel_stage::Member]) {
     for member in members {
         assert!(ends(member.pid), "{member:?} is still there");
         let connected = TcpStream::connect(member.traffic).map_err(|error| error.kind());

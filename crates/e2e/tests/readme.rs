@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, process::Command};
 
-use evenkeel_e2e::{binary, root};
+use evenkeel_stage::{binary, root};
 
 /// The rows that the README has to have for a binary's own variables, from its `--help`.
 fn rows(name: &str) -> Vec<String> {

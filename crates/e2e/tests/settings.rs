@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use evenkeel_e2e::binary;
+use evenkeel_stage::binary;
 
 /// A binary, and what it needs to be content.
 const BINARIES: [(&str, &[(&str, &str)]); 4] = [

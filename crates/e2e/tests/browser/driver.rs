@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use evenkeel_e2e::Connection;
+use evenkeel_stage::Connection;
 use serde_json::{Value, json};
 
 /// How long a condition may take to come true, milliseconds.

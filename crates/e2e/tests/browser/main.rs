@@ -4,7 +4,7 @@
 mod driver;
 
 use driver::Browser;
-use evenkeel_e2e::{Connection, Load, Processes};
+use evenkeel_stage::{Connection, Load, Processes};
 use rustix::process::Signal;
 use serde_json::Value;
 

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, process::Command};
 
-use evenkeel_e2e::binary;
+use evenkeel_stage::binary;
 
 use crate::process::Process;
 

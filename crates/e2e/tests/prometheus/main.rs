@@ -9,7 +9,7 @@ mod scraper;
 use std::{collections::BTreeSet, net::SocketAddr};
 
 use client::Client;
-use evenkeel_e2e::{Connection, Load, Processes, root};
+use evenkeel_stage::{Connection, Load, Processes, root};
 use rustix::process::Signal;
 use scraper::{Scraper, check};
 

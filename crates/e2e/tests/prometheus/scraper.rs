@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use evenkeel_e2e::Connection;
+use evenkeel_stage::Connection;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

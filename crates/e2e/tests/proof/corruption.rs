@@ -3,7 +3,7 @@
 
 use std::thread;
 
-use evenkeel_e2e::{Connection, Processes};
+use evenkeel_stage::{Connection, Processes};
 use serde_json::Value;
 
 use super::run::{Journals, Run};

@@ -11,7 +11,7 @@ mod teller;
 use std::collections::BTreeMap;
 use std::fs;
 
-use evenkeel_e2e::Processes;
+use evenkeel_stage::Processes;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use evenkeel_e2e::{Connection, Processes, binary};
+use evenkeel_stage::{Connection, Processes, binary};
 use serde_json::Value;
 use tempfile::TempDir;
 

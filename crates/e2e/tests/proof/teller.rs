@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
-use evenkeel_e2e::Connection;
+use evenkeel_stage::Connection;
 
 /// An admin interface that passes on what another one says. It ends with the test.
 #[derive(Debug)]

@@ -51,7 +51,7 @@ fn tables(report: &Report) -> String {
     let beside: Vec<_> = scenarios.into_iter().filter(|fronts| fronts.len() > 1).collect();
     if !beside.is_empty() {
         text.push_str(
-            "\nHAProxy and nginx on the same work, set up as [proxy.rs](crates/e2e/src/bin/faults/proxy.rs) says; what is 0 for \
+            "\nHAProxy and nginx on the same work, set up as [proxy.rs](crates/faults/src/proxy.rs) says; what is 0 for \
              all three is left out:\n\n",
         );
         text.push_str(&peers_table(&beside));
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn the_readme_has_the_figures_of_the_json() {
         let [readme, json] = ["README.md", "docs/faults.json"]
-            .map(|file| fs::read_to_string(evenkeel_e2e::root().join(file)).unwrap());
+            .map(|file| fs::read_to_string(evenkeel_stage::root().join(file)).unwrap());
         let report = serde_json::from_str(&json).unwrap();
         let rewritten = between_markers(&readme, &tables(&report)).unwrap();
         assert!(readme == rewritten, "scripts/faults --from docs/faults.json --readme README.md");

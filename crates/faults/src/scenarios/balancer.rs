@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use evenkeel_e2e::Connection;
+use evenkeel_stage::Connection;
 
 use super::seconds;
 use crate::{

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use evenkeel_e2e::{Connection, basic, root};
+use evenkeel_stage::{Connection, basic, root};
 use serde_json::Value;
 
 use crate::{
@@ -248,7 +248,7 @@ impl Set {
             .args(["compose", "--progress", "quiet", "--project-name", &self.project])
             .args(["--project-directory".into(), root()])
             .args(["--file".into(), root().join("docker-compose.yml")])
-            .args(["--file".into(), root().join("crates/e2e/faults.yml")])
+            .args(["--file".into(), root().join("crates/faults/faults.yml")])
             .args(arguments)
             .envs(self.variables.iter().map(|(name, value)| (name, value)));
         finish(&mut command)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evenkeel_e2e::Connection;
+use evenkeel_stage::Connection;
 
 use crate::{
     Result,

@@ -3,7 +3,7 @@
 
 use std::{fs, process::Command};
 
-use evenkeel_e2e::root;
+use evenkeel_stage::root;
 use serde_json::Value;
 
 /// The measured rows of all runs.

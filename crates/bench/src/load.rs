@@ -2,7 +2,7 @@
 
 use std::{fs, net::SocketAddr, path::Path, process::Command, time::Duration};
 
-use evenkeel_e2e::Connection;
+use evenkeel_stage::Connection;
 
 use crate::{Result, contenders::Contender, process::pinned, stage::Stage};
 

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use evenkeel_e2e::Connection;
+use evenkeel_stage::Connection;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::Result;

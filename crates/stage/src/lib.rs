@@ -1,4 +1,4 @@
-//! Tests of the set together, as processes and as containers; here is what they are written with.
+//! The set, set up for whoever looks at it from outside: the tests of `e2e` and the tools `bench` and `faults`.
 //!
 //! ```text
 //! Processes (the manager and its children) ─┐

@@ -14,7 +14,7 @@ use std::{
 };
 
 use evenkeel_digest::{Algorithm, CONTENT_DIGEST, Digest};
-use evenkeel_e2e::{Answer, Connection};
+use evenkeel_stage::{Answer, Connection};
 
 use crate::{Result, set::pass};
 
