@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use evenkeel_wire::{ClientConnection, ConnectError, ResponseFailure};
 
-use crate::addresses::Addresses;
+use crate::addresses::{self, Addresses};
 use crate::clock;
 use crate::outcome::{Failure, Kind, Phase};
 use crate::request::{Request, Template};
@@ -175,21 +175,19 @@ impl Sender {
 
     async fn connect(&self, trace: &mut Trace) -> Result<ClientConnection, Failure> {
         let begun = clock::now();
-        let address = self
-            .addresses
-            .next(begun)
-            .await
-            .map_err(|error| Failure::new(Phase::Resolve, Kind::Unresolved, error.to_string()))?;
+        let addresses = self.addresses.in_turn(begun).await;
+        let addresses =
+            addresses.map_err(|error| Failure::new(Phase::Resolve, Kind::Unresolved, error.to_string()))?;
         trace.phase = Phase::Connect;
-        let connection = ClientConnection::connect(address, self.connect_timeout).await;
-        let connection = connection.map_err(|error| {
-            let kind = match &error {
-                ConnectError::Refused => Kind::Refused,
-                ConnectError::Unreachable(_) => Kind::Unreachable,
-                ConnectError::TimedOut => Kind::ConnectTimeout,
-                ConnectError::Local(_) => Kind::Local,
+        let connection = addresses::first_of(&addresses, self.connect_timeout).await.map_err(|error| {
+            let kind = match error.failure() {
+                None => Kind::Unresolved,
+                Some(ConnectError::Refused) => Kind::Refused,
+                Some(ConnectError::Unreachable(_)) => Kind::Unreachable,
+                Some(ConnectError::TimedOut) => Kind::ConnectTimeout,
+                Some(ConnectError::Local(_)) => Kind::Local,
             };
-            Failure::new(Phase::Connect, kind, format!("{address}: {error}"))
+            Failure::new(Phase::Connect, kind, error.to_string())
         })?;
         trace.connect = Some(clock::now().saturating_duration_since(begun));
         Ok(connection)

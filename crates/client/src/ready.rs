@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use evenkeel_http1::{Method, ResponseHead};
 use evenkeel_service::Shutdown;
-use evenkeel_wire::{ClientConnection, Resolver};
+use evenkeel_wire::Resolver;
 use tokio::time::Instant;
 
 use crate::addresses::Addresses;
@@ -112,9 +112,8 @@ async fn question(
 
 async fn status(resolver: &Resolver, origin: &Origin<'_>, path: &str) -> Result<u16, String> {
     let addresses = Addresses::new(resolver.clone(), origin.target);
-    let address = addresses.next(clock::now()).await.map_err(|error| error.to_string())?;
     let mut connection =
-        ClientConnection::connect(address, PATIENCE).await.map_err(|error| error.to_string())?;
+        addresses.connect(clock::now(), PATIENCE).await.map_err(|error| error.to_string())?;
     connection.send(Method::Get, &origin.readiness(path), &[]).await.map_err(|error| error.to_string())?;
     connection.response().await.map(ResponseHead::status).map_err(|error| error.to_string())
 }

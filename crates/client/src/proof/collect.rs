@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use evenkeel_http1::Method;
-use evenkeel_wire::{ClientConnection, Resolver};
+use evenkeel_wire::Resolver;
 use tokio::time::Instant;
 
 use super::ledger::{Happening, Heading, Line, Passage};
@@ -137,12 +137,9 @@ impl Collector {
         let after = self.position.as_ref().map_or(0, |(_, next)| *next);
         let request = origin.readiness(&format!("/ledger?run={}&after={after}", self.run));
 
-        let address = Addresses::new(self.resolver.clone(), admin)
-            .next(clock::now())
-            .await
-            .map_err(|error| error.to_string())?;
+        let addresses = Addresses::new(self.resolver.clone(), admin);
         let mut connection =
-            ClientConnection::connect(address, PATIENCE).await.map_err(|error| error.to_string())?;
+            addresses.connect(clock::now(), PATIENCE).await.map_err(|error| error.to_string())?;
         connection.send(Method::Get, &request, &[]).await.map_err(|error| error.to_string())?;
         let status = connection.response().await.map_err(|error| error.to_string())?.status();
         if status != 200 {

@@ -169,7 +169,9 @@ fn a_target_that_is_never_ready_ends_in_status_69() {
         finished(&client("http://127.0.0.1:1", &[("CLIENT_WAIT", "300ms")]).output().unwrap());
     assert_eq!(status, 69, "{text}");
     assert!(
-        text.contains("the target was not ready within 300ms: http://127.0.0.1:1/: connection refused"),
+        text.contains(
+            "the target was not ready within 300ms: http://127.0.0.1:1/: 127.0.0.1:1: connection refused"
+        ),
         "{text}"
     );
 }
