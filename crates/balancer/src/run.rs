@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use evenkeel_service::Shutdown;
 use evenkeel_upstream::Upstream;
-use evenkeel_wire::Resolver;
+use evenkeel_wire::{Resolver, keep_alive};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
@@ -173,9 +173,10 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restarted balancer must not wait for connections of the one before.
     socket.set_reuse_address(true)?;
-    // Accepted connections inherit both.
+    // Accepted connections inherit these.
     socket.set_tcp_notsent_lowat(accept::UNSENT)?;
     socket.set_tcp_nodelay(true)?;
+    keep_alive(&socket)?;
     socket.bind(&address.into())?;
     socket.listen(accept::BACKLOG)?;
     socket.set_nonblocking(true)?;

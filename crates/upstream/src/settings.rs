@@ -152,7 +152,7 @@ impl Default for AttemptSettings {
     fn default() -> Self {
         Self {
             max: 4,
-            connect_timeout: Duration::from_secs(1),
+            connect_timeout: Duration::from_secs(3),
             response_timeout: Duration::from_secs(30),
             total: Duration::from_mins(1),
             race: true,

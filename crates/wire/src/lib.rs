@@ -12,4 +12,4 @@ pub use alarm::Alarm;
 pub use buffer::Buffer;
 pub use client::{ClientConnection, ResponseFailure};
 pub use resolve::{ResolveError, Resolver};
-pub use stream::{ConnectError, Idleness, Stream, connect};
+pub use stream::{ConnectError, Idleness, Stream, connect, keep_alive};

@@ -4,11 +4,12 @@
 use std::io;
 use std::io::IoSlice;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -70,14 +71,32 @@ impl From<io::Error> for ConnectError {
     }
 }
 
+/// A peer that has vanished without a word (its machine lost its power, a firewall forgot the connection) is asked after this
+/// time of silence, and then so often; a connection on which nothing comes back is over two minutes after the last byte.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+const KEEPALIVE_PROBES: u32 = 4;
+
+/// Has the kernel find out whether a silent peer is still there. On a listener, the connections it accepts inherit it.
+///
+/// `TCP_USER_TIMEOUT` is left alone: it also ends the connection of a peer that is there and reads nothing for a while.
+pub fn keep_alive(socket: &impl AsFd) -> io::Result<()> {
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_IDLE)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_PROBES);
+    SockRef::from(socket).set_tcp_keepalive(&keepalive)
+}
+
 /// Opens a connection to `address` within `timeout`.
 pub async fn connect(address: SocketAddr, timeout: Duration) -> Result<Stream, ConnectError> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     match tokio::time::timeout(timeout, socket.connect(address)).await {
         Ok(connected) => {
             let tcp = connected?;
-            // Fails only on a socket that is already dead, which the next read will tell better.
+            // Both fail only on a socket that is already dead, which the next read will tell better.
             let _ = tcp.set_nodelay(true);
+            let _ = keep_alive(&tcp);
             Ok(Stream { tcp })
         }
         Err(_) => Err(ConnectError::TimedOut),

@@ -73,7 +73,7 @@ pub(crate) const COMPONENT: Component = Component {
         Variable::new("PROBE_TIMEOUT", "500ms", "until a probe has failed; 200ms at most for a suspect"),
         Variable::new("PROBE_FALL", "2", "failed probes in a row that eject a server"),
         Variable::new("PROBE_RISE", "2", "passed probes in a row that bring it back while others serve"),
-        Variable::new("CONNECT_TIMEOUT", "1s", "to a connection with a server"),
+        Variable::new("CONNECT_TIMEOUT", "3s", "to a connection with a server"),
         Variable::new("RESPONSE_TIMEOUT", "30s", "from a request sent to the head of its response"),
         Variable::new(
             "TOTAL_TIMEOUT",

@@ -38,6 +38,11 @@ impl Connection {
         Self { stream, unread: Vec::new() }
     }
 
+    /// This end's address.
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.stream.local_addr().unwrap()
+    }
+
     /// Sends all of it.
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         self.stream.write_all(bytes.as_ref()).unwrap();

@@ -11,6 +11,7 @@ mod exchange;
 mod forwarding;
 mod integrity;
 mod introduction;
+mod lasting;
 mod own_errors;
 mod request_body;
 mod request_framing;
