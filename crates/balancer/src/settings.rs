@@ -53,6 +53,7 @@ pub(crate) struct Settings {
     pub(crate) hold: usize,
     pub(crate) head_timeout: Duration,
     pub(crate) body_timeout: Duration,
+    pub(crate) tunnel_timeout: Duration,
     pub(crate) idle_timeout: Duration,
     pub(crate) server_idle: Duration,
     pub(crate) workers: usize,
@@ -114,6 +115,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     let hold = reading.value::<Size>("HOLD");
     let head_timeout = duration(reading, "HEAD_TIMEOUT");
     let body_timeout = duration(reading, "BODY_TIMEOUT");
+    let tunnel_timeout = duration(reading, "TUNNEL_TIMEOUT");
     let idle_timeout = duration(reading, "IDLE_TIMEOUT");
     let server_idle = duration(reading, "SERVER_IDLE");
     let workers = reading.optional_with("WORKERS", |text| in_range(text, &(1..=256)));
@@ -149,6 +151,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
         hold: hold?.bytes(),
         head_timeout: head_timeout?,
         body_timeout: body_timeout?,
+        tunnel_timeout: tunnel_timeout?,
         idle_timeout: idle_timeout?,
         server_idle: server_idle?,
         workers: workers?.unwrap_or_else(|| thread::available_parallelism().map_or(1, NonZero::get)),

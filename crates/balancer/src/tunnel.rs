@@ -1,7 +1,8 @@
 //! After a 101: bytes both ways that nobody here understands (RFC 9110 §7.8), until both sides have ended.
 //!
 //! A side that closes its sending direction (FIN) has it closed towards the other; the other direction goes on. A tunnel
-//! lasts as long as its client's connection: when the balancer leaves, until the grace ends.
+//! through which nothing has gone for `BALANCER_TUNNEL_TIMEOUT` is closed on both sides, for nobody may be left to end it; and
+//! when the balancer leaves, a tunnel lasts until the grace ends.
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -26,19 +27,25 @@ pub(crate) async fn run(
     let mut server = connection.stream;
     let mut up = Direction::default();
     let mut down = Direction::default();
+    let patience = worker.settings().tunnel_timeout;
+    client.alarm.set(Some(now() + patience));
     let ended = poll_fn(|cx| {
-        let up = up.poll(cx, &mut client.stream, &mut server, from_client)?;
-        let down = down.poll(cx, &mut server, &mut client.stream, &mut from_server)?;
-        if up.is_ready() && down.is_ready() {
-            Poll::Ready(Ok::<(), std::io::Error>(()))
-        } else {
-            Poll::Pending
+        let before = up.passed + down.passed;
+        let up_ended = up.poll(cx, &mut client.stream, &mut server, from_client)?;
+        let down_ended = down.poll(cx, &mut server, &mut client.stream, &mut from_server)?;
+        if up_ended.is_ready() && down_ended.is_ready() {
+            return Poll::Ready(Ok::<(), std::io::Error>(()));
         }
+        if up.passed + down.passed > before {
+            client.alarm.set(Some(now() + patience));
+        }
+        // Nothing of it is under way then, unless a side takes nothing: an end in order tells no lie.
+        client.alarm.poll(cx).map(Ok)
     })
     .await;
     worker.stats.bytes_in.add(up.passed);
     worker.stats.bytes_out.add(down.passed);
-    if ended.is_err() {
+    if ended.is_err() || !from_client.is_empty() || !from_server.is_empty() {
         // The other side must not take a broken tunnel for a regular end.
         client.stream.reset_on_drop();
         server.reset_on_drop();

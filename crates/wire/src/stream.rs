@@ -73,7 +73,7 @@ impl From<io::Error> for ConnectError {
 
 /// A peer that has vanished without a word (its machine lost its power, a firewall forgot the connection) is asked after this
 /// time of silence, and then so often; a connection on which nothing comes back is over two minutes after the last byte.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEPALIVE_IDLE: Duration = Duration::from_mins(1);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const KEEPALIVE_PROBES: u32 = 4;
 

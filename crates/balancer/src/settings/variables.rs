@@ -82,6 +82,11 @@ pub(crate) const COMPONENT: Component = Component {
         ),
         Variable::new("HEAD_TIMEOUT", "10s", "for a client to complete a request's head once it has begun"),
         Variable::new("BODY_TIMEOUT", "30s", "without progress of a body, in either direction"),
+        Variable::new(
+            "TUNNEL_TIMEOUT",
+            "1h",
+            "without a byte in either direction after a change of protocol",
+        ),
         Variable::new("IDLE_TIMEOUT", "75s", "for a client's connection between two requests"),
         Variable::new("SERVER_IDLE", "3s", "for a connection to a server between two requests"),
         Variable::new("ATTEMPTS", "4", "tries of one request, each on another server; 1 to 4"),

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{Connection, OK, SHORT, Stage};
 
-const WEBSOCKET: &str = "GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
-const SWITCHED: &str =
+pub(crate) const WEBSOCKET: &str =
+    "GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+pub(crate) const SWITCHED: &str =
     "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 
 /// Both ends of a tunnel.

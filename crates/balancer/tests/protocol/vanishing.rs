@@ -93,7 +93,7 @@ fn vanish(stage: &Stage) {
 }
 
 /// No client is connected, and no request is in flight.
-fn is_at_rest(balancer: &Balancer) -> bool {
+pub(crate) fn is_at_rest(balancer: &Balancer) -> bool {
     let metrics = balancer.admin("/metrics");
     let in_flight = metrics.text().lines().filter(|line| line.starts_with("evenkeel_endpoint_in_flight{"));
     metrics.text().contains("\nevenkeel_connections_open 0\n")
