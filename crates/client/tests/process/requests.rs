@@ -156,6 +156,7 @@ fn an_open_loop_sends_at_its_rate() {
 
 #[test]
 fn an_overloaded_open_loop_ends_with_its_time_and_counts_what_it_never_sent() {
+    #[expect(clippy::disallowed_methods, reason = "an origin that takes its time is what is tested")]
     let origin = Origin::start(|_| {
         thread::sleep(SLOW);
         hello("")
