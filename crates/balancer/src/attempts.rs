@@ -412,7 +412,7 @@ impl<'a> Course<'a> {
         let settings = self.worker.settings();
         let Some(io) = self.scratch.live.get_mut(index) else { return };
         self.scratch.reply.clear();
-        let how = ResponseRewrite { via: &settings.name, extra: b"" };
+        let how = ResponseRewrite { via: &settings.name, ..ResponseRewrite::default() };
         let (head, input) = (&io.answer.head, io.answer.received.filled());
         // A client that has had its 100 from an attempt that failed later needs no second one.
         if head.status() != 100 || !std::mem::replace(&mut self.continued, true) {

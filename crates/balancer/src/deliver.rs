@@ -48,7 +48,7 @@ pub(crate) async fn deliver(
             sticky.set_cookie(pin, &mut scratch.extra);
         }
     }
-    let how = ResponseRewrite { via: &settings.name, extra: &scratch.extra };
+    let how = ResponseRewrite { via: &settings.name, date: &worker.date.at(now()), extra: &scratch.extra };
     client.machine.respond(&answer.head, answer.received.filled(), &how, &mut scratch.reply);
     if client.machine.after() == After::Tunnel {
         scratch.account.end = End::Tunnel;

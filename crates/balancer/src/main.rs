@@ -14,6 +14,7 @@ mod attempts;
 mod clock;
 mod connection;
 mod control;
+mod date;
 mod deliver;
 mod events;
 mod exchange;

@@ -1,11 +1,12 @@
 //! The balancer's own answers: problem details (RFC 9457) with a `Proxy-Status` (RFC 9209) that say what went wrong and
 //! name no inside address.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use evenkeel_http1::{Inbound, Refusal, problem, proxy_status};
 use evenkeel_upstream::attempt::{Failure, FailureKind};
 
+use crate::clock::now;
 use crate::worker::Worker;
 
 /// When a client that found no room should come back.
@@ -78,8 +79,8 @@ pub(crate) fn too_many_connections(worker: &Worker, machine: &mut Inbound, out: 
 /// The answer to an OPTIONS request that may go no further (RFC 9110 §7.6.2).
 pub(crate) fn options(worker: &Worker, machine: &mut Inbound, out: &mut Vec<u8>) {
     worker.stats.answered(204);
-    let date = httpdate::fmt_http_date(SystemTime::now());
-    machine.answer(204, &[("Date", &date), ("Cache-Control", "no-store")], b"", out);
+    let date = worker.date.at(now());
+    machine.answer(204, &[("Date", date.as_slice()), ("Cache-Control", b"no-store")], b"", out);
 }
 
 struct Problem<'a> {
@@ -96,20 +97,20 @@ struct Problem<'a> {
 fn write(worker: &Worker, machine: &mut Inbound, what: &Problem<'_>, out: &mut Vec<u8>) {
     worker.stats.answered(what.status);
     let body = problem::body(what.status, what.detail, what.request_id.unwrap_or_default());
-    let date = httpdate::fmt_http_date(SystemTime::now());
+    let date = worker.date.at(now());
     let proxy_status = proxy_status::value(&worker.settings().name, what.error, what.trail);
     let mut fields = vec![
-        ("Date", date.as_str()),
-        ("Content-Type", problem::CONTENT_TYPE),
-        ("Cache-Control", "no-store"),
-        ("Proxy-Status", proxy_status.as_str()),
+        ("Date", date.as_slice()),
+        ("Content-Type", problem::CONTENT_TYPE.as_bytes()),
+        ("Cache-Control", b"no-store"),
+        ("Proxy-Status", proxy_status.as_bytes()),
     ];
     let seconds = what.retry_after.map(|after| after.as_secs().max(1).to_string());
     if let Some(seconds) = &seconds {
-        fields.push(("Retry-After", seconds));
+        fields.push(("Retry-After", seconds.as_bytes()));
     }
     if let Some(id) = what.request_id {
-        fields.push(("X-Request-Id", id));
+        fields.push(("X-Request-Id", id.as_bytes()));
     }
     machine.answer(what.status, &fields, body.as_bytes(), out);
 }

@@ -16,6 +16,7 @@ use crate::accept::Connections;
 use crate::access_log::{AccessLog, WorkerLog};
 use crate::attempt_io::{Answer, AttemptIo};
 use crate::connection::{self, Scratch};
+use crate::date::Date;
 use crate::events::Events;
 use crate::idle::IdleConnections;
 use crate::ledger::{Ledger, Pen};
@@ -60,6 +61,7 @@ pub(crate) struct Worker {
     pub(crate) refused: Cell<usize>,
     /// Connections of clients that wait for a byte and are not parked yet.
     pub(crate) quiet: Cell<usize>,
+    pub(crate) date: Date,
     pub(crate) stats: Arc<Stats>,
     pub(crate) access_log: Option<WorkerLog>,
     pub(crate) pen: Option<Pen>,
@@ -82,6 +84,7 @@ impl Worker {
             quiet: Cell::new(0),
             parked: Parked::new(shared.settings.idle_timeout)?,
             answers: RefCell::default(),
+            date: Date::default(),
             stats,
             access_log: shared.access_log.as_ref().map(AccessLog::worker),
             pen: shared.ledger.as_ref().map(Ledger::pen),

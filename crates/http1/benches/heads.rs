@@ -70,7 +70,7 @@ fn response_heads(criterion: &mut Criterion) {
     });
     let mut client = Inbound::new();
     let mut out = Vec::new();
-    let how = ResponseRewrite { via: "evenkeel", extra: b"" };
+    let how = ResponseRewrite { via: "evenkeel", date: b"", extra: b"" };
     client.head(SMALL, &mut asked, &limits).expect("a good request");
     group.bench_function("rewrite", |bencher| {
         bencher.iter(|| {

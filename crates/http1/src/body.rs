@@ -1,6 +1,7 @@
 //! Bodies as they arrive, whatever their framing.
 
 mod chunked;
+mod extension;
 mod trailers;
 pub(crate) mod writer;
 
@@ -21,6 +22,14 @@ pub struct Piece {
     pub end: bool,
 }
 
+/// Who sends a body. Of a server what every other proxy reads is taken; a client gets what the grammar has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Sender {
+    #[default]
+    Client,
+    Server,
+}
+
 /// The body being read.
 #[derive(Debug)]
 pub(crate) enum BodyReader {
@@ -37,11 +46,11 @@ impl Default for BodyReader {
 }
 
 impl BodyReader {
-    pub(crate) fn new(framing: Framing) -> Self {
+    pub(crate) fn new(framing: Framing, sender: Sender) -> Self {
         match framing {
             Framing::Empty => Self::Length(0),
             Framing::Length(length) => Self::Length(length),
-            Framing::Chunked => Self::Chunked(Chunked::default()),
+            Framing::Chunked => Self::Chunked(Chunked::of(sender)),
             Framing::UntilClose => Self::UntilClose,
         }
     }

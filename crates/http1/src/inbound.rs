@@ -10,7 +10,7 @@
 //! read; one answer can be written, and the connection closes after a linger.
 
 use crate::body::writer::BodyWriter;
-use crate::body::{BodyReader, Piece};
+use crate::body::{BodyReader, Piece, Sender};
 use crate::head::progress::Progress;
 use crate::rewrite::response::{self, Delivery, ResponseRewrite};
 use crate::text::{decimal, field};
@@ -89,7 +89,7 @@ impl Inbound {
             Ok(None) => {}
             Ok(Some(_)) => {
                 self.progress = Progress::default();
-                self.body = BodyReader::new(head.framing());
+                self.body = BodyReader::new(head.framing(), Sender::Client);
                 self.writer = BodyWriter::default();
                 self.ask(head);
             }
@@ -157,11 +157,11 @@ impl Inbound {
     }
 
     /// Writes a response of our own, whole: `fields`, Content-Length, and `body` unless the request was HEAD.
-    pub fn answer(&mut self, status: u16, fields: &[(&str, &str)], body: &[u8], out: &mut Vec<u8>) {
+    pub fn answer(&mut self, status: u16, fields: &[(&str, &[u8])], body: &[u8], out: &mut Vec<u8>) {
         self.settle(Framing::Empty);
         response::status_line(status, status::reason(status).as_bytes(), out);
         for (name, value) in fields {
-            field(name, value.as_bytes(), out);
+            field(name, value, out);
         }
         let has_body = !matches!(status, 100..=199 | 204 | 304);
         if has_body {

@@ -7,7 +7,7 @@
 //! The request itself is written by [`rewrite`](crate::rewrite) and a [`BodyWriter`](crate::BodyWriter);
 //! whether it was sent whole is the caller's to know.
 
-use crate::body::{BodyReader, Piece};
+use crate::body::{BodyReader, Piece, Sender};
 use crate::head::progress::Progress;
 use crate::limits::MAX_INTERIM_RESPONSES;
 use crate::{Framing, Limits, Method, ResponseError, ResponseHead};
@@ -165,7 +165,7 @@ impl Outbound {
         }
         self.phase = Phase::Body;
         self.keep_alive = head.keep_alive() && head.framing() != Framing::UntilClose;
-        self.body = BodyReader::new(head.framing());
+        self.body = BodyReader::new(head.framing(), Sender::Server);
         Ok(())
     }
 }

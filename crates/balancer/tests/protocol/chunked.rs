@@ -71,6 +71,26 @@ fn p14_chunk_extensions_are_dropped() {
 }
 
 #[test]
+fn p14_an_extension_against_the_grammar_is_refused() {
+    let stage = Stage::new();
+    for line in ["5;", "5;;a=b", "5;bad[=x", "5;a=", "5;a=\"b", "5;a=\"b\"c", "5;a b"] {
+        stage.refuses(format!("{POST}{line}\r\nhello\r\n0\r\n\r\n{SMUGGLED}"), 400);
+        aborts(&stage, format!("{line}\r\nhello\r\n0\r\n\r\n{SMUGGLED}"), 400);
+    }
+}
+
+#[test]
+fn p13_a_server_may_put_blanks_after_a_size() {
+    let stage = Stage::new();
+    for size in ["5 ", "5   ", "5\t"] {
+        let (mut client, _server) = stage.answered(format!(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n{size}\r\nhello\r\n0  \r\n\r\n"
+        ));
+        assert_eq!(client.message().text(), "hello", "{size:?}");
+    }
+}
+
+#[test]
 fn p14_too_many_chunk_extensions_are_refused() {
     let stage = Stage::new();
     aborts(&stage, format!("1;a={}\r\nx\r\n0\r\n\r\n", "b".repeat(17 * 1024)), 400);
@@ -93,6 +113,15 @@ fn p16_chunk_data_without_its_line_end_is_refused() {
     let stage = Stage::new();
     for after in ["", "x\r\n", "\n", "\rx", "  \r\n"] {
         aborts(&stage, format!("5\r\nhello{after}0\r\n\r\n{SMUGGLED}"), 400);
+    }
+}
+
+#[test]
+fn p16_a_trailer_section_ended_by_a_bare_line_feed_is_refused_at_once() {
+    // With this much time for a body, waiting for the rest of it would end the test first.
+    let stage = Stage::with(&[("BODY_TIMEOUT", "10m")]);
+    for end in ["0\r\n\n", "0\r\nX-A: 1\n", "0\r\nX-A: 1\r\n\n"] {
+        aborts(&stage, end, 400);
     }
 }
 

@@ -7,6 +7,7 @@
 mod harness;
 
 mod chunked;
+mod dates_and_statuses;
 mod exchange;
 mod forwarding;
 mod integrity;

@@ -55,10 +55,58 @@ fn p24_a_bare_carriage_return_or_a_control_character_is_refused() {
 }
 
 #[test]
+fn p24_bytes_from_0x80_in_a_value_pass_untouched_both_ways() {
+    let stage = Stage::with(&[("TRUSTED_PROXIES", "127.0.0.1"), ("STICKY_COOKIE", "name")]);
+    let every: Vec<u8> = (0x80..=0xff).collect();
+    for value in ["name=M\u{fc}ller; a=\u{1f642}".as_bytes(), b"M\xfcller", &every] {
+        let lines = [
+            b"Cookie: ",
+            value,
+            b"\r\nUser-Agent: ",
+            value,
+            b"\r\nX-Forwarded-Host: ",
+            value,
+            b"\r\nTraceparent: ",
+            value,
+        ]
+        .concat();
+        let head = [b"GET / HTTP/1.1\r\nHost: h\r\n", &lines[..], b"\r\n\r\n"].concat();
+        let response = [
+            b"HTTP/1.1 200 ",
+            value,
+            b"\r\nX-A: ",
+            value,
+            b"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        ]
+        .concat();
+        let mut client = stage.client(head);
+        let mut server = stage.servers.accept();
+        let seen = server.message();
+        let same = |text: &str| text.chars().map(|byte| byte as u8).eq(value.iter().copied());
+        for name in ["cookie", "user-agent", "traceparent"] {
+            assert!(seen.field(name).is_some_and(same), "{name}: {seen:?}");
+        }
+        server.send(response);
+        let answer = client.message();
+        assert!(answer.field("x-a").is_some_and(same), "{answer:?}");
+        assert!(answer.line().strip_prefix("HTTP/1.1 200 ").is_some_and(same), "{answer:?}");
+    }
+}
+
+#[test]
+fn p24_bytes_from_0x80_in_a_name_are_refused() {
+    let stage = Stage::new();
+    stage.refuses("GET / HTTP/1.1\r\nHost: h\r\nX-\u{fc}: 1\r\n\r\n", 400);
+    stage.refuses("G\u{fc}T / HTTP/1.1\r\nHost: h\r\n\r\n", 400);
+}
+
+#[test]
 fn p25_a_host_that_is_missing_repeated_or_none_is_refused() {
     let stage = Stage::new();
     for fields in [
         "",
+        "Host:\r\n",
+        "Host: \r\n",
         "Host: h\r\nHost: h\r\n",
         "Host: a\r\nHost: b\r\n",
         "Host: a/b\r\n",

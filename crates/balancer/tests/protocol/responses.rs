@@ -268,7 +268,6 @@ fn p69_what_is_no_response_is_a_bad_answer() {
         "\r\nHTTP/1.1 200 OK\r\n\r\n",
         "HTTP/1.1 2000 evil\r\n\r\n",
         "HTTP/1.1 20 evil\r\n\r\n",
-        "HTTP/1.1 999 evil\r\n\r\n",
         "HTTP/1.1 099 evil\r\n\r\n",
         "HTTP/2.0 200 evil\r\n\r\n",
         "HTTP/1.1 200 OK\r\nX-A : evil\r\nContent-Length: 0\r\n\r\n",

@@ -5,12 +5,15 @@
 //!                └──────────CR─────────────▲   └size 0─▶ Trailers ─empty line─▶ Done
 //! ```
 //!
-//! Only what the grammar has is taken: no sign, no prefix, no white space around the size, no line end but
-//! CR LF, no more than 16 digits. A decoder that guesses is how one request becomes two.
+//! Of a client only what the grammar has is taken: no sign, no prefix, no white space around the size, no line
+//! end but CR LF, no more than 16 digits. A decoder that guesses is how one request becomes two. Servers are known
+//! that pad the size with blanks on the right, and no proxy reads that in two ways: from them it is taken, and
+//! an extension, which goes no further, is not held against its grammar.
 
+use super::extension::Extension;
 use super::trailers;
 use crate::Limits;
-use crate::body::Piece;
+use crate::body::{Piece, Sender};
 use crate::error::BodyError;
 
 /// Decodes one chunked body.
@@ -18,8 +21,9 @@ use crate::error::BodyError;
 pub(crate) struct Chunked {
     /// The size being read, then the data bytes of the chunk still to come.
     left: u64,
-    /// The bytes of extensions seen in this message.
+    /// The bytes of extensions, and of blanks after sizes, seen in this message.
     extensions: u32,
+    sender: Sender,
     state: State,
     /// The trailer section as received; from the end on, what of it may be passed on.
     trailers: Vec<u8>,
@@ -30,7 +34,9 @@ enum State {
     Size {
         digits: u8,
     },
-    Extension,
+    /// In the blanks that a server has put after the size.
+    Padding,
+    Extension(Extension),
     SizeEnd,
     Data,
     DataCr,
@@ -51,6 +57,10 @@ impl Default for State {
 }
 
 impl Chunked {
+    pub(crate) fn of(sender: Sender) -> Self {
+        Self { sender, ..Self::default() }
+    }
+
     pub(crate) fn is_done(&self) -> bool {
         self.state == State::Done
     }
@@ -91,6 +101,9 @@ impl Chunked {
                     if line_end.is_none() {
                         return Ok(piece);
                     }
+                    if !self.trailers.ends_with(b"\r\n") {
+                        return Err(BodyError::Chunk("a trailer line is not ended by CR LF"));
+                    }
                     self.state = State::Trailers;
                 }
                 _ => {
@@ -106,16 +119,21 @@ impl Chunked {
     fn step(&mut self, byte: u8, limits: &Limits) -> Result<(), BodyError> {
         self.state = match (self.state, byte) {
             (State::Size { digits }, _) => self.size(digits, byte)?,
-            (State::Extension, b'\r') => State::SizeEnd,
-            (State::Extension, b'\t' | b' '..=b'~') => {
-                self.extensions += 1;
-                if self.extensions as usize > limits.chunk_extensions {
-                    return Err(BodyError::Chunk("the chunk extensions are over the limit"));
-                }
-                State::Extension
+            (State::Padding, b'\r') => State::SizeEnd,
+            (State::Padding, b';') => State::Extension(Extension::default()),
+            (State::Padding, b' ' | b'\t') => self.skipped(State::Padding, limits)?,
+            (State::Padding, _) => return Err(BodyError::Chunk("a chunk size is not a hexadecimal number")),
+            (State::Extension(so_far), b'\r') if so_far.may_end() || self.sender == Sender::Server => {
+                State::SizeEnd
             }
-            (State::Extension, _) => {
-                return Err(BodyError::Chunk("a chunk extension has a byte that no extension may have"));
+            (State::Extension(so_far), _) => {
+                let extension = match self.sender {
+                    Sender::Client => so_far.and(byte),
+                    Sender::Server => (!byte.is_ascii_control() || byte == b'\t').then_some(so_far),
+                };
+                let extension =
+                    extension.ok_or(BodyError::Chunk("a chunk extension is not `;name` or `;name=value`"))?;
+                self.skipped(State::Extension(extension), limits)?
             }
             (State::SizeEnd, b'\n') if self.left == 0 => State::Trailers,
             (State::SizeEnd, b'\n') => State::Data,
@@ -126,6 +144,10 @@ impl Chunked {
                 return Err(BodyError::Chunk("chunk data is not followed by CR LF"));
             }
             (State::Trailers, b'\r') => State::TrailersEnd,
+            // Refused now: whoever sends this has no CR LF to come.
+            (State::Trailers, b'\n') => {
+                return Err(BodyError::Chunk("the trailer section is not ended by CR LF"));
+            }
             (State::Trailers, _) => {
                 self.keep_trailer(&[byte], limits)?;
                 State::TrailerLine
@@ -146,7 +168,8 @@ impl Chunked {
             b'0'..=b'9' => byte - b'0',
             b'a'..=b'f' => byte - b'a' + 10,
             b'A'..=b'F' => byte - b'A' + 10,
-            b';' if digits > 0 => return Ok(State::Extension),
+            b';' if digits > 0 => return Ok(State::Extension(Extension::default())),
+            b' ' | b'\t' if digits > 0 && self.sender == Sender::Server => return Ok(State::Padding),
             b'\r' if digits > 0 => return Ok(State::SizeEnd),
             _ => return Err(BodyError::Chunk("a chunk size is not a hexadecimal number")),
         };
@@ -155,6 +178,15 @@ impl Chunked {
         }
         self.left = self.left << 4 | u64::from(digit);
         Ok(State::Size { digits: digits + 1 })
+    }
+
+    /// One more byte of a size line that says nothing about the size, and what state it leaves.
+    fn skipped(&mut self, next: State, limits: &Limits) -> Result<State, BodyError> {
+        self.extensions += 1;
+        if self.extensions as usize > limits.chunk_extensions {
+            return Err(BodyError::Chunk("the chunk extensions are over the limit"));
+        }
+        Ok(next)
     }
 
     fn keep_trailer(&mut self, bytes: &[u8], limits: &Limits) -> Result<(), BodyError> {

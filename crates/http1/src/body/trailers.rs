@@ -6,7 +6,7 @@
 
 use crate::Limits;
 use crate::error::BodyError;
-use crate::head::fields::{Fields, Strictness};
+use crate::head::fields::{BareLineEnd, Fields, Strictness};
 use crate::head::name::Name;
 use crate::limits::MAX_FIELDS;
 
@@ -23,7 +23,6 @@ const HEAD_ONLY: &[&str] = &[
     "content-range",
     "content-type",
     "cookie",
-    "date",
     "expires",
     "idempotency-key",
     "location",
@@ -53,7 +52,7 @@ pub(crate) fn forwardable(section: &[u8], limits: &Limits) -> Result<Vec<u8>, Bo
     let mut fields = Fields::default();
     fields
         .fill(section, headers, end, Strictness::Request { underscores: false })
-        .map_err(|_| BodyError::Chunk("a trailer line is not ended by CR LF, or not ASCII"))?;
+        .map_err(|BareLineEnd| BodyError::Chunk("a trailer line is not ended by CR LF"))?;
     let mut lines = Vec::new();
     for field in fields.lines() {
         let may_pass = match field.known {

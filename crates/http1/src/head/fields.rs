@@ -1,7 +1,8 @@
 //! The field lines of a head, as spans into the caller's buffer.
 //!
-//! httparse finds the lines; it also takes a bare LF for a line end and bytes from 0x80 anywhere in a
-//! value. Both are settled here, in the same pass that turns its slices into spans.
+//! httparse finds the lines; it also takes a bare LF for a line end. That is settled here, in the same pass that
+//! turns its slices into spans. Bytes from 0x80 in a value stay: they are opaque data (RFC 9110 §5.5), in practice
+//! UTF-8 or Latin-1; names have none, being tokens.
 
 use crate::head::name::Name;
 
@@ -42,27 +43,15 @@ pub(crate) struct Field {
 /// What lines of a section may be like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Strictness {
-    /// No byte from 0x80; names with an underscore are left out unless `underscores`.
+    /// Names with an underscore are left out unless `underscores`.
     Request { underscores: bool },
-    /// As servers send them: values may be Latin-1 or UTF-8, and may be `folded` over several lines.
+    /// As servers send them: values may be `folded` over several lines.
     Response { folded: bool },
 }
 
-/// What is wrong with a line.
+/// A line does not end with CR LF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LineError {
-    LineEnd,
-    NonAscii,
-}
-
-impl LineError {
-    pub(crate) fn what(self) -> &'static str {
-        match self {
-            Self::LineEnd => "a line does not end with CR LF",
-            Self::NonAscii => "a field value has bytes outside ASCII",
-        }
-    }
-}
+pub(crate) struct BareLineEnd;
 
 /// The field lines of one section. Their storage is kept from one message to the next.
 #[derive(Debug, Default, Clone)]
@@ -79,15 +68,12 @@ impl Fields {
         headers: &[httparse::Header<'_>],
         end: usize,
         strictness: Strictness,
-    ) -> Result<(), LineError> {
+    ) -> Result<(), BareLineEnd> {
         self.lines.clear();
         self.may_be_folded = strictness == Strictness::Response { folded: true };
         let section = &input[..end];
         if !section.ends_with(b"\r\n") || self.may_be_folded && has_bare_line_feed(section) {
-            return Err(LineError::LineEnd);
-        }
-        if matches!(strictness, Strictness::Request { .. }) && !section.is_ascii() {
-            return Err(LineError::NonAscii);
+            return Err(BareLineEnd);
         }
         let empty_line = end as u32 - 2;
         let start_of = |index: usize| {
@@ -96,13 +82,13 @@ impl Fields {
         // The start line has to end properly as well; a trailer section has none.
         let mut line_start = start_of(0);
         if line_start > 0 && !section[..line_start as usize].ends_with(b"\r\n") {
-            return Err(LineError::LineEnd);
+            return Err(BareLineEnd);
         }
         for (index, header) in headers.iter().enumerate() {
             // A line ends where the next begins, the last where the empty line does.
             let line_end = start_of(index + 1);
             if !section[..line_end as usize].ends_with(b"\r\n") {
-                return Err(LineError::LineEnd);
+                return Err(BareLineEnd);
             }
             let known = Name::of(header.name.as_bytes());
             if known != Name::Other || is_wanted(header.name, strictness) {

@@ -9,6 +9,7 @@ pub(crate) enum Name {
     Connection,
     ContentDigest,
     ContentLength,
+    Date,
     Expect,
     Forwarded,
     Host,
@@ -40,6 +41,7 @@ impl Name {
         let (lowercase, found) = match (name.len(), first) {
             (2, b't') => ("te", Self::Te),
             (3, b'v') => ("via", Self::Via),
+            (4, b'd') => ("date", Self::Date),
             (4, b'h') => ("host", Self::Host),
             (6, b'e') => ("expect", Self::Expect),
             (7, b'u') => ("upgrade", Self::Upgrade),
@@ -114,6 +116,7 @@ mod tests {
         assert_eq!(Name::of(b"x-request-id"), Name::XRequestId);
         assert_eq!(Name::of(b"Content-Length"), Name::ContentLength);
         assert_eq!(Name::of(b"content-digest"), Name::ContentDigest);
+        assert_eq!(Name::of(b"date"), Name::Date);
         assert_eq!(Name::of(b"Repr-Digest"), Name::ReprDigest);
         assert_eq!(Name::of(b"TraceParent"), Name::TraceParent);
         assert_eq!(Name::of(b"X-Forwarded-For"), Name::XForwardedFor);

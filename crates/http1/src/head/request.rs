@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use super::as_http11;
 use crate::framing::{ContentLength, TransferEncoding};
 use crate::head::connection::Connection;
-use crate::head::fields::{Fields, Span, Strictness};
+use crate::head::fields::{BareLineEnd, Fields, Span, Strictness};
 use crate::head::name::Name;
 use crate::head::target::{Target, is_authority};
 use crate::limits::MAX_FIELDS;
@@ -187,7 +187,7 @@ impl RequestHead {
         let strictness = Strictness::Request { underscores: limits.forward_underscores };
         self.fields
             .fill(input, parsed.headers, end, strictness)
-            .map_err(|_| Refusal::bad("A line of the request's head is not ended by CR LF, or not ASCII."))?;
+            .map_err(|BareLineEnd| Refusal::bad("A line of the request's head is not ended by CR LF."))?;
         self.len = end as u32;
         self.interpret(input)?;
         Ok(true)
@@ -277,7 +277,8 @@ impl RequestHead {
         match self.host {
             None if self.version == Version::Http11 => Err(Refusal::bad("The request has no Host.")),
             None => Ok(()),
-            Some(host) if host.is_empty() && !absolute => Ok(()),
+            // HTTP/1.0 knows no Host; one that names nothing is as none.
+            Some(host) if host.is_empty() && !absolute && self.version == Version::Http10 => Ok(()),
             Some(host) if is_authority(host.in_bytes(input)) => Ok(()),
             Some(_) => Err(Refusal::bad("The request's Host is not a host and an optional port.")),
         }

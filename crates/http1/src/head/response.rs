@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use super::as_http11;
 use crate::framing::{ContentLength, TransferEncoding};
 use crate::head::connection::Connection;
-use crate::head::fields::{Fields, LineError, Span, Strictness};
+use crate::head::fields::{BareLineEnd, Fields, Span, Strictness};
 use crate::head::name::Name;
 use crate::limits::MAX_FIELDS;
 use crate::{Framing, Limits, Method, ResponseError, Version};
@@ -32,7 +32,7 @@ impl ResponseHead {
         Self::default()
     }
 
-    /// The status, 100 to 599.
+    /// The status, 100 to 999. From 600 on it means what a 500 does (RFC 9110 §15).
     pub fn status(&self) -> u16 {
         self.status
     }
@@ -134,14 +134,12 @@ impl ResponseHead {
         let httparse::Status::Complete(end) = status else { return Ok(false) };
         self.fields
             .fill(input, parsed.headers, end, Strictness::Response { folded })
-            .map_err(LineError::what)
-            .map_err(ResponseError::Head)?;
+            .map_err(|BareLineEnd| ResponseError::Head("a line of the head does not end with CR LF"))?;
         self.status = parsed.code.unwrap_or_default();
-        if !matches!(self.status, 100..=599) {
-            return Err(ResponseError::Head("the status is not between 100 and 599"));
+        if !matches!(self.status, 100..=999) {
+            return Err(ResponseError::Head("the status is not between 100 and 999"));
         }
-        self.reason =
-            parsed.reason.filter(|text| !text.is_empty()).map(|text| Span::of(text.as_bytes(), input));
+        self.reason = reason(input, parsed.headers, end);
         self.version = if parsed.version == Some(0) { Version::Http10 } else { Version::Http11 };
         self.len = end as u32;
         self.interpret(input, method)?;
@@ -173,6 +171,16 @@ impl ResponseHead {
         };
         Ok(())
     }
+}
+
+/// Where the reason phrase lies. Asked of the line itself: httparse forgets a phrase that has bytes from 0x80
+/// (obs-text, RFC 9112 §4).
+fn reason(input: &[u8], headers: &[httparse::Header<'_>], end: usize) -> Option<Span> {
+    let start = "HTTP/1.1 200 ".len() as u32;
+    let next_line =
+        headers.first().map_or(end as u32 - 2, |header| Span::of(header.name.as_bytes(), input).start);
+    let line_end = next_line - 2;
+    (start < line_end).then_some(Span { start, end: line_end })
 }
 
 fn response_error(error: httparse::Error) -> ResponseError {

@@ -8,7 +8,6 @@ use std::net::{IpAddr, SocketAddr};
 use crate::forwarded;
 use crate::head::fields::Field;
 use crate::head::name::Name;
-use crate::head::target::Target;
 use crate::text::{address, decimal, value_of_line};
 use crate::{Framing, Refusal, RequestHead, Version};
 
@@ -127,7 +126,7 @@ fn request_line(head: &RequestHead, input: &[u8], out: &mut Vec<u8>) {
 fn host(head: &RequestHead, input: &[u8], how: &RequestRewrite<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"Host: ");
     let named = head.authority(input);
-    if named.is_empty() && head.version() == Version::Http10 && head.target != Target::Asterisk {
+    if named.is_empty() && head.version() == Version::Http10 {
         authority_of(how.local, out);
     } else {
         out.extend_from_slice(named);

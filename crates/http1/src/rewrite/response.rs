@@ -2,7 +2,7 @@
 
 use crate::head::fields::{Field, Fields};
 use crate::head::name::Name;
-use crate::text::{decimal, field, value_of_line};
+use crate::text::{decimal, value_of_line};
 use crate::{Framing, ResponseHead};
 
 /// What a response gains on its way through.
@@ -10,6 +10,8 @@ use crate::{Framing, ResponseHead};
 pub struct ResponseRewrite<'a> {
     /// This proxy's pseudonym for `Via` (RFC 9110 §7.6.3); empty for no Via.
     pub via: &'a str,
+    /// `Date` for a final response that has none (RFC 9110 §6.6.1); empty for no Date.
+    pub date: &'a [u8],
     /// Whole lines to add, each with its CR LF. They are written as they are.
     pub extra: &'a [u8],
 }
@@ -37,6 +39,9 @@ pub(crate) fn write(
         (Framing::Empty, 100..=199 | 204) | (Framing::Chunked | Framing::UntilClose, _) => None,
         (Framing::Empty, _) => head.content_length(),
     };
+    let is_final = !matches!(head.status(), 100..=199);
+    let mut demands_upgrade = false;
+    let mut lacks_date = is_final && !how.date.is_empty();
     for line in head.fields.lines() {
         match line.known {
             // In its place, but once and in canonical form, however often it was sent.
@@ -47,18 +52,23 @@ pub(crate) fn write(
                     out.extend_from_slice(b"\r\n");
                 }
             }
-            Name::Upgrade if head.status() == 101 => copy(line, &head.fields, input, out),
+            // What it says is what the answer means (RFC 9110 §15.2.2, §15.5.22).
+            Name::Upgrade if matches!(head.status(), 101 | 426) => {
+                demands_upgrade |= head.status() == 426;
+                copy(line, &head.fields, input, out);
+            }
             Name::Other if head.connection.names(line.name.in_bytes(input), &head.fields, input) => {}
             known if known.is_hop_by_hop() => {}
-            _ => copy(line, &head.fields, input, out),
+            known => {
+                lacks_date &= known != Name::Date;
+                copy(line, &head.fields, input, out);
+            }
         }
     }
     if delivery.framing == Framing::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
-    if let Some(option) = delivery.connection {
-        field("Connection", option.as_bytes(), out);
-    }
+    connection(delivery.connection, demands_upgrade, out);
     if !how.via.is_empty() {
         out.extend_from_slice(b"Via: ");
         out.extend_from_slice(head.version().digits().as_bytes());
@@ -66,8 +76,25 @@ pub(crate) fn write(
         value_of_line(how.via.as_bytes(), out);
         out.extend_from_slice(b"\r\n");
     }
+    if lacks_date {
+        out.extend_from_slice(b"Date: ");
+        out.extend_from_slice(how.date);
+        out.extend_from_slice(b"\r\n");
+    }
     out.extend_from_slice(how.extra);
     out.extend_from_slice(b"\r\n");
+}
+
+/// Whoever sends Upgrade names it in Connection (RFC 9110 §7.8).
+fn connection(option: Option<&str>, demands_upgrade: bool, out: &mut Vec<u8>) {
+    let options = option.into_iter().chain(demands_upgrade.then_some("upgrade"));
+    for (index, option) in options.enumerate() {
+        out.extend_from_slice(if index == 0 { b"Connection: " } else { b", " });
+        out.extend_from_slice(option.as_bytes());
+    }
+    if option.is_some() || demands_upgrade {
+        out.extend_from_slice(b"\r\n");
+    }
 }
 
 /// Appends `HTTP/1.1 status reason`: the version is this proxy's own, whatever the client's (RFC 9110 §6.2).

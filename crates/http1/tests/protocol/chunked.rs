@@ -1,7 +1,9 @@
 //! P13 to P18: the chunked coding and its trailer section.
 
-use evenkeel_http1::{Inbound, Limits, Refusal, RequestHead};
+use evenkeel_http1::{Inbound, Limits, Method, Refusal, RequestHead, ResponseError};
 use proptest::prelude::*;
+
+use crate::proxy::receive;
 
 const HEAD: &[u8] = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
 
@@ -72,6 +74,42 @@ fn p14_chunk_extensions_are_accepted_and_dropped() {
 }
 
 #[test]
+fn p14_an_extension_against_the_grammar_is_refused() {
+    for line in ["5;", "5;;a", "5;bad[=x", "5;a=", "5;a=\"b", "5;a=\"b\"c", "5;a b", "5;a=b ", "5;=b", "5 ;a"]
+    {
+        assert_eq!(refused(format!("{line}\r\nhello\r\n0\r\n\r\n").as_bytes()), 400, "{line:?}");
+    }
+    assert_eq!(refused(b"5\r\nhello\r\n0;\r\n\r\n"), 400);
+}
+
+/// What is read of a response with this body in chunks.
+fn from_server(coded: &str) -> Result<Vec<u8>, ResponseError> {
+    let input = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{coded}");
+    receive(Method::Get, input.as_bytes(), true).map(|received| received.body)
+}
+
+#[test]
+fn p13_a_server_may_put_blanks_after_a_size() {
+    for size in ["5 ", "5   ", "5\t", "005 \t", "5 ;a=b"] {
+        assert_eq!(from_server(&format!("{size}\r\nhello\r\n0  \r\n\r\n")).unwrap(), b"hello", "{size:?}");
+    }
+    for size in [" 5", "5 x", "5 5", "", " ", "0x5", "5 \n", "5 \0"] {
+        let found = from_server(&format!("{size}\r\nhello\r\n0\r\n\r\n"));
+        assert!(matches!(found, Err(ResponseError::Chunk(_))), "{size:?}: {found:?}");
+    }
+    let padded = format!("5{}\r\nhello\r\n0\r\n\r\n", " ".repeat(17 * 1024));
+    assert!(matches!(from_server(&padded), Err(ResponseError::Chunk(_))));
+}
+
+#[test]
+fn p14_an_extension_of_a_server_is_dropped_whatever_it_says() {
+    for line in ["5;", "5;a", "5; a = b", "5;bad[=x", "5;a=\"b", "5;a ", "5;\u{e9}"] {
+        assert_eq!(from_server(&format!("{line}\r\nhello\r\n0;\r\n\r\n")).unwrap(), b"hello", "{line:?}");
+    }
+    assert!(matches!(from_server("5;a\0\r\nhello\r\n0\r\n\r\n"), Err(ResponseError::Chunk(_))));
+}
+
+#[test]
 fn p14_more_extensions_in_a_message_than_the_limit_are_refused() {
     let limits = Limits { chunk_extensions: 8, ..Limits::default() };
     assert!(decode(b"1;aaaa\r\nx\r\n1;aaaa\r\nx\r\n0\r\n\r\n", &[], &limits).is_ok());
@@ -89,6 +127,14 @@ fn p15_a_size_line_not_ended_by_cr_lf_is_refused() {
 fn p16_chunk_data_not_followed_by_cr_lf_is_refused() {
     for end in ["", "\n", "\r", "\rx", "x\r\n", "\r\r\n"] {
         assert_eq!(refused(format!("5\r\nhello{end}0\r\n\r\n").as_bytes()), 400, "{end:?}");
+    }
+}
+
+#[test]
+fn p16_a_trailer_section_ended_by_a_bare_line_feed_is_refused_as_soon_as_that_has_come() {
+    for end in ["0\r\n\n", "0\r\nX: a\n", "0\r\nX: a\r\n\n", "0\r\nX: a\r\nY: b\n"] {
+        assert_eq!(refused(end.as_bytes()), 400, "{end:?}");
+        assert!(matches!(from_server(end), Err(ResponseError::Chunk(_))), "{end:?}");
     }
 }
 
@@ -179,7 +225,7 @@ proptest! {
     #[test]
     fn where_the_input_is_cut_makes_no_difference(
         chunks in prop::collection::vec("[a-z\r\n]{1,40}", 0..5),
-        extension in "(;[a-z=]{0,9})?",
+        extension in "(;[a-z]{1,4}(=[a-z]{1,4})?){0,2}",
         trailers in "(X-[a-z]{1,5}: [a-z ]{0,9}[a-z]\r\n){0,3}",
         mut cuts in prop::collection::vec(0_usize..300, 0..8),
     ) {

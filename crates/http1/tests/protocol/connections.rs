@@ -13,7 +13,7 @@ fn connection(input: &[u8]) -> (Inbound, Option<u16>) {
 
 fn answer(inbound: &mut Inbound) -> String {
     let mut out = Vec::new();
-    inbound.answer(503, &[("Retry-After", "1")], b"no", &mut out);
+    inbound.answer(503, &[("Retry-After", b"1")], b"no", &mut out);
     String::from_utf8(out).unwrap()
 }
 

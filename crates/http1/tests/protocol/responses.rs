@@ -64,6 +64,22 @@ fn p54_another_answer_to_an_upgrade_stays_http() {
 }
 
 #[test]
+fn p54_a_demand_for_an_upgrade_says_to_what() {
+    let response = |more: &str| {
+        format!(
+            "HTTP/1.1 426 Upgrade Required\r\nUpgrade: TLS/1.3, IRC/6.9\r\n{more}Content-Length: 0\r\n\r\n"
+        )
+    };
+    let (out, after) = relayed(&get_with(""), response("Connection: Upgrade\r\n").as_bytes(), false);
+    assert_eq!(values(&out, "upgrade"), ["TLS/1.3, IRC/6.9"]);
+    assert_eq!((values(&out, "connection"), after), (vec!["upgrade"], After::NextRequest));
+    let (out, after) = relayed(&get_with("Connection: close\r\n"), response("").as_bytes(), false);
+    assert_eq!((values(&out, "connection"), after), (vec!["close, upgrade"], After::Close));
+    let (out, _) = relayed(&get_with(""), response("").replace("426", "200").as_bytes(), false);
+    assert!(values(&out, "upgrade").is_empty() && values(&out, "connection").is_empty());
+}
+
+#[test]
 fn p55_a_101_that_was_not_asked_for_is_an_error() {
     assert_eq!(
         error_of("HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"),
@@ -259,7 +275,6 @@ fn p69_garbage_is_an_error() {
         "HTTP/1.1 200 OK\r\nX: a\n b\r\n\r\n",
         "HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n",
         "HTTP/1.1 099 OK\r\n\r\n",
-        "HTTP/1.1 600 OK\r\n\r\n",
         "HTTP/1.1 20 OK\r\n\r\n",
         "HTTP/1.1 2000 OK\r\n\r\n",
         "HTTP/1.1  200 OK\r\n\r\n",
@@ -280,6 +295,73 @@ fn p69_a_head_over_the_limits_is_an_error() {
     assert_eq!(error_of(&format!("HTTP/1.1 200 OK\r\n{fields}\r\n")), ResponseError::TooLarge);
     let long = "a".repeat(33 * 1024);
     assert_eq!(error_of(&format!("HTTP/1.1 200 OK\r\nX: {long}\r\n\r\n")), ResponseError::TooLarge);
+}
+
+/// The head that the client gets for this response, where it is `date` now.
+fn dated(response: &str) -> String {
+    let received = receive(Method::Get, response.as_bytes(), false).unwrap();
+    let mut inbound = Inbound::new();
+    inbound.head(&get_with(""), &mut RequestHead::new(), &Limits::default()).unwrap().unwrap();
+    let mut out = Vec::new();
+    let how = ResponseRewrite { date: b"now", ..ResponseRewrite::default() };
+    inbound.respond(&received.head, response.as_bytes(), &how, &mut out);
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn p79_a_final_response_without_date_gets_one() {
+    for status in ["200 OK", "204 No Content", "304 Not Modified", "500 No", "600 Odd"] {
+        let head = format!("HTTP/1.1 {status}\r\nServer: s\r\n");
+        assert_eq!(values(&dated(&format!("{head}Content-Length: 0\r\n\r\n")), "date"), ["now"], "{status}");
+        let with = dated(&format!("{head}dAte: then\r\nContent-Length: 0\r\n\r\n"));
+        assert_eq!(values(&with, "date"), ["then"], "{status}");
+        let named = dated(&format!("{head}Date: then\r\nConnection: date\r\nContent-Length: 0\r\n\r\n"));
+        assert_eq!(values(&named, "date"), ["then"], "{status}");
+    }
+}
+
+#[test]
+fn p79_no_date_is_added_to_an_interim_response() {
+    let input = b"HTTP/1.1 103 Early Hints\r\n\r\n";
+    let mut outbound = Outbound::new();
+    outbound.begin(Method::Get, None);
+    let mut head = ResponseHead::new();
+    outbound.head(input, &mut head, &Limits::default()).unwrap().unwrap();
+    let mut inbound = Inbound::new();
+    inbound.head(&get_with(""), &mut RequestHead::new(), &Limits::default()).unwrap().unwrap();
+    let mut out = Vec::new();
+    let how = ResponseRewrite { date: b"now", ..ResponseRewrite::default() };
+    inbound.respond_informational(&head, input, &how, &mut out);
+    assert_eq!(out, input);
+}
+
+#[test]
+fn p79_statuses_of_three_digits_from_100_are_statuses() {
+    for status in [200, 418, 599, 600, 999] {
+        let (out, _) = relayed(
+            &get_with(""),
+            format!("HTTP/1.1 {status} Odd\r\nContent-Length: 1\r\n\r\nx").as_bytes(),
+            false,
+        );
+        assert_eq!(out, format!("HTTP/1.1 {status} Odd\r\nContent-Length: 1\r\n\r\nx"));
+    }
+    for status in ["000", "099", "20", "2000", "+20", "2x0"] {
+        let error = error_of(&format!("HTTP/1.1 {status} Odd\r\nContent-Length: 0\r\n\r\n"));
+        assert!(matches!(error, ResponseError::Head(_)), "{status}: {error}");
+    }
+}
+
+#[test]
+fn p69_a_reason_phrase_is_passed_on_byte_for_byte() {
+    let get = get_with("");
+    for reason in ["OK", "", "Alles bestens", "Tr\u{e8}s bien", " odd  spaces\t"] {
+        for fields in ["", "A: b\r\n"] {
+            let response = format!("HTTP/1.1 200 {reason}\r\n{fields}Content-Length: 0\r\n\r\n");
+            assert_eq!(relayed(&get, response.as_bytes(), false).0, response);
+        }
+    }
+    let (out, _) = relayed(&get, b"HTTP/1.1 204\r\n\r\n", false);
+    assert_eq!(out, "HTTP/1.1 204 \r\n\r\n");
 }
 
 #[test]
