@@ -337,6 +337,10 @@ impl AttemptIo {
         match connection.machine.head(received.filled(), head, exchange.limits) {
             Ok(None) => None,
             Ok(Some(_)) if head.is_informational() => Some(Happened::Interim),
+            // The rest of the body would be read as the other protocol.
+            Ok(Some(_)) if head.status() == 101 && self.progress < Progress::Sent => {
+                Some(Happened::Broken(ResponseFailure::Garbage))
+            }
             Ok(Some(length)) => {
                 *promised =
                     if exchange.verify { Promised::by(head, received.filled()) } else { Promised::default() };

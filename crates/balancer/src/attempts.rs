@@ -153,7 +153,7 @@ impl<'a> Course<'a> {
             for (index, io) in self.scratch.live.iter_mut().enumerate() {
                 let exchange = attempt_io::Exchange {
                     method: self.request.method,
-                    upgrade: self.request.upgrade,
+                    upgrade: self.request.upgrade.as_deref(),
                     expects_continue: self.request.expects_continue,
                     head,
                     limits: &settings.limits,

@@ -34,6 +34,7 @@ mod settings;
 mod trail;
 mod trust;
 mod tunnel;
+mod upgrades;
 mod upload;
 mod verify;
 mod worker;

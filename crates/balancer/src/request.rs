@@ -16,7 +16,7 @@ use crate::worker::Worker;
 pub(crate) struct Request {
     pub(crate) method: Method,
     /// The one protocol that it may change to.
-    pub(crate) upgrade: Option<&'static str>,
+    pub(crate) upgrade: Option<Box<str>>,
     pub(crate) expects_continue: bool,
     /// Where in the rewritten head the digit of X-Attempt stands.
     pub(crate) attempt_at: usize,
@@ -31,9 +31,6 @@ pub(crate) struct Request {
     /// Where in the rewritten head its id stands.
     pub(crate) id: Range<usize>,
 }
-
-/// The protocols that are tunnelled.
-const PROTOCOLS: [&str; 1] = ["websocket"];
 
 /// How many hexadecimal digits a request id made here has: 128 bits.
 const ID_DIGITS: usize = 32;
@@ -60,7 +57,7 @@ impl Request {
                 &made
             }
         };
-        let upgrade = head.upgrade(input).and_then(offered);
+        let upgrade = head.upgrade(input).and_then(|asked| settings.upgrades.first_of(asked));
         let how = RequestRewrite {
             client: client.peer.ip(),
             local: local(worker, client, head),
@@ -72,6 +69,15 @@ impl Request {
         };
         request.clear();
         let rewritten = rewrite(head, input, &how, request)?;
+        let gathered = is_gathered(rewritten.framing, head.expects_continue(), settings.keep);
+        let has_body = !matches!(rewritten.framing, Framing::Empty | Framing::Length(0));
+        if upgrade.is_some() && has_body && !gathered {
+            // What the client sends after its 101 would have to be told from the rest of its body.
+            return Err(Refusal::new(
+                400,
+                "A request to change the protocol cannot have a body of this size or coding.",
+            ));
+        }
         let id_end = rewritten.attempt_at - "\r\nX-Attempt: ".len();
         let keyed = settings.retry_keyed && head.field(input, "idempotency-key").is_some();
         let hashes = matches!(settings.upstream.policy, PolicySettings::ConsistentHash(_));
@@ -85,11 +91,11 @@ impl Request {
         let prepared = Self {
             want,
             method: head.method(),
-            upgrade,
+            upgrade: upgrade.map(Box::from),
             expects_continue: head.expects_continue(),
             attempt_at: rewritten.attempt_at,
-            gathered: is_gathered(rewritten.framing, head.expects_continue(), settings.keep),
-            has_body: !matches!(rewritten.framing, Framing::Empty | Framing::Length(0)),
+            gathered,
+            has_body,
             repeat: match (head.method().is_idempotent(), keyed) {
                 (true, _) => Repeat::Freely,
                 (false, true) => Repeat::InTurn,
@@ -129,14 +135,6 @@ impl Request {
     }
 }
 
-/// The first of the protocols asked for that is tunnelled here (RFC 9110 §7.8).
-fn offered(upgrade: &[u8]) -> Option<&'static str> {
-    let mut asked = upgrade.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
-    asked.find_map(|asked| {
-        PROTOCOLS.into_iter().find(|protocol| asked.eq_ignore_ascii_case(protocol.as_bytes()))
-    })
-}
-
 /// The address the client connected to: asked from the kernel only where it is needed, for a request without a host.
 fn local(worker: &Worker, client: &Client, head: &RequestHead) -> std::net::SocketAddr {
     let bound = worker.settings().bind;
@@ -160,13 +158,6 @@ fn make_id(id: &mut [u8; ID_DIGITS], random: &mut fastrand::Rng) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_websocket_is_tunnelled() {
-        assert_eq!(offered(b"h2c, WebSocket"), Some("websocket"));
-        assert_eq!(offered(b"h2c"), None);
-        assert_eq!(offered(b"websocket/13"), None);
-    }
 
     #[test]
     fn made_ids_are_sane_and_differ() {

@@ -24,6 +24,7 @@ use crate::admin::AdminSettings;
 use crate::affinity::{KeySource, Sticky, is_token};
 use crate::probe::{Expect, ProbeKind};
 use crate::trust::TrustedProxies;
+use crate::upgrades::Upgrades;
 use crate::verify::Verify;
 pub(crate) use variables::COMPONENT;
 
@@ -61,6 +62,7 @@ pub(crate) struct Settings {
     pub(crate) trusted: TrustedProxies,
     pub(crate) proxy_protocol: bool,
     pub(crate) abort_on_close: bool,
+    pub(crate) upgrades: Upgrades,
     pub(crate) retry_keyed: bool,
     pub(crate) grace: Duration,
     /// The same once more as it was written, for people.
@@ -123,6 +125,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     let trusted = reading.optional("TRUSTED_PROXIES");
     let proxy_protocol = reading.value("PROXY_PROTOCOL");
     let abort_on_close = reading.value("ABORT_ON_CLOSE");
+    let upgrades = reading.value("UPGRADES");
     let retry_keyed = reading.value("RETRY_KEYED");
     let grace = reading.value("GRACE");
     let in_force = COMPONENT.variables.iter().map(|variable| in_force(reading, variable)).collect();
@@ -159,6 +162,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
         trusted: trusted?.unwrap_or_default(),
         proxy_protocol: proxy_protocol?,
         abort_on_close: abort_on_close?,
+        upgrades: upgrades?,
         retry_keyed: retry_keyed?,
         grace: grace?,
         in_force,

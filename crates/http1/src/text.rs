@@ -87,12 +87,12 @@ pub(crate) fn trim(mut value: &[u8]) -> &[u8] {
 }
 
 /// Whether this is a token (RFC 9110 §5.6.2).
-pub(crate) fn is_token(value: &[u8]) -> bool {
+pub fn is_token(value: &[u8]) -> bool {
     !value.is_empty() && value.iter().copied().all(is_token_byte)
 }
 
 /// Whether a token may contain this byte (RFC 9110 §5.6.2).
-pub(crate) fn is_token_byte(byte: u8) -> bool {
+pub fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

@@ -140,6 +140,11 @@ pub(crate) const COMPONENT: Component = Component {
             "on: a client that closes its sending side cancels its request",
         ),
         Variable::new(
+            "UPGRADES",
+            "websocket",
+            "protocols that a connection may change to, such as websocket,foo/2; * for all but h2c; off for none",
+        ),
+        Variable::new(
             "RETRY_KEYED",
             "off",
             "on: a request with an Idempotency-Key may be sent again, whatever its method",

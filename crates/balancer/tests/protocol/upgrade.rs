@@ -1,4 +1,4 @@
-//! P54 to P56: changing the protocol, which only WebSocket may.
+//! P54 to P56: changing the protocol, which only those that are named may.
 
 use std::time::{Duration, Instant};
 
@@ -58,6 +58,55 @@ fn p54_other_protocols_are_not_asked_for() {
     }
     let seen = stage.forwarded("GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\r\n");
     assert_eq!(seen.field("upgrade"), None, "Connection has to name it");
+}
+
+#[test]
+fn p54_the_protocols_asked_for_are_those_of_the_setting() {
+    let stage = Stage::with(&[("UPGRADES", "websocket,foo/2")]);
+    let upgrade = |protocol: &str| {
+        format!("GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: {protocol}\r\n\r\n")
+    };
+    let (mut client, mut server) =
+        stage.asked_and_answered(upgrade("bar, Foo/2"), SWITCHED.replace("websocket", "foo/2"));
+    assert_eq!(client.head().status(), 101);
+    client.send("foo");
+    assert_eq!(server.exactly(3), b"foo");
+    assert_eq!(stage.forwarded(upgrade("foo/3")).field("upgrade"), None);
+
+    let stage = Stage::with(&[("UPGRADES", "*")]);
+    let (mut client, _server) =
+        stage.asked_and_answered(upgrade("SPDY/3.1"), SWITCHED.replace("websocket", "SPDY/3.1"));
+    assert_eq!(client.head().status(), 101);
+    assert_eq!(stage.forwarded(upgrade("h2c")).field("upgrade"), None);
+}
+
+#[test]
+fn p54_an_upgrade_with_a_body_that_is_not_whole_at_the_server_is_refused() {
+    let stage = Stage::new();
+    let with_body = |field: &str| {
+        format!(
+            "POST /ws HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\n{field}\r\n\r\n"
+        )
+    };
+    stage.refuses(with_body("Content-Length: 100000"), 400);
+    stage.refuses(with_body("Transfer-Encoding: chunked"), 400);
+}
+
+#[test]
+fn p54_a_101_before_the_server_has_the_whole_body_is_a_bad_answer() {
+    let stage = Stage::with(&[("KEEP", "8MiB")]);
+    // More than the kernel takes for a server that reads nothing.
+    let body = "x".repeat(8 << 20);
+    let mut client = stage.balancer.connect();
+    client.send(format!(
+        "POST /ws HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    let mut server = stage.servers.accept();
+    server.head();
+    server.send(SWITCHED);
+    assert_eq!(client.message().status(), 502);
+    server.end();
 }
 
 #[test]
