@@ -47,6 +47,8 @@ pub(crate) struct Client {
     pub(crate) destination: Option<SocketAddr>,
     /// False while the header of the PROXY protocol is awaited.
     pub(crate) introduced: bool,
+    /// Until when the first byte of a request must have come; `None` once it has.
+    first_byte_by: Option<Instant>,
     pub(crate) alarm: Alarm,
     /// The client has closed its sending side and still waits for its answer.
     pub(crate) half_closed: bool,
@@ -125,16 +127,18 @@ pub(crate) fn serve(
     worker.stats.connections.add(1);
     let mut client = Client::new(stream, peer);
     client.introduced = !worker.settings().proxy_protocol;
+    client.first_byte_by = Some(now() + worker.settings().first_byte_timeout);
     clock::still(Box::pin(client.serve(worker, permit)))
 }
 
 /// Serves a client that was parked and has something to say.
 pub(crate) async fn resume(worker: Rc<Worker>, idle: Idle) {
-    let Idle { stream, peer, destination, introduced, permit } = idle;
+    let Idle { stream, peer, destination, introduced, first_byte_by, permit } = idle;
     let Ok(stream) = Stream::from_std(stream) else { return };
     let mut client = Client::new(stream, peer);
     client.destination = destination.map(|destination| *destination);
     client.introduced = introduced;
+    client.first_byte_by = first_byte_by;
     clock::still(Box::pin(client.serve(worker, permit))).await;
 }
 
@@ -219,6 +223,7 @@ impl Client {
             peer,
             destination: None,
             introduced: true,
+            first_byte_by: None,
             alarm: Alarm::new(),
             half_closed: false,
         }
@@ -236,16 +241,17 @@ impl Client {
             since = now();
         }
         let Ok(stream) = self.stream.into_std() else { return };
-        let destination = self.destination.map(Box::new);
-        let idle = Idle { stream, peer: self.peer, destination, introduced: self.introduced, permit };
-        worker.parked.park(idle, since);
+        let Self { peer, destination, introduced, first_byte_by, .. } = self;
+        let destination = destination.map(Box::new);
+        let idle = Idle { stream, peer, destination, introduced, first_byte_by, permit };
+        worker.parked.park(idle, first_byte_by.unwrap_or(since + worker.settings().idle_timeout));
     }
 
     /// Waits for a while from `since`. False when nothing has come.
     async fn hears_a_byte(&mut self, worker: &Worker, since: Instant) -> bool {
         let quiet = worker.quiet.get();
         worker.quiet.set(quiet + 1);
-        let while_few = QUIET.min(worker.settings().idle_timeout);
+        let while_few = QUIET.min(worker.settings().shortest_idle());
         self.alarm.set(Some(since + if quiet < FEW { while_few } else { QUIET_AMONG_MANY }));
         let heard = poll_fn(|cx| match self.stream.poll_disturbed(cx) {
             Poll::Ready(()) => Poll::Ready(true),
@@ -263,6 +269,7 @@ impl Client {
         loop {
             let Scratch { received, head, .. } = &mut *scratch;
             if !received.is_empty() {
+                self.first_byte_by = None;
                 match self.machine.head(received.filled(), head, &settings.limits) {
                     Ok(Some(_)) => return Next::Head,
                     Ok(None) => {}
@@ -285,6 +292,11 @@ impl Client {
                 Filled::End | Filled::Broken | Filled::Late => return Next::Gone,
             }
         }
+    }
+
+    /// Sets the alarm to when the connection is over unless it says who its client is.
+    pub(crate) fn await_introduction(&mut self) {
+        self.alarm.set(self.first_byte_by);
     }
 
     /// Reads once, until the alarm rings.

@@ -8,14 +8,13 @@ use evenkeel_http1::proxy_protocol;
 use evenkeel_wire::Buffer;
 use tracing::debug;
 
-use crate::clock::now;
 use crate::connection::{Client, Filled};
 use crate::worker::Worker;
 
 /// Reads the header and takes the client's address from it; what was received behind it stays in `received`. False when
-/// there is none, or when it is not complete within the time for a head: then the connection is to be closed.
+/// there is none, or when it is not complete within the time for a first byte: then the connection is to be closed.
 pub(crate) async fn receive(worker: &Worker, client: &mut Client, received: &mut Buffer) -> bool {
-    client.alarm.set(Some(now() + worker.settings().head_timeout));
+    client.await_introduction();
     loop {
         match proxy_protocol::parse(received.filled()) {
             Ok(Some(header)) => {

@@ -30,6 +30,8 @@ pub(crate) struct Idle {
     /// Boxed because it is rare: only the PROXY protocol names it.
     pub(crate) destination: Option<Box<SocketAddr>>,
     pub(crate) introduced: bool,
+    /// Until when the first byte of a request must have come; `None` once it has.
+    pub(crate) first_byte_by: Option<Instant>,
     pub(crate) permit: Permit,
 }
 
@@ -37,48 +39,49 @@ pub(crate) struct Idle {
 pub(crate) struct Parked {
     epoll: AsyncFd<OwnedFd>,
     entries: RefCell<Slab<Entry>>,
-    /// How long a connection may idle before it is closed.
-    timeout: Duration,
+    /// Between two looks for those whose time is over.
+    period: Duration,
 }
 
 struct Entry {
     idle: Idle,
-    since: Instant,
+    until: Instant,
 }
 
 /// Events taken from the kernel at once.
 const EVENTS: usize = 256;
 
 impl Parked {
-    /// None yet.
+    /// None yet. None will be parked for less than `shortest`.
     ///
     /// # Errors
     /// When the process has no descriptor left for it.
-    pub(crate) fn new(timeout: Duration) -> io::Result<Self> {
+    pub(crate) fn new(shortest: Duration) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         #[expect(
             deprecated,
             reason = "its successor is unsafe, for types whose descriptor changes; an OwnedFd's does not"
         )]
         let epoll = AsyncFd::with_interest(epoll, Interest::READABLE)?;
-        Ok(Self { epoll, entries: RefCell::default(), timeout })
+        let period = (shortest / 8).max(Duration::from_millis(10));
+        Ok(Self { epoll, entries: RefCell::default(), period })
     }
 
-    /// Parks a connection that has been idle since then. One that the kernel refuses to watch is closed.
-    pub(crate) fn park(&self, idle: Idle, since: Instant) {
+    /// Parks a connection, which is closed when nothing has come until then. One that the kernel refuses to watch is closed at
+    /// once.
+    pub(crate) fn park(&self, idle: Idle, until: Instant) {
         let mut entries = self.entries.borrow_mut();
         let entry = entries.vacant_entry();
         let data = EventData::new_u64(entry.key() as u64);
         if epoll::add(self.epoll.get_ref(), &idle.stream, data, EventFlags::IN | EventFlags::RDHUP).is_ok() {
-            entry.insert(Entry { idle, since });
+            entry.insert(Entry { idle, until });
         }
     }
 
-    /// Hands each connection that is no longer quiet to `wake`, and closes those that have been quiet for too long; as long
+    /// Hands each connection that is no longer quiet to `wake`, and closes those whose time is over; as long
     /// as the worker runs.
     pub(crate) async fn watch(&self, mut wake: impl FnMut(Idle)) {
-        let period = (self.timeout / 8).max(Duration::from_millis(10));
-        let mut sweep = tokio::time::interval(period);
+        let mut sweep = tokio::time::interval(self.period);
         loop {
             tokio::select! {
                 ready = self.epoll.readable() => {
@@ -88,7 +91,7 @@ impl Parked {
                         ready.clear_ready();
                     }
                 }
-                _ = sweep.tick() => self.close_the_oldest(),
+                _ = sweep.tick() => self.close_the_overdue(),
             }
         }
     }
@@ -113,10 +116,8 @@ impl Parked {
         !events.is_empty()
     }
 
-    fn close_the_oldest(&self) {
+    fn close_the_overdue(&self) {
         let now = now();
-        self.entries
-            .borrow_mut()
-            .retain(|_, entry| now.saturating_duration_since(entry.since) < self.timeout);
+        self.entries.borrow_mut().retain(|_, entry| now < entry.until);
     }
 }

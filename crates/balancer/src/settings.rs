@@ -55,6 +55,7 @@ pub(crate) struct Settings {
     pub(crate) head_timeout: Duration,
     pub(crate) body_timeout: Duration,
     pub(crate) tunnel_timeout: Duration,
+    pub(crate) first_byte_timeout: Duration,
     pub(crate) idle_timeout: Duration,
     pub(crate) server_idle: Duration,
     pub(crate) workers: usize,
@@ -67,6 +68,13 @@ pub(crate) struct Settings {
     pub(crate) grace: Duration,
     /// The same once more as it was written, for people.
     pub(crate) in_force: Vec<InForce>,
+}
+
+impl Settings {
+    /// The shortest time for which a client's connection may be without a byte.
+    pub(crate) fn shortest_idle(&self) -> Duration {
+        self.first_byte_timeout.min(self.idle_timeout)
+    }
 }
 
 /// A variable as it is in force.
@@ -118,6 +126,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     let head_timeout = duration(reading, "HEAD_TIMEOUT");
     let body_timeout = duration(reading, "BODY_TIMEOUT");
     let tunnel_timeout = duration(reading, "TUNNEL_TIMEOUT");
+    let first_byte_timeout = duration(reading, "FIRST_BYTE_TIMEOUT");
     let idle_timeout = duration(reading, "IDLE_TIMEOUT");
     let server_idle = duration(reading, "SERVER_IDLE");
     let workers = reading.optional_with("WORKERS", |text| in_range(text, &(1..=256)));
@@ -155,6 +164,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
         head_timeout: head_timeout?,
         body_timeout: body_timeout?,
         tunnel_timeout: tunnel_timeout?,
+        first_byte_timeout: first_byte_timeout?,
         idle_timeout: idle_timeout?,
         server_idle: server_idle?,
         workers: workers?.unwrap_or_else(|| thread::available_parallelism().map_or(1, NonZero::get)),

@@ -82,7 +82,7 @@ impl Worker {
             idle: IdleConnections::new(shared.settings.server_idle),
             refused: Cell::new(0),
             quiet: Cell::new(0),
-            parked: Parked::new(shared.settings.idle_timeout)?,
+            parked: Parked::new(shared.settings.shortest_idle())?,
             answers: RefCell::default(),
             date: Date::default(),
             stats,

@@ -80,6 +80,11 @@ pub(crate) const COMPONENT: Component = Component {
             "60s",
             "for all attempts of a request together, to the beginning of its answer",
         ),
+        Variable::new(
+            "FIRST_BYTE_TIMEOUT",
+            "10s",
+            "for the first byte of a client's first request, the PROXY protocol header before it included",
+        ),
         Variable::new("HEAD_TIMEOUT", "10s", "for a client to complete a request's head once it has begun"),
         Variable::new("BODY_TIMEOUT", "30s", "without progress of a body, in either direction"),
         Variable::new(

@@ -166,11 +166,10 @@ fn p44_a_client_that_takes_nothing_is_closed() {
 fn p46_an_idle_connection_is_closed_without_a_word_when_its_time_is_over() {
     let stage = Stage::with(&[("IDLE_TIMEOUT", SHORT)]);
     let start = Instant::now();
-    assert_eq!(stage.balancer.connect().closed(), b"");
     let (mut client, _server) = stage.answered(OK);
     assert_eq!(client.message().status(), 200);
     assert_eq!(client.closed(), b"");
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?} for two idle timeouts", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?} for an idle timeout", start.elapsed());
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn p50_trust_is_in_the_client_that_was_introduced() {
 
 #[test]
 fn p50_a_connection_without_the_header_is_closed_without_a_word() {
-    let stage = Stage::with(&[ON, ("HEAD_TIMEOUT", SHORT)]);
+    let stage = Stage::with(&[ON, ("FIRST_BYTE_TIMEOUT", SHORT)]);
     for bytes in [GET, "PROXY TCP4 nonsense\r\n", "PROXY TCP4 192.0.2.7 192.0.2.1 4711"] {
         assert_eq!(stage.client(bytes).end().0, b"", "{bytes:?}");
     }

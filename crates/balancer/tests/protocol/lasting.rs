@@ -21,6 +21,32 @@ fn p81_the_kernel_asks_silent_peers_on_both_sides_whether_they_are_there() {
 }
 
 #[test]
+fn p81_a_connection_without_a_first_byte_is_closed_without_a_word() {
+    let stage = Stage::with(&[("FIRST_BYTE_TIMEOUT", SHORT)]);
+    let (mut client, mut server) = stage.answered(OK);
+    assert_eq!(client.message().status(), 200);
+    let mut silent = stage.balancer.connect();
+    assert_eq!(silent.closed(), b"");
+    // This is not the time between two requests.
+    client.send("GET /again HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(server.message().line(), "GET /again HTTP/1.1");
+}
+
+#[test]
+fn p81_a_connection_that_is_parked_before_its_first_byte_is_closed_as_well() {
+    // Longer than a connection keeps its task without a byte.
+    let stage = Stage::with(&[("FIRST_BYTE_TIMEOUT", "1500ms"), ("IDLE_TIMEOUT", "1h")]);
+    assert_eq!(stage.balancer.connect().closed(), b"");
+}
+
+#[test]
+fn p81_an_introduction_is_no_first_byte_of_a_request() {
+    let stage = Stage::with(&[("FIRST_BYTE_TIMEOUT", SHORT), ("PROXY_PROTOCOL", "on")]);
+    assert_eq!(stage.client("PROXY TCP4 192.0.2.7 192.0.2.1 4711 80\r\n").closed(), b"");
+    assert_eq!(stage.client("PROXY TCP4 192.0.2.7").end().0, b"");
+}
+
+#[test]
 fn p81_a_tunnel_through_which_nothing_goes_is_closed_on_both_sides() {
     let stage = Stage::with(&[("TUNNEL_TIMEOUT", SHORT)]);
     let (mut client, mut server) = stage.asked_and_answered(WEBSOCKET, SWITCHED);
