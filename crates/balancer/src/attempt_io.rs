@@ -19,7 +19,7 @@ use evenkeel_wire::{Buffer, ConnectError, Stream, connect};
 
 use crate::clock::now;
 use crate::idle::ServerConnection;
-use crate::upload::Upload;
+use crate::upload::{Position, Upload};
 use crate::verify::{self, Promised};
 use crate::worker::Worker;
 
@@ -30,13 +30,11 @@ pub(crate) struct AttemptIo {
     /// Boxed, and the box reused: an attempt is moved about, and this is the most of it.
     pub(crate) answer: Box<Answer>,
     line: Line,
-    /// How much of the request's head and body together has been written.
-    sent: usize,
+    /// How much of the request has been written.
+    sent: Position,
     progress: Progress,
     /// When the connection was asked for or, later, when the request was written: what the next time is counted from.
     since: Instant,
-    /// The request waits for a 100 before its body may follow, at most until then.
-    expecting: Option<Instant>,
     /// The request's head with another number in X-Attempt than 1.
     own_head: Option<Vec<u8>>,
 }
@@ -109,7 +107,6 @@ pub(crate) struct Exchange<'a> {
     pub(crate) method: Method,
     /// The one protocol that the client wants to change to, if that is allowed.
     pub(crate) upgrade: Option<&'a str>,
-    pub(crate) expects_continue: bool,
     pub(crate) head: &'a [u8],
     pub(crate) limits: &'a Limits,
     /// A response with a body up to this size is held, bytes.
@@ -117,9 +114,6 @@ pub(crate) struct Exchange<'a> {
     /// Whether digests are looked at.
     pub(crate) verify: bool,
 }
-
-/// How long the body waits for a 100 that the server may not know how to send (RFC 9110 §10.1.1).
-const CONTINUE_PATIENCE: Duration = Duration::from_secs(3);
 
 impl AttemptIo {
     /// An attempt on a connection that was idle.
@@ -151,10 +145,9 @@ impl AttemptIo {
             lease,
             answer,
             line,
-            sent: 0,
+            sent: Position::default(),
             progress: Progress::Unsent,
             since: now,
-            expecting: None,
             own_head: None,
         }
     }
@@ -162,7 +155,7 @@ impl AttemptIo {
     /// Opens a fresh connection to the same endpoint, after the idle one turned out to be stale.
     pub(crate) fn reconnect(&mut self, timeout: Duration, now: Instant) {
         self.line = opening(&self.lease, timeout);
-        self.sent = 0;
+        self.sent = Position::default();
         self.progress = Progress::Unsent;
         self.since = now;
         self.answer.received.clear();
@@ -184,12 +177,6 @@ impl AttemptIo {
     /// Goes on past an interim response.
     pub(crate) fn interim_done(&mut self) {
         self.answer.received.consume(self.answer.head.len());
-        self.expecting = None;
-    }
-
-    /// From when on the body goes without the 100 that it waits for.
-    pub(crate) fn expects_until(&self) -> Option<Instant> {
-        self.expecting
     }
 
     /// Writes this attempt's number into a head of its own, where it is not the first.
@@ -217,8 +204,13 @@ impl AttemptIo {
     }
 
     /// How much of the request has been written.
-    pub(crate) fn sent(&self) -> usize {
+    pub(crate) fn sent(&self) -> Position {
         self.sent
+    }
+
+    /// How far it has come, if it goes on sending.
+    pub(crate) fn sending_at(&self) -> Option<Position> {
+        (self.progress < Progress::Sent).then_some(self.sent)
     }
 
     /// Drives the attempt until something happened.
@@ -260,29 +252,29 @@ impl AttemptIo {
         upload: &Upload,
     ) -> Poll<Happened> {
         let Line::Open { connection, .. } = &mut self.line else { return Poll::Pending };
-        if self.sent == 0 {
+        if self.sent.is_start() {
             connection.machine.begin(exchange.method, exchange.upgrade);
-            self.expecting = exchange.expects_continue.then(|| now() + CONTINUE_PATIENCE);
-        }
-        if self.expecting.is_some_and(|until| now() >= until) {
-            self.expecting = None;
         }
         let whole_head = self.own_head.as_deref().unwrap_or(exchange.head);
-        let (head, body) = upload.unsent(whole_head, self.sent, self.expecting.is_none());
+        let Some((head, body)) = upload.unsent(whole_head, self.sent) else {
+            // Left behind: it gets no more of the request, and may answer all the same.
+            self.progress = Progress::Sent;
+            return Poll::Pending;
+        };
         let mut written = 0;
         let sent = connection.stream.poll_send(cx, head, body, &mut written);
-        self.sent += written;
+        self.sent.advance(written);
         match sent {
             // The server takes no more; it may have answered all the same, so the reading goes on.
             Poll::Ready(Err(_)) => self.progress = Progress::Sent,
-            Poll::Ready(Ok(())) if upload.is_complete_at(exchange.head.len(), self.sent) => {
+            Poll::Ready(Ok(())) if upload.is_complete_at(self.sent) => {
                 self.progress = Progress::Sent;
                 self.since = now();
                 return Poll::Ready(Happened::RequestSent);
             }
             _ => {}
         }
-        if self.progress == Progress::Unsent && self.sent > 0 {
+        if self.progress == Progress::Unsent && !self.sent.is_start() {
             self.progress = Progress::Sending;
             return Poll::Ready(Happened::ByteSent);
         }
@@ -299,11 +291,11 @@ impl AttemptIo {
             }
             let Line::Open { connection, .. } = &mut self.line else { return Poll::Pending };
             let received = &mut self.answer.received;
-            let wanted = match self.progress {
-                Progress::Holding(total) => total,
-                _ => received.len() + 1,
-            };
-            received.reserve(wanted.max(Buffer::ORDINARY));
+            received.make_room(match self.progress {
+                Progress::Holding(total) => total.max(Buffer::ORDINARY),
+                // A head that never ends is refused at its limit.
+                _ => usize::MAX,
+            });
             match ready!(connection.stream.poll_fill(cx, received)) {
                 Ok(0) => return Poll::Ready(self.ended(false)),
                 Ok(_) => {}
@@ -360,7 +352,9 @@ impl AttemptIo {
         let line = std::mem::replace(&mut self.line, Line::Gone);
         let began = !self.answer.received.is_empty() || matches!(self.progress, Progress::Holding(_));
         match line {
-            Line::Open { reused: true, .. } if !began => Happened::Stale { bytes_sent: self.sent > 0 },
+            Line::Open { reused: true, .. } if !began => {
+                Happened::Stale { bytes_sent: !self.sent.is_start() }
+            }
             _ if began => Happened::Broken(ResponseFailure::Truncated),
             _ if reset => Happened::Broken(ResponseFailure::Reset),
             _ => Happened::Broken(ResponseFailure::Closed),

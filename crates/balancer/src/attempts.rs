@@ -25,6 +25,7 @@ use crate::attempt_io::{self, AttemptIo, Happened};
 use crate::clock::now;
 use crate::connection::{Client, Scratch};
 use crate::request::Request;
+use crate::upload::Position;
 use crate::verify::Verify;
 use crate::worker::Worker;
 use crate::{intake, trail};
@@ -41,10 +42,6 @@ pub(crate) async fn attempt(
 }
 
 /// How the attempts of a request ended.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every request ends in an answer; a box would be an allocation each"
-)]
 pub(crate) enum End {
     Answer(AttemptIo),
     Failed(Failure),
@@ -76,6 +73,9 @@ struct Queued {
     why: Why,
     look_again: Instant,
 }
+
+/// How far the attempts that still send have come.
+type Senders = ArrayVec<Position, MAX_ATTEMPTS>;
 
 /// What ended a wait.
 enum Woken {
@@ -154,7 +154,6 @@ impl<'a> Course<'a> {
                 let exchange = attempt_io::Exchange {
                     method: self.request.method,
                     upgrade: self.request.upgrade.as_deref(),
-                    expects_continue: self.request.expects_continue,
                     head,
                     limits: &settings.limits,
                     hold: settings.hold,
@@ -164,8 +163,8 @@ impl<'a> Course<'a> {
                     return Poll::Ready(Woken::Attempt(index, happened));
                 }
             }
-            let sent = self.scratch.live.iter().map(AttemptIo::sent).max().unwrap_or_default();
-            if self.scratch.live.len() == 1 && self.scratch.upload.drop_written(head.len(), sent) {
+            let senders: Senders = self.scratch.live.iter().filter_map(AttemptIo::sending_at).collect();
+            if self.scratch.upload.follow(senders.iter().copied()) {
                 // Told here and not as an event of its own: it changes what may be done, and starts nothing.
                 let lost = self.attempts.on(Event::BodyLost, self.worker.shared.upstream.budgets(), now());
                 debug_assert!(lost.is_empty(), "losing the body must not start anything");
@@ -177,7 +176,7 @@ impl<'a> Course<'a> {
                 &mut self.scratch.received,
                 &mut self.scratch.upload,
                 self.request,
-                (head.len(), sent),
+                &senders,
             );
             match taken {
                 Poll::Ready(Ok(())) => {
@@ -202,9 +201,7 @@ impl<'a> Course<'a> {
     /// Called before every wait, so each of these moments is a fixed one: a span from now would move away with each wake.
     fn set_alarm(&mut self) {
         let queued = self.queued.as_ref().map(|queued| queued.look_again);
-        let patience = self.scratch.live.iter().filter_map(AttemptIo::expects_until).min();
-        let next =
-            [self.attempts.next_wake(), self.body_deadline, queued, patience].into_iter().flatten().min();
+        let next = [self.attempts.next_wake(), self.body_deadline, queued].into_iter().flatten().min();
         self.client.alarm.set(next);
     }
 
@@ -234,9 +231,8 @@ impl<'a> Course<'a> {
 
     /// Whether a body that makes no progress is the client's doing, rather than that of a server which reads slowly.
     fn waits_for_client(&mut self) -> bool {
-        let head = self.scratch.request.len();
-        let sent = self.scratch.live.iter().map(AttemptIo::sent).max().unwrap_or_default();
-        let waits = self.scratch.upload.wants_more(head, sent);
+        let senders = self.scratch.live.iter().filter_map(AttemptIo::sending_at);
+        let waits = self.scratch.upload.wants_more(senders);
         if !waits {
             self.body_deadline = Some(now() + self.worker.settings().body_timeout);
         }

@@ -86,7 +86,7 @@ impl Scratch {
         self.request.push(b' ');
         self.request.extend_from_slice(&self.head.path_and_query(input));
         self.request.extend_from_slice(b" \r\n");
-        self.upload.begin(Framing::Empty, 0);
+        self.upload.begin(self.request.len(), Framing::Empty, 0);
     }
 
     /// Empties it. False when it has grown too large to be worth keeping.

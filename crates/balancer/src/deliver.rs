@@ -80,7 +80,7 @@ pub(crate) async fn deliver(
         Ok(_) => {}
         Err(broke) => note(&mut scratch.account, number, broke),
     }
-    let whole_request = scratch.upload.is_complete_at(scratch.request.len(), request_sent);
+    let whole_request = scratch.upload.is_complete_at(request_sent);
     finish(worker, client, delivery, &ended, whole_request)
 }
 

@@ -9,7 +9,7 @@ use evenkeel_wire::Buffer;
 use crate::clock::now;
 use crate::connection::{Client, Scratch};
 use crate::request::Request;
-use crate::upload::Upload;
+use crate::upload::{Position, Upload};
 use crate::worker::Worker;
 
 /// Why nothing more is to be expected from a client.
@@ -30,16 +30,15 @@ pub(crate) async fn gather(
     scratch: &mut Scratch,
     request: &Request,
 ) -> Result<(), Trouble> {
-    let Scratch { received, upload, request: head, .. } = scratch;
+    let Scratch { received, upload, .. } = scratch;
     take(worker, client, received, upload)?;
     if !request.gathered || upload.is_ended() {
         return Ok(());
     }
     let settings = worker.settings();
     client.alarm.set(Some(now() + settings.body_timeout));
-    let sent = (head.len(), 0);
     while !upload.is_ended() {
-        poll_fn(|cx| match poll(cx, worker, client, received, upload, request, sent) {
+        poll_fn(|cx| match poll(cx, worker, client, received, upload, request, &[]) {
             Poll::Pending => client.alarm.poll(cx).map(|()| Err(Trouble::Refused(too_late()))),
             ready @ Poll::Ready(_) => ready,
         })
@@ -50,7 +49,7 @@ pub(crate) async fn gather(
 }
 
 /// Takes in what the client sends. Ready with `Ok` when the body has made progress; pending also while nothing should be
-/// read. `sent` is the length of the head and how far head and body have gone to a server.
+/// read. `senders` is how far those attempts have come that still send.
 pub(crate) fn poll(
     cx: &mut Context<'_>,
     worker: &Worker,
@@ -58,17 +57,21 @@ pub(crate) fn poll(
     received: &mut Buffer,
     upload: &mut Upload,
     request: &Request,
-    sent: (usize, usize),
+    senders: &[Position],
 ) -> Poll<Result<(), Trouble>> {
     let in_body = !upload.is_ended();
     // A gathered body is small: it is read whatever the server does.
-    if in_body && !request.gathered && !upload.wants_more(sent.0, sent.1) {
+    if in_body && !request.gathered && !upload.wants_more(senders.iter().copied()) {
         return Poll::Pending;
+    }
+    if in_body && !received.is_empty() {
+        // There was no room for it when it came.
+        return Poll::Ready(take(worker, client, received, upload));
     }
     if client.half_closed || (!in_body && received.len() >= READ_AHEAD) {
         return Poll::Pending;
     }
-    received.reserve(if received.len() < READ_AHEAD { READ_AHEAD } else { 2 * received.len() });
+    received.reserve(READ_AHEAD);
     loop {
         match ready!(client.stream.poll_fill(cx, received)) {
             Ok(0) if in_body || worker.settings().abort_on_close => return Poll::Ready(Err(Trouble::Gone)),
@@ -85,7 +88,7 @@ pub(crate) fn poll(
     }
 }
 
-/// Moves what has been received of the body into the upload.
+/// Moves what has been received of the body into the upload, as far as there is room for it.
 fn take(
     worker: &Worker,
     client: &mut Client,
@@ -94,8 +97,9 @@ fn take(
 ) -> Result<(), Trouble> {
     let settings = worker.settings();
     while !upload.is_ended() {
-        let piece = client.machine.body(received.filled(), &settings.limits).map_err(Trouble::Refused)?;
-        let data = &received.filled()[piece.data.clone()];
+        let fits = &received.filled()[..received.len().min(upload.room())];
+        let piece = client.machine.body(fits, &settings.limits).map_err(Trouble::Refused)?;
+        let data = &fits[piece.data.clone()];
         worker.stats.bytes_in.add(data.len() as u64);
         upload.push(data);
         if upload.taken() > settings.max_body {

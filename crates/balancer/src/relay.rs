@@ -20,6 +20,7 @@ use crate::connection::{Client, Scratch};
 use crate::idle::ServerConnection;
 use crate::intake;
 use crate::request::Request;
+use crate::upload::Position;
 use crate::verify::{Finding, Verification, Verify};
 use crate::worker::Worker;
 
@@ -46,7 +47,7 @@ const COALESCED: usize = 16 * 1024;
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Relays the body of the response whose head is in `scratch.reply`, and says whether a digest of it was missing.
-/// `request_sent` is how much of the request's head and body has been written to the server.
+/// `request_sent` is how much of the request has been written to the server.
 pub(crate) async fn relay(
     worker: &Rc<Worker>,
     client: &mut Client,
@@ -54,7 +55,7 @@ pub(crate) async fn relay(
     request: &Request,
     connection: &mut ServerConnection,
     answer: &mut Answer,
-    request_sent: &mut usize,
+    request_sent: &mut Position,
 ) -> Result<Finding, Broke> {
     let head = answer.head.len();
     answer.received.consume(head);
@@ -91,8 +92,8 @@ struct Relay<'a> {
     /// Boxed: two hash states are most of a kilobyte.
     verification: Option<Box<Verification>>,
     finding: Finding,
-    /// How much of the request's head and body has been written.
-    request_sent: &'a mut usize,
+    /// How much of the request has been written.
+    request_sent: &'a mut Position,
     /// Content in `answer.received` that goes out behind `scratch.reply`, and how much of the buffer it and its framing take.
     piece: Range<usize>,
     consumed: usize,
@@ -224,32 +225,38 @@ impl Relay<'_> {
     /// that vanishes is noticed.
     fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<(), Broke> {
         loop {
-            if !self.upload_broken
-                && !self.scratch.upload.is_complete_at(self.scratch.request.len(), *self.request_sent)
-            {
-                let (head, body) =
-                    self.scratch.upload.unsent(&self.scratch.request, *self.request_sent, true);
-                let mut written = 0;
-                let sent = self.connection.stream.poll_send(cx, head, body, &mut written);
-                *self.request_sent += written;
-                if written > 0 {
-                    self.progress = now();
-                    self.scratch.upload.drop_written(self.scratch.request.len(), *self.request_sent);
-                }
-                // It has answered already; what it does not want to read is its own affair.
-                self.upload_broken = matches!(sent, Poll::Ready(Err(_)));
+            if !self.upload_broken && !self.scratch.upload.is_complete_at(*self.request_sent) {
+                self.poll_send_upload(cx);
             }
             if self.upload_broken && !self.scratch.upload.is_ended() {
                 return Ok(());
             }
-            let at = (self.scratch.request.len(), *self.request_sent);
+            let senders = [*self.request_sent];
             let Scratch { received, upload, .. } = &mut *self.scratch;
-            match intake::poll(cx, self.worker, self.client, received, upload, self.request, at) {
+            match intake::poll(cx, self.worker, self.client, received, upload, self.request, &senders) {
                 Poll::Ready(Ok(())) => self.progress = now(),
                 Poll::Ready(Err(_)) => return Err(Broke::Client),
                 Poll::Pending => return Ok(()),
             }
         }
+    }
+
+    fn poll_send_upload(&mut self, cx: &mut Context<'_>) {
+        let upload = &mut self.scratch.upload;
+        // The answer may be one that was kept while another attempt went on with the body.
+        let Some((head, body)) = upload.unsent(&self.scratch.request, *self.request_sent) else {
+            self.upload_broken = true;
+            return;
+        };
+        let mut written = 0;
+        let sent = self.connection.stream.poll_send(cx, head, body, &mut written);
+        self.request_sent.advance(written);
+        if written > 0 {
+            self.progress = now();
+        }
+        upload.follow([*self.request_sent]);
+        // It has answered already; what it does not want to read is its own affair.
+        self.upload_broken = matches!(sent, Poll::Ready(Err(_)));
     }
 
     fn arm(&mut self) {

@@ -12,12 +12,10 @@ use crate::exchange::is_gathered;
 use crate::worker::Worker;
 
 /// The facts of one request.
-#[expect(clippy::struct_excessive_bools, reason = "independent facts of a message, not states of a machine")]
 pub(crate) struct Request {
     pub(crate) method: Method,
     /// The one protocol that it may change to.
     pub(crate) upgrade: Option<Box<str>>,
-    pub(crate) expects_continue: bool,
     /// Where in the rewritten head the digit of X-Attempt stands.
     pub(crate) attempt_at: usize,
     /// Whether the whole body is read before an endpoint is chosen.
@@ -92,7 +90,6 @@ impl Request {
             want,
             method: head.method(),
             upgrade: upgrade.map(Box::from),
-            expects_continue: head.expects_continue(),
             attempt_at: rewritten.attempt_at,
             gathered,
             has_body,
@@ -104,7 +101,7 @@ impl Request {
             answered_here: head.max_forwards() == Some(0),
             id: id_end - id.len()..id_end,
         };
-        upload.begin(rewritten.framing, settings.keep);
+        upload.begin(request.len(), rewritten.framing, settings.keep);
         let length = head.len();
         received.consume(length);
         Ok(prepared)

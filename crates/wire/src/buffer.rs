@@ -80,6 +80,15 @@ impl Buffer {
         }
     }
 
+    /// Makes sure that there is a free part, where the filled one may become `total` bytes long: by doubling, because who
+    /// announces much may send little.
+    pub fn make_room(&mut self, total: usize) {
+        if self.free() == 0 {
+            let doubled = (2 * self.len()).max(Self::ORDINARY);
+            self.reserve(doubled.min(total).max(self.len() + 1));
+        }
+    }
+
     /// The free part behind the filled one; say how much was written with [`Buffer::advance`].
     pub fn free_mut(&mut self) -> &mut [u8] {
         &mut self.bytes[self.end..]
@@ -120,6 +129,19 @@ mod tests {
         assert_eq!(buffer.filled(), b"gh");
         buffer.extend(b"0123456789");
         assert_eq!(buffer.filled(), b"gh0123456789");
+    }
+
+    #[test]
+    fn what_is_announced_takes_no_room_before_it_comes() {
+        let mut buffer = Buffer::default();
+        let total = 5 * Buffer::ORDINARY;
+        while buffer.len() < total {
+            buffer.make_room(total);
+            assert!(buffer.capacity() <= (2 * buffer.len()).max(Buffer::ORDINARY));
+            let some = buffer.free().min(1000);
+            buffer.advance(some);
+        }
+        assert_eq!(buffer.capacity(), total, "and in the end no more than that");
     }
 
     #[test]

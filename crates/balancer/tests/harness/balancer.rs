@@ -95,9 +95,19 @@ impl Balancer {
 
     /// The bytes of memory that are its own.
     pub(crate) fn memory(&self) -> u64 {
+        self.status("RssAnon:")
+    }
+
+    /// The most bytes of memory that it ever had at once, with what is not its own.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    /// What the kernel says of it, in bytes.
+    fn status(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let anonymous = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
-        anonymous.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+        let said = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        said.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
     }
 
     /// Asks it to leave (SIGTERM).

@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use socket2::SockRef;
 
 use super::PATIENCE;
@@ -52,6 +53,24 @@ impl Connection {
     /// Sends until all is out, or the other side takes no more within its deadline: says whether all went out.
     pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.stream.write_all(bytes.as_ref()).is_ok()
+    }
+
+    /// Sends as much of it as is taken at once, and says how much that is; `None` when the connection has ended.
+    pub(crate) fn send_some(&mut self, bytes: &[u8]) -> Option<usize> {
+        self.stream.set_nonblocking(true).unwrap();
+        let sent = match self.stream.write(bytes) {
+            Ok(sent) => Some(sent),
+            Err(error) => (error.kind() == ErrorKind::WouldBlock).then_some(0),
+        };
+        self.stream.set_nonblocking(false).unwrap();
+        sent
+    }
+
+    /// Whether one of them takes more bytes, or ends, within `time`.
+    pub(crate) fn one_takes_more<'a>(them: impl Iterator<Item = &'a Self>, time: Duration) -> bool {
+        let mut them: Vec<_> =
+            them.map(|connection| PollFd::new(&connection.stream, PollFlags::OUT)).collect();
+        !them.is_empty() && poll(&mut them, Some(&time.try_into().unwrap())).unwrap() > 0
     }
 
     /// Says that nothing more will be sent (FIN).

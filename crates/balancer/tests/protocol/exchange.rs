@@ -12,13 +12,26 @@ const EXPECTING: &str = "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpec
 #[test]
 fn p38_the_servers_100_is_relayed_and_no_body_byte_goes_before_it() {
     let stage = Stage::new();
-    let mut client = stage.client(format!("{EXPECTING}hello"));
-    let mut server = stage.servers.accept();
+    let (mut client, mut server) = (stage.client(EXPECTING), stage.servers.accept());
     assert_eq!(server.head().field("expect"), Some("100-continue"));
-    assert!(server.is_silent_for(Duration::from_millis(100)), "a body before the 100");
+    assert!(client.is_silent_for(Duration::from_millis(100)), "a 100 that no server sent");
     server.send("HTTP/1.1 100 Continue\r\n\r\n");
     assert_eq!(client.head().status(), 100);
+    client.send("hello");
     assert_eq!(server.exactly(5), b"hello");
+    server.send(OK);
+    assert_eq!(client.message().text(), "ok");
+}
+
+#[test]
+fn p38_a_body_that_the_client_sends_of_its_own_accord_goes_on_at_once() {
+    let stage = Stage::new();
+    let (mut client, mut server) = (stage.client(EXPECTING), stage.servers.accept());
+    server.head();
+    let begun = Instant::now();
+    client.send("hello");
+    assert_eq!(server.exactly(5), b"hello");
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     server.send(OK);
     assert_eq!(client.message().text(), "ok");
 }

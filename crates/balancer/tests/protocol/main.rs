@@ -13,6 +13,7 @@ mod forwarding;
 mod integrity;
 mod introduction;
 mod lasting;
+mod memory;
 mod own_errors;
 mod request_body;
 mod request_framing;
