@@ -29,8 +29,8 @@ use std::time::SystemTime;
 use actix_web::dev::Server;
 use actix_web::http::header::ContentType;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{App, HttpResponse, HttpServer, middleware};
-use evenkeel_service::Secret;
+use actix_web::{App, HttpResponse, middleware};
+use evenkeel_service::{Secret, admin as listener};
 use evenkeel_upstream::EndpointState;
 use serde_json::json;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -65,9 +65,6 @@ pub(crate) struct Admin {
     started: SystemTime,
 }
 
-/// The largest body of a request to the API, bytes.
-const LARGEST: usize = 4096;
-
 /// Listens on `bind`; the server runs once it is awaited. Returns also the address, whose port may have been 0. The pulse
 /// beats as a task of the calling thread.
 pub(crate) fn listen(
@@ -81,19 +78,14 @@ pub(crate) fn listen(
     let started = SystemTime::now();
     let admin = Admin { shared, stats, control, pulse, readers, ledger_readers, started };
     let shown = admin.clone();
-    let server = HttpServer::new(move || {
+    let listening = listener::listen(bind, move || {
         App::new()
             .app_data(web::Data::new(shown.clone()))
-            .app_data(web::PayloadConfig::new(LARGEST))
             .wrap(middleware::from_fn(guard::guard))
             .configure(configure)
-    })
-    .workers(1)
-    .disable_signals()
-    .bind(bind)?;
-    let address = server.addrs().first().copied().unwrap_or(bind);
+    })?;
     actix_web::rt::spawn(pulse::run(admin, beat));
-    Ok((server.run(), address))
+    Ok(listening)
 }
 
 macro_rules! routes {

@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 
 use actix_web::dev::Server;
 use actix_web::http::header::ContentType;
-use actix_web::{App, HttpResponse, HttpServer, Resource, web};
+use actix_web::{App, HttpResponse, Resource, web};
+use evenkeel_service::admin as listener;
 use prometheus::Registry;
 
 use crate::observe;
@@ -15,18 +16,13 @@ use crate::observe;
 /// Listens on `bind`; the server runs once it is awaited. Returns also the address, whose port may have been 0.
 pub(crate) fn listen(registry: Registry, bind: SocketAddr) -> io::Result<(Server, SocketAddr)> {
     let registry = web::Data::new(registry);
-    let server = HttpServer::new(move || {
+    listener::listen(bind, move || {
         App::new()
             .app_data(registry.clone())
             .service(read_only("/livez", livez))
             .service(read_only("/metrics", metrics))
             .default_service(web::to(unknown))
     })
-    .workers(1)
-    .disable_signals()
-    .bind(bind)?;
-    let address = server.addrs().first().copied().unwrap_or(bind);
-    Ok((server.run(), address))
 }
 
 fn read_only<F, A>(path: &str, handler: F) -> Resource

@@ -1,7 +1,7 @@
 //! The admin port: `/livez`, `/readyz`, `/metrics`, and `/faults` to see, set and lift what goes wrong.
 
 use actix_web::{
-    Error, HttpRequest, HttpResponse,
+    Error, HttpRequest, HttpResponse, ResponseError as _,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
     http::{
@@ -11,7 +11,7 @@ use actix_web::{
     middleware::Next,
     web::{self, ServiceConfig},
 };
-use evenkeel_service::tracing;
+use evenkeel_service::{admin as listener, tracing};
 use serde::Serialize;
 
 use crate::{
@@ -29,7 +29,6 @@ const LONGEST: usize = 16 << 10;
 /// Adds all routes to the admin application.
 pub(crate) fn configure(service: &mut ServiceConfig) {
     service
-        .app_data(web::PayloadConfig::new(LONGEST))
         .service(read_only("/livez", web::to(livez)))
         .service(read_only("/readyz", web::to(readyz)))
         .service(read_only("/metrics", web::to(metrics)))
@@ -44,14 +43,21 @@ pub(crate) fn configure(service: &mut ServiceConfig) {
         .default_service(web::to(unknown));
 }
 
-/// Signs responses like those of the traffic port; neither faults nor credentials apply here.
+/// Signs responses like those of the traffic port; neither faults nor credentials apply here. What a page of another site
+/// makes a browser ask gets nothing.
 pub(crate) async fn sign(
     state: web::Data<State>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse, Error> {
     let method = request.method().clone();
-    let (request, response) = next.call(request).await?.map_into_boxed_body().into_parts();
+    let response = if listener::is_cross_site(request.headers()) {
+        let problem = Problem::new(StatusCode::FORBIDDEN, "a page of another site asked for this");
+        request.into_response(problem.error_response())
+    } else {
+        next.call(request).await?.map_into_boxed_body()
+    };
+    let (request, response) = response.into_parts();
     Ok(ServiceResponse::new(request, stamp::stamp(&state, &method, response)))
 }
 
@@ -69,8 +75,17 @@ async fn show(state: web::Data<State>) -> HttpResponse {
     HttpResponse::Ok().json(Standing { seed: state.faults.seed(), faults: state.faults.shown() })
 }
 
-async fn set(state: web::Data<State>, request: HttpRequest, text: String) -> Result<HttpResponse, Problem> {
+async fn set(
+    state: web::Data<State>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
     refuse_browsers(&request)?;
+    let body = listener::body(payload, LONGEST)
+        .await
+        .map_err(|status| Problem::new(status, "the list did not come in time, is too long or broke off"))?;
+    let text = std::str::from_utf8(&body)
+        .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the list of faults is not UTF-8 text"))?;
     let rules = Rules::parse(text.trim()).map_err(|reason| Problem::new(StatusCode::BAD_REQUEST, reason))?;
     tracing::warn!(faults = text.trim(), "faults set through the admin port");
     state.faults.replace(rules);

@@ -14,7 +14,7 @@ use actix_web::{
     rt::{self, System, net::TcpStream},
     web,
 };
-use evenkeel_service::{Shutdown, descriptors, exit, tracing};
+use evenkeel_service::{Shutdown, admin as listener, descriptors, exit, tracing};
 use tokio::time::{sleep, timeout};
 
 use crate::{
@@ -94,15 +94,10 @@ fn traffic(state: &web::Data<State>) -> io::Result<(Server, SocketAddr)> {
 fn admin(state: &web::Data<State>) -> io::Result<(Server, SocketAddr)> {
     let bind = state.settings.admin_bind;
     let shared = state.clone();
-    let server = HttpServer::new(move || {
+    listener::listen(bind, move || {
         App::new().app_data(shared.clone()).wrap(from_fn(admin::sign)).configure(admin::configure)
     })
-    .workers(1)
-    .disable_signals()
-    .bind(bind)
-    .map_err(|error| said(&error, &format!("SERVER_ADMIN_BIND: cannot listen on {bind}")))?;
-    let address = server.addrs().first().copied().unwrap_or(bind);
-    Ok((server.run(), address))
+    .map_err(|error| said(&error, &format!("SERVER_ADMIN_BIND: cannot listen on {bind}")))
 }
 
 /// Keeps with each connection what its requests may need of it.

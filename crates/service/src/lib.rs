@@ -35,6 +35,8 @@
 //!
 //! Inside a component nothing reads the environment again: its types cannot be wrong.
 
+#[cfg(feature = "admin")]
+pub mod admin;
 mod command;
 mod component;
 pub mod descriptors;

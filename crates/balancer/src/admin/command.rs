@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
+use evenkeel_service::admin as listener;
 use evenkeel_upstream::{Command, EndpointState, Weight};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -30,6 +31,9 @@ struct Done {
     /// How long it holds.
     holds: &'static str,
 }
+
+/// The largest body, bytes.
+const LARGEST: usize = 4096;
 
 const HOLDS: &str = "until the balancer restarts; set BALANCER_UPSTREAM for longer";
 
@@ -58,9 +62,11 @@ pub(super) async fn weight(
     admin: web::Data<Admin>,
     request: HttpRequest,
     address: web::Path<String>,
-    body: web::Bytes,
+    payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     authorise(&request, &admin.shared.settings.admin)?;
+    // Only now: whoever has no token is not waited for.
+    let body = listener::body(payload, LARGEST).await.map_err(Problem::of_body)?;
     let wanted: Option<Wanted> = serde_json::from_slice(&body).ok();
     let Some(weight) = wanted.and_then(|wanted| Weight::new(wanted.weight)) else {
         let detail = format!("Write the weight as {{\"weight\": 2}}, from 1 to {}.", Weight::MAX);

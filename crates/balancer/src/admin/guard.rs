@@ -1,6 +1,6 @@
 //! Who may ask. The interface is meant for this machine and a private network, and a browser on it can be made to ask by any
-//! page its user has open. Two things tell such a request: a Host that is not ours (a foreign name rebound to our address),
-//! and an Origin other than the Host.
+//! page its user has open. Three things tell such a request: the browser's own word (`Sec-Fetch-Site: cross-site`), a Host
+//! that is not ours (a foreign name rebound to our address), and an Origin other than the Host.
 //!
 //! A Host is ours when nobody outside can own it as a name: an address, a name without a dot (`localhost`, a Compose
 //! service), or one under `.localhost`, `.local` or `.internal`; any other name has to be in `BALANCER_ADMIN_HOSTS`.
@@ -13,6 +13,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, ResponseError, web};
+use evenkeel_service::admin as listener;
 use subtle::ConstantTimeEq;
 use tracing::warn;
 
@@ -33,21 +34,28 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (header::CROSS_ORIGIN_OPENER_POLICY, "same-origin"),
 ];
 
-/// Refuses what a foreign page makes a browser ask. Probes of the process itself are answered whoever asks.
+/// Refuses what a foreign page makes a browser ask. Probes of the process itself are answered under any name: what asks
+/// there is no browser.
 pub(super) async fn guard(
     admin: web::Data<Admin>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let probed = matches!(request.path(), "/livez" | "/readyz");
-    let checked = check(request.headers(), &admin.shared.settings.admin);
+    let checked = if listener::is_cross_site(request.headers()) {
+        Err(Problem::new(StatusCode::FORBIDDEN, "A page of another site asked for this."))
+    } else if probed {
+        Ok(())
+    } else {
+        check(request.headers(), &admin.shared.settings.admin)
+    };
     let mut response = match checked {
-        Err(problem) if !probed => {
+        Err(problem) => {
             warn!(peer = ?request.peer_addr(), path = request.path(), "{problem}");
             let refused = problem.error_response();
             request.into_response(refused)
         }
-        _ => next.call(request).await?.map_into_boxed_body(),
+        Ok(()) => next.call(request).await?.map_into_boxed_body(),
     };
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
@@ -67,14 +75,19 @@ pub(super) fn authorise(request: &HttpRequest, settings: &AdminSettings) -> Resu
             "This balancer is read-only: it was started without BALANCER_ADMIN_TOKEN or BALANCER_ADMIN_TOKEN_FILE.",
         ));
     };
-    let given = request.headers().get(header::AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
-    let given = given.strip_prefix(b"Bearer ").unwrap_or_default();
-    if bool::from(given.ct_eq(token.expose().as_bytes())) {
+    let given = request.headers().get(header::AUTHORIZATION).and_then(|field| bearer(field.as_bytes()));
+    if given.is_some_and(|given| given.ct_eq(token.expose().as_bytes()).into()) {
         return Ok(());
     }
     warn!(peer = ?request.peer_addr(), path = request.path(), "a change was asked for without the right token");
     let detail = "Give the token of BALANCER_ADMIN_TOKEN, as Authorization: Bearer <token>.";
     Err(Problem::new(StatusCode::UNAUTHORIZED, detail))
+}
+
+/// What follows the scheme, whose name has no case (RFC 9110 §11.1, RFC 6750 §2.1).
+fn bearer(field: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = field.split_at_checked(b"Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii_start())
 }
 
 fn check(headers: &HeaderMap, settings: &AdminSettings) -> Result<(), Problem> {

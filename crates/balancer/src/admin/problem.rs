@@ -18,6 +18,11 @@ impl Problem {
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self { status, detail: detail.into() }
     }
+
+    /// A body that was not read to its end, for what this status says.
+    pub(super) fn of_body(status: StatusCode) -> Self {
+        Self::new(status, "The body did not come in time, is too long or broke off.")
+    }
 }
 
 impl fmt::Display for Problem {

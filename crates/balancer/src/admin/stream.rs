@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix_web::http::StatusCode;
 use actix_web::web::Bytes;
-use actix_web::{Error, HttpResponse, web};
+use actix_web::{Error, HttpRequest, HttpResponse, web};
+use evenkeel_service::admin as listener;
 use futures_util::stream::unfold;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -20,18 +21,21 @@ use super::problem::Problem;
 use super::pulse::Pulse;
 use crate::worker::Shared;
 
-/// The most readers at once; one more gets 503.
-const READERS: usize = 64;
+/// The most readers at once; one more gets 503. A quarter of the connections, so that they crowd out nobody.
+const READERS: usize = listener::MOST / 4;
 
 /// How long a reader waits before it connects again, milliseconds.
 const COME_BACK: &str = "retry: 1000\n\n";
 
 /// `GET /api/events`
-pub(super) async fn events(admin: web::Data<Admin>) -> Result<HttpResponse, Problem> {
+pub(super) async fn events(request: HttpRequest, admin: web::Data<Admin>) -> Result<HttpResponse, Problem> {
     let Some(place) = Place::take(&admin.readers) else {
         let detail = format!("{READERS} readers are connected already.");
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
     };
+    if let Some(connection) = request.conn_data::<listener::Connection>() {
+        connection.streams();
+    }
     let reader = Reader::new(&admin, place);
     let frames = unfold(reader, async |mut reader| {
         let frame = reader.next().await?;
