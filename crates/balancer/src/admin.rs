@@ -38,6 +38,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use crate::access_log::AccessLog;
 use crate::control::Ask;
 use crate::observe::{self, Scrape, Stats};
+use crate::settings::DEMONSTRATION_TOKEN;
 use crate::worker::Shared;
 use pulse::Pulse;
 use state::EndpointView;
@@ -49,6 +50,13 @@ pub(crate) struct AdminSettings {
     pub(crate) token: Option<Secret>,
     /// Names, beside its addresses and those of a private network, under which the interface may be reached.
     pub(crate) hosts: Vec<String>,
+}
+
+impl AdminSettings {
+    /// Whether the token is one that everybody knows.
+    pub(crate) fn has_demonstration_token(&self) -> bool {
+        self.token.as_ref().is_some_and(|token| token.expose() == DEMONSTRATION_TOKEN)
+    }
 }
 
 /// What the admin interface knows.

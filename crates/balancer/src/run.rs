@@ -22,7 +22,7 @@ use evenkeel_wire::{Resolver, keep_alive};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::accept::{self, Arrival, Connections};
 use crate::access_log::AccessLog;
@@ -84,6 +84,12 @@ async fn serve(settings: Settings) -> io::Result<()> {
     first_proof(&shared, &shutdown).await;
     let accepting = start_workers(&shared, &stats, listener, &shutdown)?;
     info!("listening traffic={traffic} admin={admin_address}");
+    if shared.settings.admin.has_demonstration_token() {
+        warn!(
+            "BALANCER_ADMIN_TOKEN is that of the demonstration, which everybody knows: whoever reaches the admin port can drain \
+             your servers. Set one of your own, of 16 characters or more"
+        );
+    }
 
     shutdown.requested().await;
     let over = now() + grace;

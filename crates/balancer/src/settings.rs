@@ -284,10 +284,22 @@ fn limits(reading: &mut Reading<'_>) -> Result<Limits, Reported> {
     })
 }
 
+/// The fewest characters of a token that nobody guesses.
+const SHORTEST_TOKEN: usize = 16;
+
+/// What `secrets/admin-token` holds, so that the demonstration starts without preparation.
+pub(crate) const DEMONSTRATION_TOKEN: &str = "evenkeel";
+
 fn admin(reading: &mut Reading<'_>) -> Result<AdminSettings, Reported> {
     let token = reading.secret("ADMIN_TOKEN").and_then(|token| match token {
         Some(token) if !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) => {
             Err(reading.problem("ADMIN_TOKEN", "holds a blank or a character that no header can carry"))
+        }
+        Some(token) if token.expose().len() < SHORTEST_TOKEN && token.expose() != DEMONSTRATION_TOKEN => {
+            Err(reading.problem(
+                "ADMIN_TOKEN",
+                format!("is too short to be a secret; write at least {SHORTEST_TOKEN} characters"),
+            ))
         }
         token => Ok(token),
     });

@@ -2,7 +2,7 @@
 //! place for long.
 //!
 //! ```text
-//! accepted ──▶ asking ──▶ answering ──▶ closed        each with its deadline; one request a connection
+//! accepted ──▶ asking ──▶ answering ──▶ closed        each with its deadline; no further head is waited for
 //!                             └──▶ streaming          as long as it is read
 //! ```
 //! The limit is on connections, and a flood of them must not shut out the probe that comes after it: from [`CROWDED`] on

@@ -159,6 +159,32 @@ async fn a_change_needs_the_token_itself() {
 }
 
 #[actix_web::test]
+async fn the_scheme_of_the_token_has_no_case() {
+    let admin = admin(Some(TOKEN)).await;
+    for scheme in ["bearer", "BEARER", "beArer "] {
+        let request = post(&format!("/api/endpoints/{ENDPOINT}/activate"))
+            .insert_header((AUTHORIZATION, format!("{scheme} {TOKEN}")));
+        assert_eq!(answer(&admin, request).await.0, StatusCode::OK, "{scheme:?}");
+    }
+}
+
+#[actix_web::test]
+async fn a_page_of_another_site_gets_nothing() {
+    let admin = admin(Some(TOKEN)).await;
+    let drain = format!("/api/endpoints/{ENDPOINT}/drain");
+    for request in [get("/"), get("/livez"), get("/metrics"), get("/api/events"), post(&drain)] {
+        let foreign = with_token(request).insert_header(("Sec-Fetch-Site", "cross-site"));
+        let (status, body) = answer(&admin, foreign).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{body}");
+    }
+    assert!(!admin.endpoints().await[0].draining);
+    for own in ["none", "same-origin"] {
+        let request = get("/metrics").insert_header(("Sec-Fetch-Site", own));
+        assert_eq!(answer(&admin, request).await.0, StatusCode::OK, "{own}");
+    }
+}
+
+#[actix_web::test]
 async fn an_endpoint_is_drained_weighted_and_activated() {
     let admin = admin(Some(TOKEN)).await;
     let told = |what: &str| with_token(post(&format!("/api/endpoints/{ENDPOINT}/{what}")));

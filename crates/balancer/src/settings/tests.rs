@@ -17,13 +17,13 @@ fn only_the_upstream_is_required() {
 fn what_is_in_force_is_shown_without_secrets() {
     let settings = of(&[
         ("BALANCER_UPSTREAM", "server:8080"),
-        ("BALANCER_ADMIN_TOKEN", "hunter2"),
+        ("BALANCER_ADMIN_TOKEN", "hunter2-hunter2-hunter2"),
         ("BALANCER_GRACE", "3s"),
     ])
     .unwrap();
     let shown = serde_json::to_string(&settings.in_force).unwrap();
-    assert!(!shown.contains("hunter2"), "{shown}");
-    assert!(!format!("{settings:?}").contains("hunter2"), "{settings:?}");
+    assert!(!shown.contains("hunter2-hunter2-hunter2"), "{shown}");
+    assert!(!format!("{settings:?}").contains("hunter2-hunter2-hunter2"), "{settings:?}");
     let value = |variable: &str| {
         let found = settings.in_force.iter().find(|shown| shown.variable == variable).unwrap();
         (found.value.as_str(), found.default)
@@ -43,6 +43,15 @@ fn a_token_and_hosts_have_to_fit_into_headers() {
     ])
     .unwrap_err();
     assert_eq!(problems.lines().count(), 3, "{problems}");
+}
+
+#[test]
+fn a_token_is_long_enough_not_to_be_guessed_or_that_of_the_demonstration() {
+    let with = |token| of(&[("BALANCER_UPSTREAM", "a:1"), ("BALANCER_ADMIN_TOKEN", token)]);
+    let problem = with("123456789012345").unwrap_err();
+    assert!(problem.starts_with("BALANCER_ADMIN_TOKEN: is too short"), "{problem}");
+    assert!(problem.contains("at least 16 characters") && !problem.contains("1234"), "{problem}");
+    assert!(with("1234567890123456").is_ok() && with("evenkeel").is_ok());
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub(crate) const COMPONENT: Component = Component {
         Variable::optional(
             "ADMIN_TOKEN",
             "read-only",
-            "what drain, activate and weight must be asked with, as Authorization: Bearer <token>",
+            "what drain, activate and weight must be asked with, as Authorization: Bearer <token>; 16 characters or more",
         )
         .or_file(),
         Variable::optional(

@@ -65,9 +65,19 @@ impl Balancer {
 
     /// What the admin interface answers at `path`.
     pub(crate) fn admin(&self, path: &str) -> Message {
-        let mut connection = Connection::to(self.admin);
+        let mut connection = self.connect_admin();
         connection.send(format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.admin));
         connection.message()
+    }
+
+    /// A connection to the admin interface.
+    pub(crate) fn connect_admin(&self) -> Connection {
+        Connection::to(self.admin)
+    }
+
+    /// The process.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.process)
     }
 
     /// Asks it until the answer is yes.
@@ -112,7 +122,7 @@ impl Balancer {
 
     /// Asks it to leave (SIGTERM).
     pub(crate) fn leave(&self) {
-        kill_process(Pid::from_child(&self.process), Signal::TERM).unwrap();
+        kill_process(self.pid(), Signal::TERM).unwrap();
     }
 
     /// Waits until it has left: its exit status.

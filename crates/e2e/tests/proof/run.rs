@@ -90,8 +90,8 @@ impl Run {
 
 /// Waits until the balancer has so many requests of runs in its ledger.
 pub(crate) fn wait_until_passed(set: &Processes, count: u64) {
-    let mut admin = Connection::open(set.member("balancer").admin).expect("it listens");
     loop {
+        let mut admin = Connection::open(set.member("balancer").admin).expect("it listens");
         let answer = admin.get(&format!("/ledger?after={count}"), &[]).expect("it answers");
         let text = String::from_utf8(answer.body).expect("JSON is text");
         let heading: Value =

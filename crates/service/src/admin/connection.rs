@@ -205,7 +205,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_is_read_byte_by_byte_is_over_in_the_end_unless_it_is_a_stream() {
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         let (near, far) = pair();
         assert_eq!(read_slowly(near, far, hour).await, ANSWERED_WITHIN);
         let (near, far) = pair();
