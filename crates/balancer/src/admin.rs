@@ -30,7 +30,7 @@ use actix_web::dev::Server;
 use actix_web::http::header::ContentType;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, HttpResponse, middleware};
-use evenkeel_service::{Secret, admin as listener};
+use evenkeel_service::{Secret, admin as listener, vital};
 use evenkeel_upstream::EndpointState;
 use serde_json::json;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -92,7 +92,7 @@ pub(crate) fn listen(
             .wrap(middleware::from_fn(guard::guard))
             .configure(configure)
     })?;
-    actix_web::rt::spawn(pulse::run(admin, beat));
+    actix_web::rt::spawn(vital::task("pulse of the admin interface", pulse::run(admin, beat)));
     Ok(listening)
 }
 

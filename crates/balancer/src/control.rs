@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use evenkeel_service::vital;
 use evenkeel_upstream::{
     Change, Command, Control, EndpointId, EndpointState, Evidence, LookupFailed, News, Probe, ProbeResult,
     UnknownEndpoint,
@@ -130,7 +131,7 @@ fn answer(control: &mut Control, orders: &mut Orders, ask: Ask) {
 fn look_up(index: usize, control: &Control, resolver: &Resolver, report: &mpsc::UnboundedSender<Found>) {
     let Some(name) = control.spec().names().get(index).cloned() else { return };
     let (resolver, report) = (resolver.clone(), report.clone());
-    tokio::task::spawn_local(async move {
+    tokio::task::spawn_local(vital::task("look-up", async move {
         let addresses = match resolver.lookup(&name.host).await {
             Ok(addresses) => Ok(addresses.into_iter().map(|ip| SocketAddr::new(ip, name.port)).collect()),
             Err(error) => {
@@ -140,17 +141,18 @@ fn look_up(index: usize, control: &Control, resolver: &Resolver, report: &mpsc::
         };
         // Nobody listens any more when the process ends.
         let _ = report.send(Found::Resolved(index, addresses));
-    });
+    }));
 }
 
 fn begin_probe(due: Probe, shared: &Arc<Shared>, report: &mpsc::UnboundedSender<Found>) {
     let (shared, report) = (shared.clone(), report.clone());
-    tokio::task::spawn_local(async move {
+    // An endpoint whose probe never ends would never be probed again.
+    tokio::task::spawn_local(vital::task("probe", async move {
         let settings = &shared.settings;
         let begun = now();
         let result = probe(&settings.probe, settings.expect, due.address, due.timeout).await;
         let took = now().saturating_duration_since(begun);
         // Nobody listens any more when the process ends.
         let _ = report.send(Found::Probed { endpoint: due.endpoint, result, took });
-    });
+    }));
 }

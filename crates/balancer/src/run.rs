@@ -11,12 +11,13 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use evenkeel_service::Shutdown;
+use evenkeel_service::{Shutdown, vital};
 use evenkeel_upstream::Upstream;
 use evenkeel_wire::{Resolver, keep_alive};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -79,8 +80,9 @@ async fn serve(settings: Settings) -> io::Result<()> {
     let (asks, asked) = mpsc::channel(ASKS_WAITING);
     let (admin, admin_address) = admin::listen(shared.clone(), stats.clone(), asks, admin_bind)
         .map_err(|error| cannot_listen("BALANCER_ADMIN_BIND", admin_bind, &error))?;
-    actix_web::rt::spawn(control::run(control, shared.clone(), resolver, reports, asked));
-    actix_web::rt::spawn(admin);
+    let control = control::run(control, shared.clone(), resolver, reports, asked);
+    actix_web::rt::spawn(vital::task("control task", control));
+    actix_web::rt::spawn(vital::task("admin interface", serve_admin(admin)));
     first_proof(&shared, &shutdown).await;
     let accepting = start_workers(&shared, &stats, listener, &shutdown)?;
     info!("listening traffic={traffic} admin={admin_address}");
@@ -105,6 +107,14 @@ async fn serve(settings: Settings) -> io::Result<()> {
     }
     info!(connections = shared.connections.open(), "left");
     Ok(())
+}
+
+/// Without it nobody would see or command the balancer any more, and its readiness would say nothing.
+async fn serve_admin(admin: actix_web::dev::Server) {
+    if let Err(error) = admin.await {
+        error!(%error, "the admin interface has failed");
+        vital::lost("admin interface");
+    }
 }
 
 /// How long the first clients are left in the accept queue for the first server to be proven.
@@ -150,29 +160,36 @@ fn start_workers(
 
 fn start<Work>(index: usize, shared: &Arc<Shared>, stats: &Arc<Stats>, work: Work) -> io::Result<()>
 where
-    Work: AsyncFnOnce(std::rc::Rc<Worker>) + Send + 'static,
+    Work: AsyncFnOnce(Rc<Worker>) + Send + 'static,
 {
     let (shared, stats) = (shared.clone(), stats.clone());
     thread::Builder::new().name(format!("worker-{}", index + 1)).spawn(move || {
-        let runtime =
-            Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default());
-        match runtime {
-            Ok(runtime) => runtime.block_on(async {
-                match Worker::new(shared, stats) {
-                    Ok(worker) => {
-                        tokio::task::spawn_local(worker.clone().watch_idle());
-                        tokio::task::spawn_local(worker.clone().watch_parked());
-                        work(worker).await;
-                        // Its connections are still served; leaving now would cut them all off.
-                        std::future::pending::<()>().await;
-                    }
-                    Err(error) => error!(%error, "a worker could not start"),
-                }
-            }),
-            Err(error) => error!(%error, "a worker could not start"),
+        let ended = vital::thread("worker", || serve_clients(shared, stats, work));
+        if let Err(error) = ended {
+            error!(%error, "a worker could not start");
+            // Its share of the connections would be handed to nobody.
+            vital::lost("worker");
         }
     })?;
     Ok(())
+}
+
+/// Runs a worker on this thread for as long as the process lives.
+fn serve_clients<Work>(shared: Arc<Shared>, stats: Arc<Stats>, work: Work) -> io::Result<()>
+where
+    Work: AsyncFnOnce(Rc<Worker>),
+{
+    let runtime =
+        Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default())?;
+    runtime.block_on(async {
+        let worker = Worker::new(shared, stats)?;
+        let watches = "watch over idle connections";
+        tokio::task::spawn_local(vital::task(watches, worker.clone().watch_idle()));
+        tokio::task::spawn_local(vital::task(watches, worker.clone().watch_parked()));
+        work(worker).await;
+        // Its connections are still served; leaving now would cut them all off.
+        std::future::pending().await
+    })
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {

@@ -32,12 +32,13 @@ mod words;
 mod workload;
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::time::Duration;
 
-use evenkeel_service::{Shutdown, descriptors, exit};
+use evenkeel_service::{Shutdown, descriptors, exit, outlet};
 use evenkeel_wire::Resolver;
 
 use crate::addresses::Addresses;
@@ -95,14 +96,28 @@ async fn measure_all(settings: Rc<Settings>) -> ExitCode {
         let name = run_name(&base, settings.targets.len(), number);
         let observer = metrics.of(target);
         let report = measure(name, target, observer, &resolver, &settings, &shutdown).await;
-        // A reader that went away changes nothing about what was measured: the exit status still tells.
-        let _ = writeln!(io::stdout(), "{report}");
+        outlet::stdout().insist(format!("{report}\n").as_bytes());
         reports.push(report);
         if shutdown.is_requested() {
             break;
         }
     }
-    conclude(&Reports::new(reports, settings.targets.len()), &settings)
+    let status = conclude(&Reports::new(reports, settings.targets.len()), &settings);
+    report_is_read(&shutdown).await;
+    status
+}
+
+/// How often it is asked whether the report is out.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Waits for the reader of the report: a pager may take its time, and a second signal tells that nobody wants it. A reader
+/// that went away changes nothing about what was measured: the exit status still tells.
+async fn report_is_read(shutdown: &Shutdown) {
+    // A run that was ended by a signal is reported like any other.
+    let ended_early = shutdown.is_requested();
+    while !outlet::stdout().is_done() && shutdown.is_requested() == ended_early {
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// Answers on `bind` from now until the process ends.
@@ -117,7 +132,7 @@ fn answer_admin(metrics: &Metrics, bind: SocketAddr) -> io::Result<()> {
 /// Writes the reports where they are wanted and says how it went.
 fn conclude(reports: &Reports, settings: &Settings) -> ExitCode {
     if let Some(comparison) = reports.comparison() {
-        let _ = writeln!(io::stdout(), "{comparison}");
+        outlet::stdout().insist(format!("{comparison}\n").as_bytes());
     }
     let mut passed = reports.passed;
     let wanted = [

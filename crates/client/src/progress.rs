@@ -2,9 +2,10 @@
 //! that standard output holds responses and the report alone.
 
 use std::cell::Cell;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
 
+use evenkeel_service::outlet;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::measure::Measurements;
@@ -13,6 +14,9 @@ use crate::words;
 
 /// How often a plain line is written.
 const LINE: Duration = Duration::from_secs(5);
+
+/// How long a terminal that takes nothing may hold up the run for a text above the bar.
+const BESIDE_THE_BAR: Duration = Duration::from_millis(50);
 
 /// Shows how far a run is.
 #[derive(Debug)]
@@ -61,8 +65,8 @@ impl Progress {
                 Some(moment) if now >= moment => {
                     next.set(Some(moment + LINE));
                     let done = self.whole.done(measurements, now) * 100.0;
-                    // Without a standard error there is nobody to tell.
-                    let _ = writeln!(io::stderr(), "{done:3.0} %  {}", line(measurements, in_flight, now));
+                    let line = format!("{done:3.0} %  {}\n", line(measurements, in_flight, now));
+                    outlet::stderr().put(line.as_bytes());
                 }
                 Some(_) => {}
                 None => next.set(Some(now + LINE)),
@@ -72,12 +76,15 @@ impl Progress {
 
     /// Prints `text` on standard output without tearing the bar.
     pub(crate) fn print(&self, text: &str) {
-        let write = || {
-            let _ = writeln!(io::stdout(), "{text}");
-        };
+        let text = format!("{text}\n");
+        let put = || outlet::stdout().put(text.as_bytes());
         match &self.display {
-            Display::Bar(bar) => bar.suspend(write),
-            Display::Lines { .. } => write(),
+            // What came out later would tear the bar.
+            Display::Bar(bar) => bar.suspend(|| {
+                put();
+                outlet::stdout().finish(BESIDE_THE_BAR);
+            }),
+            Display::Lines { .. } => put(),
         }
     }
 

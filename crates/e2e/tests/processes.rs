@@ -227,6 +227,16 @@ fn a_taken_port_is_one_line_that_names_it() {
     );
 }
 
+#[test]
+fn a_lost_reader_of_its_output_does_not_keep_the_set() {
+    let mut set = Processes::start(2, &[]);
+    let members = set.members.clone();
+    set.end_unheard();
+    assert!(ends(set.manager()), "the manager is still there");
+    assert!(set.status().success());
+    assert_all_gone(&members);
+}
+
 fn assert_all_gone(members: &[evenkeel_stage::Member]) {
     for member in members {
         assert!(ends(member.pid), "{member:?} is still there");

@@ -2,12 +2,16 @@
 //!
 //! Standard output and standard error stay apart, so that `manager >report.txt` keeps the client's report. On a terminal
 //! each name has its colour.
+//!
+//! Whoever reads all that may stop reading, or go away: the children never notice, since lines are taken from them at once and
+//! go to an [`outlet`].
 
 use std::{
     env,
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
 };
 
+use evenkeel_service::outlet;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 
 /// The longest line that is shown whole, in bytes; what is longer is continued on the next line.
@@ -81,17 +85,15 @@ impl Output {
     /// Why the manager cannot do what it was asked to.
     #[expect(clippy::unused_self, reason = "whoever complains has to have an output")]
     pub(crate) fn complain(self, line: &str) {
-        // Without a standard error there is nowhere else to say it.
-        let _ = writeln!(io::stderr(), "{line}");
+        outlet::stderr().put(format!("{line}\n").as_bytes());
     }
 
     /// One line of a child.
     fn pass(self, speaker: &Speaker, stream: Stream, said: &[u8]) {
-        // Whoever read it went away; the set goes on.
-        let _ = match stream {
-            Stream::Out => io::stdout().write_all(&speaker.line(said, self.coloured_out)),
-            Stream::Err => io::stderr().write_all(&speaker.line(said, self.coloured_err)),
-        };
+        match stream {
+            Stream::Out => outlet::stdout().put(&speaker.line(said, self.coloured_out)),
+            Stream::Err => outlet::stderr().put(&speaker.line(said, self.coloured_err)),
+        }
     }
 
     /// Passes on everything that `from` says until it ends.

@@ -14,7 +14,7 @@ use actix_web::{
     rt::{self, System, net::TcpStream},
     web,
 };
-use evenkeel_service::{Shutdown, admin as listener, descriptors, exit, tracing};
+use evenkeel_service::{Shutdown, admin as listener, descriptors, exit, tracing, vital};
 use tokio::time::{sleep, timeout};
 
 use crate::{
@@ -45,8 +45,8 @@ async fn serve(settings: Settings) -> io::Result<()> {
     let (traffic, traffic_address) = traffic(&state)?;
     let (admin, admin_address) = admin(&state)?;
     let handles = (traffic.handle(), admin.handle());
-    rt::spawn(traffic);
-    rt::spawn(admin);
+    rt::spawn(vital::task("traffic", serve_until_stopped("traffic", traffic)));
+    rt::spawn(vital::task("admin interface", serve_until_stopped("admin interface", admin)));
     // The form of this line is relied on: it is how a test finds a port that the system chose.
     tracing::info!(traffic = %traffic_address, admin = %admin_address, name = state.settings.name, "listening");
     if let Some(journal) = &state.journal {
@@ -55,6 +55,13 @@ async fn serve(settings: Settings) -> io::Result<()> {
     shutdown.requested().await;
     leave(&state.settings, &handles.0, &handles.1).await;
     Ok(())
+}
+
+async fn serve_until_stopped(part: &'static str, server: Server) {
+    if let Err(error) = server.await {
+        tracing::error!(part, %error, "cannot be served any more");
+        vital::lost(part);
+    }
 }
 
 async fn leave(settings: &Settings, traffic: &ServerHandle, admin: &ServerHandle) {

@@ -8,12 +8,16 @@ use std::{
     fmt::Write as _,
     io::{self, Write as _},
     process::ExitCode,
+    time::Duration,
 };
 
 use crate::{
     Component, Problems, Reading, Reported, Variable, environment::Unknown, exit, healthcheck, logs,
-    logs::Logs, parent,
+    logs::Logs, outlet, parent,
 };
+
+/// How long the end of the process waits for a reader of its output that has stopped reading.
+const LAST_LINES: Duration = Duration::from_millis(250);
 
 /// Does what the command line asks for: reads the settings with `read` and hands them to `run`, or one of the
 /// subcommands. Bad settings are printed, one line each, and end in exit status 64.
@@ -28,7 +32,9 @@ pub fn start<S>(
             Ok((settings, logs)) => match parent::bind() {
                 Ok(()) => {
                     logs.install();
-                    run(settings)
+                    let status = run(settings);
+                    outlet::finish(LAST_LINES);
+                    status
                 }
                 Err(reason) => refuse(&reason),
             },

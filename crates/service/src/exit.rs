@@ -4,3 +4,5 @@
 pub const USAGE: u8 = 64;
 /// Something the component needs is not there: a target that never became ready, an address in use.
 pub const UNAVAILABLE: u8 = 69;
+/// A bug: a part that the process cannot do without has failed.
+pub const BROKEN: u8 = 70;

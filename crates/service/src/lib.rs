@@ -45,12 +45,14 @@ pub mod exit;
 mod file;
 mod healthcheck;
 mod logs;
+pub mod outlet;
 pub mod parent;
 mod problem;
 mod reading;
 mod secret;
 mod setting;
 pub mod shutdown;
+pub mod vital;
 
 pub use command::start;
 pub use component::{Component, Variable};

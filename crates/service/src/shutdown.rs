@@ -2,12 +2,16 @@
 //!
 //! `running ──first signal──▶ leaving ──second signal──▶ exit with 128 + its number`
 
-use std::{io, process};
+use std::{io, process, time::Duration};
 
+use crate::{outlet, vital};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
+
+/// How long the last lines of the log may keep a process that is to end at once.
+const AT_ONCE: Duration = Duration::from_millis(50);
 
 /// Tells every part of a process that it should leave. Cheap to clone; works across runtimes and threads.
 #[derive(Clone, Debug)]
@@ -27,7 +31,7 @@ impl Shutdown {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let (trigger, shutdown) = Self::by_hand();
-        tokio::spawn(async move {
+        tokio::spawn(vital::task("signals", async move {
             let mut next = async || {
                 tokio::select! {
                     _ = terminate.recv() => SignalKind::terminate(),
@@ -35,12 +39,13 @@ impl Shutdown {
                 }
             };
             let first = next().await;
-            tracing::info!(signal = first.as_raw_value(), "leaving; a second signal ends at once");
             trigger.leave();
+            tracing::info!(signal = first.as_raw_value(), "leaving; a second signal ends at once");
             let second = next().await;
             tracing::warn!(signal = second.as_raw_value(), "ended by a second signal");
+            outlet::finish(AT_ONCE);
             process::exit(128 + second.as_raw_value());
-        });
+        }));
         Ok(shutdown)
     }
 

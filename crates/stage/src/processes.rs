@@ -116,6 +116,18 @@ impl Processes {
         self.ended()
     }
 
+    /// Interrupts the manager when nobody reads what it and its children say any more.
+    pub fn end_unheard(&mut self) {
+        // Each reader goes away with the next line that it finds.
+        self.lines = mpsc::channel().1;
+        signal(self.manager(), Signal::INT);
+    }
+
+    /// How the manager ended, once it has.
+    pub fn status(&mut self) -> ExitStatus {
+        self.manager.wait().expect("a child can be waited for")
+    }
+
     /// Waits for the manager's end; how it ended, and all lines that came.
     pub fn ended(mut self) -> (ExitStatus, Vec<String>) {
         // The channel closes when every process that could write has ended.

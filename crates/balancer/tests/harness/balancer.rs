@@ -1,13 +1,14 @@
 //! The balancer as a process.
 
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Instant;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use super::message::Message;
 use super::{Connection, PATIENCE};
@@ -44,6 +45,26 @@ impl Balancer {
         let log = follow(process.stderr.take().unwrap());
         let (traffic, admin) = listening(&log);
         Self { process, traffic, admin, log }
+    }
+
+    /// The same where its standard output and standard error are the caller's, who has to name addresses: nobody reads the
+    /// log to find them.
+    pub(crate) fn with_output(
+        upstream: &str,
+        settings: &[(&str, &str)],
+        output: impl Into<Stdio>,
+        log: impl Into<Stdio>,
+    ) -> Self {
+        let (traffic, admin) = (free(), free());
+        let binds = [("BIND", traffic.to_string()), ("ADMIN_BIND", admin.to_string())];
+        let binds = binds.iter().map(|(name, address)| (*name, address.as_str()));
+        let settings: Vec<_> = settings.iter().copied().chain(binds).collect();
+        let process = command(upstream, &settings).stdout(output).stderr(log).spawn().unwrap();
+        let balancer = Self { process, traffic, admin, log: channel().1 };
+        balancer.wait_until(|balancer| {
+            TcpStream::connect(balancer.admin).is_ok() && balancer.admin("/readyz").status() == 200
+        });
+        balancer
     }
 
     /// What it says about settings that it does not start with.
@@ -129,6 +150,10 @@ impl Balancer {
     pub(crate) fn left(mut self) -> Option<i32> {
         // Its log ends with it.
         while self.log.recv_timeout(PATIENCE).is_ok() {}
+        let process = pidfd_open(Pid::from_child(&self.process), PidfdFlags::empty()).unwrap();
+        let patience = Timespec::try_from(PATIENCE).unwrap();
+        let ended = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&patience)).unwrap();
+        assert_eq!(ended, 1, "it does not leave");
         self.process.wait().unwrap().code()
     }
 }
@@ -161,6 +186,11 @@ fn command(upstream: &str, settings: &[(&str, &str)]) -> Command {
         command.env(format!("BALANCER_{name}"), value);
     }
     command
+}
+
+/// An address that nobody listens on.
+fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// Reads the log to its end, so that the balancer never waits for a reader.

@@ -1,0 +1,10 @@
+//! The balancer as a process among others: whoever reads its log may go away, and it is asked to leave while clients are
+//! there.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+#[expect(dead_code, unused_imports, reason = "these tests need only a part of it")]
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod readers;

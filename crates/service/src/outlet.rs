@@ -1,0 +1,264 @@
+//! Standard output and standard error, for whoever must never wait for them.
+//!
+//! ```text
+//! any thread ── whole lines ──▶ at most MOST bytes ──taken as they are──▶ a thread of its own ──▶ the descriptor
+//!                    └── no room: dropped and counted                          └── refused: counted
+//! ```
+//! A pipe whose reader does not read blocks whoever writes, and one whose reader is gone fails. Neither may end a process,
+//! or keep it from leaving: so only this thread ever waits, and a failed write costs the lines and nothing else.
+
+use std::io::{self, Stderr, Stdout};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+
+/// The most bytes that wait for the reader. As many again may be in the hands of the thread that writes.
+const MOST: usize = 1024 * 1024;
+
+/// The place of lines that are to go out. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Outlet(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: Vec<u8>,
+    /// The thread has bytes in its hands.
+    writing: bool,
+    /// Writes that came to an end, well or not.
+    written: u64,
+    lost: u64,
+    /// Of the lost ones, those that nobody has been told of.
+    unsaid: u64,
+}
+
+/// The standard error of this process.
+pub fn stderr() -> &'static Outlet {
+    static OUTLET: OnceLock<Outlet> = OnceLock::new();
+    OUTLET.get_or_init(|| Outlet::to(io::stderr()))
+}
+
+/// The standard output of this process.
+pub fn stdout() -> &'static Outlet {
+    static OUTLET: OnceLock<Outlet> = OnceLock::new();
+    OUTLET.get_or_init(|| Outlet::to(io::stdout()))
+}
+
+/// Waits until all that was put anywhere is out, as long as each `patience` brings it forward.
+pub fn finish(patience: Duration) {
+    stdout().finish(patience);
+    stderr().finish(patience);
+}
+
+/// What lines can go to: a descriptor that is not locked by whoever writes to it.
+trait Descriptor: Send + 'static {
+    fn descriptor(&self) -> BorrowedFd<'_>;
+}
+
+impl Descriptor for Stdout {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+}
+
+impl Descriptor for Stderr {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+}
+
+impl Outlet {
+    fn to(output: impl Descriptor) -> Self {
+        let shared = Arc::new(Shared::default());
+        let writer = shared.clone();
+        // Without a thread nothing is ever taken: its lines are lost, and whoever puts them goes on.
+        let _ = thread::Builder::new()
+            .name("outlet".to_owned())
+            .spawn(move || writer.write_for_ever(output.descriptor()));
+        Self(shared)
+    }
+
+    /// Puts whole lines, line break included; drops and counts them when too much waits already.
+    pub fn put(&self, lines: &[u8]) {
+        let mut state = self.0.lock();
+        if state.waiting.len() + lines.len() > MOST {
+            state.lose(lines);
+            return;
+        }
+        state.waiting.extend_from_slice(lines);
+        self.0.changed.notify_all();
+    }
+
+    /// Puts what the process was run for, however much already waits. Whoever calls this bounds how often.
+    pub fn insist(&self, lines: &[u8]) {
+        self.0.lock().waiting.extend_from_slice(lines);
+        self.0.changed.notify_all();
+    }
+
+    /// Whether all that was put is out, or lost.
+    pub fn is_done(&self) -> bool {
+        self.0.lock().is_done()
+    }
+
+    /// Lines that were dropped, or that the output did not take.
+    pub fn lost(&self) -> u64 {
+        self.0.lock().lost
+    }
+
+    /// Waits until all is out, as long as each `patience` brings it forward. False when something is left.
+    pub fn finish(&self, patience: Duration) -> bool {
+        let mut state = self.0.lock();
+        while !state.is_done() {
+            let before = state.written;
+            let waited = self
+                .0
+                .changed
+                .wait_timeout_while(state, patience, |state| !state.is_done() && state.written == before);
+            let (now, over) = waited.unwrap_or_else(PoisonError::into_inner);
+            if over.timed_out() {
+                return false;
+            }
+            state = now;
+        }
+        true
+    }
+}
+
+impl State {
+    fn is_done(&self) -> bool {
+        !self.writing && self.waiting.is_empty()
+    }
+
+    fn lose(&mut self, lines: &[u8]) {
+        let count = lines.split_inclusive(|byte| *byte == b'\n').count() as u64;
+        self.lost += count;
+        self.unsaid += count;
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_for_ever(&self, output: BorrowedFd<'_>) {
+        let mut taken = Vec::new();
+        loop {
+            taken.clear();
+            // One burst must not keep its memory for ever.
+            taken.shrink_to(MOST / 16);
+            self.take(&mut taken);
+            let rest = write_all(output, &taken);
+            let unsaid = {
+                let mut state = self.lock();
+                state.writing = false;
+                state.written += 1;
+                state.lose(rest);
+                // Saying it where nothing comes through would only be lost as well.
+                if rest.is_empty() { std::mem::take(&mut state.unsaid) } else { 0 }
+            };
+            self.changed.notify_all();
+            if unsaid > 0 {
+                tracing::warn!(lines = unsaid, "output was lost: whoever reads it was gone, or too slow");
+            }
+        }
+    }
+
+    /// Waits until there is something, and takes it.
+    fn take(&self, taken: &mut Vec<u8>) {
+        let waited = self.changed.wait_while(self.lock(), |state| state.waiting.is_empty());
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(&mut state.waiting, taken);
+        state.writing = true;
+    }
+}
+
+/// Writes all of it, for as long as it takes; returns what the output refuses to take.
+fn write_all<'a>(output: BorrowedFd<'_>, mut bytes: &'a [u8]) -> &'a [u8] {
+    while !bytes.is_empty() {
+        match rustix::io::write(output, bytes) {
+            Ok(count) if count > 0 => bytes = &bytes[count..],
+            Err(Errno::INTR) => {}
+            // Somebody else who holds the same pipe or terminal has made it non-blocking for all.
+            Err(Errno::AGAIN) => {
+                let mut ready = [PollFd::from_borrowed_fd(output, PollFlags::OUT)];
+                if poll(&mut ready, None).is_err_and(|error| error != Errno::INTR) {
+                    break;
+                }
+            }
+            Ok(_) | Err(_) => break,
+        }
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{PipeWriter, Read as _, pipe};
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    impl Descriptor for PipeWriter {
+        fn descriptor(&self) -> BorrowedFd<'_> {
+            self.as_fd()
+        }
+    }
+
+    #[test]
+    fn what_is_put_comes_out_in_order() {
+        let (mut reader, writer) = pipe().unwrap();
+        let outlet = Outlet::to(writer);
+        outlet.put(b"one\n");
+        outlet.put(b"two\n");
+        assert!(outlet.finish(PATIENCE));
+        let mut said = [0; 8];
+        reader.read_exact(&mut said).unwrap();
+        assert_eq!((&said, outlet.lost()), (b"one\ntwo\n", 0));
+    }
+
+    #[test]
+    fn a_reader_that_is_gone_costs_lines_and_nothing_else() {
+        let (reader, writer) = pipe().unwrap();
+        drop(reader);
+        let outlet = Outlet::to(writer);
+        for round in 1..=2 {
+            outlet.put(b"one\ntwo\n");
+            assert!(outlet.finish(PATIENCE), "nothing is left waiting");
+            assert_eq!(outlet.lost(), 2 * round);
+        }
+    }
+
+    #[test]
+    fn a_reader_that_does_not_read_blocks_nobody_who_puts() {
+        let (mut reader, writer) = pipe().unwrap();
+        let outlet = Outlet::to(writer);
+        let line = [b"x".repeat(1023), b"\n".to_vec()].concat();
+        let put = 4 * MOST / line.len();
+        (0..put).for_each(|_| outlet.put(&line));
+        assert!(!outlet.finish(Duration::from_millis(50)), "the pipe takes less than that");
+        let lost = outlet.lost();
+        assert!(lost > 0);
+        // What was not dropped still comes, once somebody reads.
+        let kept = (put as u64 - lost) as usize * line.len();
+        let mut said = vec![0; kept];
+        reader.read_exact(&mut said).unwrap();
+        assert!(outlet.finish(PATIENCE));
+        assert_eq!(outlet.lost(), lost);
+        // What nobody may lose finds room even then.
+        outlet.insist(b"last\n");
+        let mut owed = [0; 5];
+        reader.read_exact(&mut owed).unwrap();
+        assert_eq!(&owed, b"last\n");
+    }
+}
