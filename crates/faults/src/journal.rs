@@ -4,11 +4,16 @@ use std::{collections::HashMap, fs, path::Path};
 
 use serde::Deserialize;
 
-use crate::Result;
+use crate::{Result, load::Method};
 
-/// The POSTs of one run that reached a route, by request id: on which servers, and as which attempt.
+/// What reached a route in one run.
 #[derive(Debug, Default)]
-pub(crate) struct Executions(HashMap<String, Vec<String>>);
+pub(crate) struct Executions {
+    /// By request id, what changes something at a server: its method, and on which servers it ran as which attempt.
+    writing: HashMap<String, (String, Vec<String>)>,
+    /// How many there were of all methods.
+    count: u64,
+}
 
 #[derive(Deserialize)]
 struct Line<'a> {
@@ -35,23 +40,37 @@ impl Executions {
         Ok(executions)
     }
 
-    /// Whether a POST was executed at all.
+    /// Whether a request that is no GET was executed at all.
     pub(crate) fn contains(&self, id: &str) -> bool {
-        self.0.contains_key(id)
+        self.writing.contains_key(id)
     }
 
-    /// Those executed more than once: the id, and where.
-    pub(crate) fn duplicates(&self) -> Vec<String> {
-        let twice = self.0.iter().filter(|(_, places)| places.len() > 1);
-        twice.map(|(id, places)| format!("{id} executed by {}", places.join(" and "))).collect()
+    /// How many executions there were, of whatever method.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Requests with one of these methods that were executed more than once: the id, and where.
+    pub(crate) fn duplicates(&self, methods: &[Method]) -> Vec<String> {
+        let asked = |method: &str| methods.iter().any(|one| one.name() == method);
+        let twice = self.writing.iter().filter(|(_, (method, places))| asked(method) && places.len() > 1);
+        twice
+            .map(|(id, (method, places))| format!("{id} {method} executed by {}", places.join(" and ")))
+            .collect()
     }
 
     fn add(&mut self, line: &Line<'_>, run: &str) {
         let Some(id) = line.id else { return };
-        if line.run == run && line.method == "POST" && line.executed {
+        if line.run != run || !line.executed {
+            return;
+        }
+        self.count += 1;
+        if line.method != Method::Get.name() {
             let attempt = line.attempt.map_or_else(|| "?".to_owned(), |attempt| attempt.to_string());
             let place = format!("{} (attempt {attempt})", line.server);
-            self.0.entry(id.to_owned()).or_default().push(place);
+            let entry =
+                self.writing.entry(id.to_owned()).or_insert_with(|| (line.method.to_owned(), Vec::new()));
+            entry.1.push(place);
         }
     }
 }
@@ -77,15 +96,29 @@ mod tests {
         let journal =
             line("1", "POST", true, "a") + &line("1", "POST", true, "b") + &line("2", "POST", true, "a");
         let executions = read(&journal).unwrap();
-        assert_eq!(executions.duplicates(), ["1 executed by a (attempt 1) and b (attempt 1)"]);
+        assert_eq!(
+            executions.duplicates(&[Method::Post]),
+            ["1 POST executed by a (attempt 1) and b (attempt 1)"]
+        );
         assert!(executions.contains("2"));
+        assert_eq!(executions.count(), 3);
     }
 
     #[test]
     fn what_was_refused_or_may_be_repeated_is_no_duplicate() {
         let refused = line("1", "POST", false, "a") + &line("1", "POST", true, "b");
         let repeated = line("2", "GET", true, "a") + &line("2", "GET", true, "b");
-        assert!(read(&(refused + &repeated)).unwrap().duplicates().is_empty());
+        let executions = read(&(refused + &repeated)).unwrap();
+        let every = [Method::Get, Method::Post, Method::Put, Method::Delete];
+        assert!(executions.duplicates(&every).is_empty());
+        assert_eq!(executions.count(), 3, "what was refused was not executed");
+    }
+
+    #[test]
+    fn a_put_may_be_repeated_unless_it_is_asked_for() {
+        let executions = read(&(line("1", "PUT", true, "a") + &line("1", "PUT", true, "b"))).unwrap();
+        assert!(executions.duplicates(&[Method::Post]).is_empty());
+        assert_eq!(executions.duplicates(&[Method::Put, Method::Delete]).len(), 1);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Many keep-alive clients in a closed loop, half of them GET, half of them POST, and a record of every request.
+//! Many keep-alive clients in a closed loop, half of them GET, half of them POST or a quarter each method, and a record of
+//! every request.
 //!
 //! Each request has an id of its own, and its answer has to contain it: an answer meant for another client, or for an
 //! earlier request, is found out like a byte that is wrong. A large one is told by its tag.
@@ -58,6 +59,10 @@ pub(crate) enum Work {
     Small,
     /// Every other client moves bodies of 256 KiB, which are passed on as they come.
     Mixed,
+    /// Bodies below a kilobyte; a quarter of the clients each GET, POST, PUT and DELETE.
+    EveryMethod,
+    /// The same, and each client has a session: a cookie that keeps it at its server.
+    Sessions,
 }
 
 /// One request as its client saw it.
@@ -73,15 +78,43 @@ pub(crate) struct Record {
     pub(crate) took: Duration,
     /// What it came to.
     pub(crate) outcome: Outcome,
+    /// What its answer did to the client's session.
+    pub(crate) bond: Bond,
 }
 
-/// The two methods of the load: one may be sent again, one may not.
+/// The methods of the load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
-    /// Idempotent.
+    /// Safe: may be sent again, also on suspicion.
     Get,
     /// Not idempotent.
     Post,
+    /// Idempotent: may be sent again, once the first try is known to have failed.
+    Put,
+    /// Likewise.
+    Delete,
+}
+
+/// What an answer does to a session that a server keeps in its memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Bond {
+    /// Nothing: it goes on, or there is none.
+    Kept,
+    /// It begins.
+    Begun,
+    /// It is lost: another server answered, which knows nothing of it.
+    Moved { from: String, to: String, with_another_cookie: bool },
+    /// The server is the same, and the client was given another cookie.
+    Replaced,
+}
+
+/// A session as its client knows it.
+#[derive(Clone, Debug)]
+struct Session {
+    /// `Cookie`, as it goes out.
+    cookie: String,
+    /// The server that answered first, and has it in its memory.
+    home: String,
 }
 
 /// What a request came to.
@@ -174,6 +207,18 @@ impl Span {
     }
 }
 
+impl Method {
+    /// As it is written.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
 impl Record {
     /// When it ended.
     pub(crate) fn ended(&self) -> Instant {
@@ -192,6 +237,7 @@ struct Client {
     number: usize,
     method: Method,
     large: bool,
+    session: Option<Session>,
     /// Of the next large body that is asked for.
     seed: u64,
     connection: Option<Connection>,
@@ -199,9 +245,14 @@ struct Client {
 
 impl Client {
     fn new(plan: &Plan, number: usize) -> Self {
-        let method = if number.is_multiple_of(2) { Method::Get } else { Method::Post };
+        let methods: &[Method] = match plan.work {
+            Work::Small | Work::Mixed => &[Method::Get, Method::Post],
+            Work::EveryMethod | Work::Sessions => &[Method::Get, Method::Post, Method::Put, Method::Delete],
+        };
+        let method = methods[number % methods.len()];
         let large = plan.work == Work::Mixed && number % 4 >= 2;
-        Self { plan: plan.clone(), number, method, large, seed: (number as u64) << 32, connection: None }
+        let seed = (number as u64) << 32;
+        Self { plan: plan.clone(), number, method, large, session: None, seed, connection: None }
     }
 
     fn ask_until(mut self, stop: &AtomicBool) -> Vec<Record> {
@@ -209,11 +260,12 @@ impl Client {
         while !stop.load(Relaxed) {
             let id = format!("{}.{}.{}", self.plan.run, self.number, records.len());
             let began = Instant::now();
-            let outcome = self.ask(&id);
+            let (outcome, bond) = self.ask(&id);
             if outcome == Outcome::Refused {
                 pass(AGAIN);
             }
-            records.push(Record { id, method: self.method, began, took: began.elapsed(), outcome });
+            let took = began.elapsed();
+            records.push(Record { id, method: self.method, began, took, outcome, bond });
             if !self.plan.think.is_zero() {
                 pass(self.plan.think);
             }
@@ -221,19 +273,22 @@ impl Client {
         records
     }
 
-    fn ask(&mut self, id: &str) -> Outcome {
+    fn ask(&mut self, id: &str) -> (Outcome, Bond) {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => match Connection::open_within(self.plan.address, CONNECT) {
                 Ok(connection) => connection,
-                Err(_) => return Outcome::Refused,
+                Err(_) => return (Outcome::Refused, Bond::Kept),
             },
         };
-        let fields = [
+        let mut fields = vec![
             ("Authorization", self.plan.authorization.as_str()),
             ("X-Request-Id", id),
             ("X-Evenkeel-Run", &self.plan.run),
         ];
+        if let Some(session) = &self.session {
+            fields.push(("Cookie", &session.cookie));
+        }
         let (answer, expected) = match self.method {
             Method::Get if self.large => {
                 self.seed += 1;
@@ -245,7 +300,7 @@ impl Client {
                 let answer = connection.get(&target, &fields);
                 (answer, Expected::Containing(format!("\"{target}\"").into_bytes()))
             }
-            Method::Post => {
+            Method::Post | Method::Put | Method::Delete => {
                 let mut body = id.as_bytes().to_vec();
                 if self.large {
                     body = body.repeat(LARGE / id.len());
@@ -253,17 +308,40 @@ impl Client {
                 // What is promised is promised back, also where it is sent back while it comes.
                 let digest = Digest::of(Algorithm::Sha256, &body).field_value();
                 let fields = [fields.as_slice(), &[(CONTENT_DIGEST, &digest)]].concat();
-                (connection.request("POST", "/echo", &fields, &body), Expected::Exactly(body))
+                (connection.request(self.method.name(), "/echo", &fields, &body), Expected::Exactly(body))
             }
         };
         let answer = match answer {
             Ok(answer) => answer,
-            Err(error) => return Outcome::Broken(error.to_string()),
+            Err(error) => return (Outcome::Broken(error.to_string()), Bond::Kept),
         };
         if !answer.is_last() {
             self.connection = Some(connection);
         }
-        judge(&answer, &expected)
+        let bond = if self.plan.work == Work::Sessions { self.keep_session(&answer) } else { Bond::Kept };
+        (judge(&answer, &expected), bond)
+    }
+
+    /// Begins a session with the first cookie; later answers must leave it as it is.
+    fn keep_session(&mut self, answer: &Answer) -> Bond {
+        let given = answer.field("set-cookie").and_then(|field| field.split(';').next());
+        let answered = answer.server();
+        let bond = match &self.session {
+            None if given.is_some() => Bond::Begun,
+            // The balancer's own answers come from no server; they are lost requests, and cost no session.
+            Some(session) if answer.status == 200 && session.home != answered => Bond::Moved {
+                from: session.home.clone(),
+                to: answered.to_owned(),
+                with_another_cookie: given.is_some(),
+            },
+            Some(_) if given.is_some() => Bond::Replaced,
+            None | Some(_) => Bond::Kept,
+        };
+        // As a browser does: what was given last goes out, and leads to whoever it was made for.
+        if let Some(cookie) = given {
+            self.session = Some(Session { cookie: cookie.to_owned(), home: answered.to_owned() });
+        }
+        bond
     }
 }
 

@@ -11,6 +11,7 @@
 //! by its id. The witness comes to its own verdict, from its own requests and the ledgers of all three parts.
 //! `scripts/faults` runs this and removes what it leaves behind.
 
+mod door;
 mod journal;
 mod load;
 mod options;
@@ -21,6 +22,7 @@ mod scenarios;
 mod seen;
 mod set;
 mod stage;
+mod told;
 mod verdict;
 mod witness;
 
@@ -106,7 +108,8 @@ fn select(options: &Options) -> Result<Vec<&'static Scenario>> {
     if let Some(unknown) =
         options.only.iter().find(|name| ALL.iter().all(|scenario| scenario.fault != **name))
     {
-        return Err(format!("there is no {unknown}; there are F1 to F18").into());
+        let known: Vec<_> = ALL.iter().map(|scenario| scenario.fault).collect();
+        return Err(format!("there is no {unknown}; there are {}", known.join(" ")).into());
     }
     let wanted = |scenario: &&Scenario| {
         (options.only.is_empty() || options.only.iter().any(|name| name == scenario.fault))

@@ -11,7 +11,7 @@ pub(crate) const USAGE: &str = "\
 Plays the fault matrix against the set in Docker Compose and judges every cell of it.
 
   scripts/faults                 all scenarios: ten minutes
-  scripts/faults --quick         those that matter most, under five minutes
+  scripts/faults --quick         those that matter most, under six minutes
   scripts/faults --only F1,F4    these
   scripts/faults --peers         F1, F2, F4 and F5 against HAProxy and nginx as well: five minutes more
   scripts/faults --runs 3        so many times in a row, with peers within forty-five minutes

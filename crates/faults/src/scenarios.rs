@@ -7,6 +7,7 @@ mod clients;
 mod misbehaviour;
 mod network;
 mod one_server;
+mod slowness;
 
 use std::time::Duration;
 
@@ -58,6 +59,10 @@ pub(crate) const ALL: &[Scenario] = &[
     slow("F16", "one server's accept queue full", network::full_accept_queue),
     slow("F17", "clients vanish in mid-download and mid-upload, × 10,000", clients::vanish),
     slow("F18", "one server flips a byte in 5 % of bodies", misbehaviour::flipped_bytes),
+    quick("F19", "10 % of GETs and every PUT and DELETE take 0.8 s at every server", slowness::slow_kinds),
+    slow("F20", "the same with sticky sessions", slowness::slow_kinds_with_sessions),
+    slow("F21", "all servers 10 × slower at once for 10 s", slowness::all_ten_times_slower),
+    quick("F23", "`docker compose up -d` with a changed balancer", balancer::change),
 ];
 
 const fn quick(fault: &'static str, words: &'static str, play: fn(&Stage) -> Result<Vec<Cell>>) -> Scenario {

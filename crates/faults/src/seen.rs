@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::{
     Result,
     journal::Executions,
-    load::{Load, Method, Outcome, Record, Span},
+    load::{Bond, Load, Method, Outcome, Record, Span},
     set::Set,
     stage::Stage,
     witness::Testimony,
@@ -26,7 +26,7 @@ impl Seen {
         let testimony = set.testimony()?;
         let executions = Executions::read(&stage.journals, &stage.run)?;
         let missing = records.iter().find(|one| {
-            one.method == Method::Post
+            one.method != Method::Get
                 && matches!(one.outcome, Outcome::Right { .. })
                 && !executions.contains(&one.id)
         });
@@ -48,9 +48,25 @@ impl Seen {
         self.records.iter().filter(|one| matches!(one.outcome, Outcome::Wrong(_))).collect()
     }
 
-    /// POSTs that servers executed twice, each named.
-    pub(crate) fn duplicates(&self) -> Vec<String> {
-        self.executions.duplicates()
+    /// Requests with these methods that servers executed twice, each named.
+    pub(crate) fn duplicates(&self, methods: &[Method]) -> Vec<String> {
+        self.executions.duplicates(methods)
+    }
+
+    /// Executions for each request that was begun: 1 where nothing is repeated.
+    pub(crate) fn executions_per_request(&self) -> f64 {
+        let begun = self.records.iter().filter(|one| one.outcome != Outcome::Refused).count();
+        self.executions.count() as f64 / begun.max(1) as f64
+    }
+
+    /// How many clients were given a session.
+    pub(crate) fn sessions(&self) -> usize {
+        self.records.iter().filter(|one| one.bond == Bond::Begun).count()
+    }
+
+    /// Requests whose answers took the client's session away, or its cookie.
+    pub(crate) fn breaches(&self, is_one: impl Fn(&Bond) -> bool) -> Vec<&Record> {
+        self.records.iter().filter(|one| is_one(&one.bond)).collect()
     }
 
     /// What the witness says; there is none before a peer, which keeps no ledger.
@@ -79,6 +95,13 @@ impl Seen {
         let mut times: Vec<_> = self.running_in(None, span).map(|one| one.took).collect();
         times.sort_unstable();
         times.get((times.len() * 99).div_ceil(100).saturating_sub(1)).copied().unwrap_or_default()
+    }
+
+    /// What half of the requests with this method that ran in a span took at most.
+    pub(crate) fn median(&self, method: Method, span: Span) -> Duration {
+        let mut times: Vec<_> = self.running_in(Some(method), span).map(|one| one.took).collect();
+        times.sort_unstable();
+        times.get(times.len() / 2).copied().unwrap_or_default()
     }
 
     /// How long after a moment the next right answer came, from a certain server or from any.
@@ -134,6 +157,7 @@ mod tests {
             began: start + Duration::from_millis(began),
             took: Duration::from_millis(took),
             outcome: Outcome::Right { server: server.to_owned() },
+            bond: Bond::Kept,
         }
     }
 

@@ -19,6 +19,7 @@ use crate::{
     Result,
     proxy::Proxy,
     stage::Stage,
+    told::Listener,
     witness::{Testimony, WITNESS, Witness},
 };
 
@@ -31,6 +32,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Between two looks at something that is waited for.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// What a server takes for an answer where nothing goes wrong, as `faults.yml` sets it.
+const USUAL: &str = "delay=2ms";
 
 /// How many servers a set begins with.
 pub(crate) const SERVERS: usize = 3;
@@ -150,6 +154,39 @@ impl Set {
         docker(&["network", "disconnect", &network, &server.container]).map(drop)
     }
 
+    /// Sets what goes wrong at every server, beside the delay that all have.
+    pub(crate) fn break_all_with(&self, rules: &str) -> Result<()> {
+        self.servers.iter().try_for_each(|server| server.break_with(rules))
+    }
+
+    /// Takes back what goes wrong at the servers.
+    pub(crate) fn mend_all(&self) -> Result<()> {
+        self.servers.iter().try_for_each(|server| server.put_faults(USUAL))
+    }
+
+    /// Begins to listen to what the balancer tells of its endpoints.
+    pub(crate) fn listen(&self) -> Result<Listener> {
+        Listener::start(self.admin()?)
+    }
+
+    /// `docker compose up --detach` with a balancer that has this variable of `faults.yml` changed. Whatever reaches it by its
+    /// address finds the new one there.
+    pub(crate) fn change_balancer(&mut self, variable: &'static str, value: &str) -> Result<()> {
+        self.variables.retain(|(name, _)| *name != variable);
+        self.variables.push((variable, value.to_owned()));
+        let (old, before) = (self.balancer()?.to_owned(), self.address().ip());
+        self.compose(&["up", "--detach", "--no-build", "--no-deps", "balancer"])?;
+        let new = self.list("balancer")?.pop().ok_or("Compose started no new balancer")?;
+        if new.container == old {
+            return Err("Compose found nothing changed about the balancer".into());
+        }
+        if new.address != before {
+            return Err(format!("the new balancer is at {}, the old one was at {before}", new.address).into());
+        }
+        self.front = Front::Balancer { container: new.container, address: new.address };
+        Ok(())
+    }
+
     /// Brings the number of servers to `count` and returns those there are then.
     pub(crate) fn scale(&self, count: usize) -> Result<Vec<Server>> {
         let scale = format!("server={count}");
@@ -224,12 +261,15 @@ impl Set {
 
     /// What the balancer's admin interface says.
     fn ask_admin(&self, path: &str) -> Result<String> {
-        let Front::Balancer { address, .. } = &self.front else {
-            return Err("only the balancer has an admin interface".into());
-        };
-        let address = SocketAddr::new(*address, ADMIN);
-        let answer = Connection::open_within(address, Duration::from_secs(1))?.get(path, &[])?;
+        let answer = Connection::open_within(self.admin()?, Duration::from_secs(1))?.get(path, &[])?;
         Ok(String::from_utf8(answer.body)?)
+    }
+
+    fn admin(&self) -> Result<SocketAddr> {
+        match &self.front {
+            Front::Balancer { address, .. } => Ok(SocketAddr::new(*address, ADMIN)),
+            Front::Peer(_) => Err("only the balancer has an admin interface".into()),
+        }
     }
 
     /// What the containers said last, for an error.
@@ -281,7 +321,10 @@ impl Server {
 
     /// Sets what goes wrong at this server, beside the delay that all have.
     pub(crate) fn break_with(&self, rules: &str) -> Result<()> {
-        let rules = format!("delay=2ms,{rules}");
+        self.put_faults(&format!("{USUAL},{rules}"))
+    }
+
+    fn put_faults(&self, rules: &str) -> Result<()> {
         let mut connection = Connection::open(SocketAddr::new(self.address, ADMIN))?;
         let answer = connection.request("PUT", "/faults", &[], rules.as_bytes())?;
         match answer.status {

@@ -52,9 +52,9 @@ impl Stage {
         Ok(Load::start(&self.plan(set)?))
     }
 
-    /// A full load of small and large bodies.
-    pub(crate) fn mixed_load(&self, set: &Set) -> Result<Load> {
-        Ok(Load::start(&Plan { work: Work::Mixed, ..self.plan(set)? }))
+    /// A full load of another kind of work.
+    pub(crate) fn load_of(&self, work: Work, set: &Set) -> Result<Load> {
+        Ok(Load::start(&Plan { work, ..self.plan(set)? }))
     }
 
     /// Few requests, so that no time is spent waiting for the processor: for what is judged by the millisecond.

@@ -5,10 +5,15 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    load::{Method, Outcome, Record, Span},
+    load::{Bond, Method, Outcome, Record, Span},
     seen::{Seen, ran_together},
+    told::Told,
     witness::{Expected, Testimony},
 };
+
+/// The longest that a suspicion may last at a server that passes its probes: a probe of a suspect has 200 ms, the next one comes
+/// within 100 ms.
+const SUSPICION: Duration = Duration::from_millis(300);
 
 /// What the cell of the witness is called.
 pub(crate) const VERDICT: &str = "verdict";
@@ -50,7 +55,7 @@ impl<'a> Verdict<'a> {
     }
 
     fn expecting(expected: Expected, seen: &'a Seen) -> Self {
-        let twice = seen.duplicates();
+        let twice = seen.duplicates(&[Method::Post]);
         let duplicates = Cell {
             what: "duplicates".to_owned(),
             target: "0".to_owned(),
@@ -80,6 +85,58 @@ impl<'a> Verdict<'a> {
         let lost = self.seen.lost(Method::Post);
         let is_met = ran_together(&lost) && all_got(&lost, status);
         self.lost("POST lost", &format!("≤ in-flight, each a {status}"), &lost, is_met)
+    }
+
+    /// No PUT and no DELETE is lost, and none is executed twice: nothing failed that would have had to be repeated.
+    pub(crate) fn no_put_or_delete_lost_or_repeated(self) -> Self {
+        let methods = [Method::Put, Method::Delete];
+        let lost: Vec<_> = methods.iter().flat_map(|&method| self.seen.lost(method)).collect();
+        let twice = self.seen.duplicates(&methods);
+        self.lost("PUT and DELETE lost", "0", &lost, lost.is_empty()).push(Cell {
+            what: "PUT and DELETE executed twice".to_owned(),
+            target: "0".to_owned(),
+            measured: twice.len().to_string(),
+            met: twice.is_empty(),
+            timed: false,
+            named: twice,
+        })
+    }
+
+    /// Servers execute at most so many times what clients ask for: what is sent twice on suspicion has a price.
+    pub(crate) fn executions_at_most(self, times: f64) -> Self {
+        let measured = self.seen.executions_per_request();
+        // No request may be missing either: then it was not the journals of this run that were read.
+        let met = (1.0..=times).contains(&measured);
+        self.cell("executions", format!("≤ {times} × requests"), format!("{measured:.3} ×"), met)
+    }
+
+    /// No answer took a client's session from its server, and none replaced its cookie.
+    pub(crate) fn no_session_lost(self) -> Self {
+        let moved = self.seen.breaches(|bond| matches!(bond, Bond::Moved { .. }));
+        let replaced = self
+            .seen
+            .breaches(|bond| matches!(bond, Bond::Replaced | Bond::Moved { with_another_cookie: true, .. }));
+        self.lost("sessions lost", "0", &moved, moved.is_empty()).lost(
+            "cookies replaced",
+            "0",
+            &replaced,
+            replaced.is_empty(),
+        )
+    }
+
+    /// No endpoint was ejected, and no suspicion lasted longer than the probe that it asks for may take.
+    pub(crate) fn nobody_blamed(self, told: &Told) -> Self {
+        let ejected = told.ejections();
+        let longest = told.longest_suspicion();
+        self.push(Cell {
+            what: "ejections".to_owned(),
+            target: "0".to_owned(),
+            measured: ejected.len().to_string(),
+            met: ejected.is_empty(),
+            timed: false,
+            named: ejected,
+        })
+        .within("longest suspicion", SUSPICION, Some(longest))
     }
 
     /// No answer that looks right is wrong.
@@ -235,6 +292,10 @@ fn name(record: &Record) -> String {
         Outcome::Broken(reason) | Outcome::Wrong(reason) => format!("{} ({reason})", kind(record)),
         _ => kind(record),
     };
-    let method = if record.method == Method::Get { "GET" } else { "POST" };
-    format!("{} {method}: {what} after {}", record.id, millis(record.took))
+    let bond = match &record.bond {
+        Bond::Moved { from, to, .. } => format!(", its session was at {from} and {to} answered"),
+        Bond::Replaced => ", its cookie was replaced".to_owned(),
+        Bond::Kept | Bond::Begun => String::new(),
+    };
+    format!("{} {}: {what} after {}{bond}", record.id, record.method.name(), millis(record.took))
 }

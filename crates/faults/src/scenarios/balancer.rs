@@ -1,4 +1,4 @@
-//! F13, F14 and half of F16: the balancer itself leaves, dies, or has no descriptors left.
+//! F13, F14, half of F16 and F23: the balancer itself leaves, dies, has no descriptors left, or is replaced.
 
 use std::{
     thread,
@@ -10,6 +10,7 @@ use evenkeel_stage::Connection;
 use super::seconds;
 use crate::{
     Result,
+    door::Door,
     load::{Method, Outcome, Record, Span},
     seen::Seen,
     set::{Set, authorization, docker},
@@ -57,6 +58,25 @@ pub(super) fn kill_and_restart(stage: &Stage) -> Result<Vec<Cell>> {
         .lost("lost", "≤ in-flight", &lost, in_flight)
         .within("serving again", seconds(1), seen.first_right_after(started, None))
         .cell("lost after that", "0", later.to_string(), later == 0)
+        .cells())
+}
+
+/// The old balancer has left before the new one starts: until that one listens, whoever comes is refused. What was accepted
+/// is answered.
+pub(super) fn change(stage: &Stage) -> Result<Vec<Cell>> {
+    const REFUSED: Duration = Duration::from_millis(150);
+    let mut set = stage.set()?;
+    let load = stage.load(&set)?;
+    load.settle();
+    let door = Door::watch(set.address());
+    set.change_balancer("FAULTS_RESPONSE_TIMEOUT", "29s")?;
+    load.go_on(seconds(3));
+    let refused = door.longest_refusal()?;
+    let seen = Seen::of(load, &set, stage)?;
+    Ok(Verdict::without_balancers_ledger(&seen)
+        .no_get_lost()
+        .no_post_lost()
+        .within("refused", REFUSED, Some(refused))
         .cells())
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{milliseconds, seconds};
 use crate::{
     Result,
-    load::{Load, Method, Span},
+    load::{Load, Method, Span, Work},
     seen::Seen,
     set::Set,
     stage::Stage,
@@ -38,7 +38,7 @@ fn slow(stage: &Stage, policy: &str) -> Result<Vec<Cell>> {
 
 pub(super) fn reset_in_mid_body(stage: &Stage) -> Result<Vec<Cell>> {
     let set = stage.set()?;
-    let load = stage.mixed_load(&set)?;
+    let load = stage.load_of(Work::Mixed, &set)?;
     load.settle();
     set.victim().break_with("reset")?;
     load.go_on(seconds(5));

@@ -8,7 +8,7 @@ use std::{
 use super::{milliseconds, seconds};
 use crate::{
     Result,
-    load::{Method, Span},
+    load::{Method, Span, Work},
     seen::Seen,
     set::{Set, TRAFFIC, docker, in_network_of},
     stage::Stage,
@@ -29,7 +29,7 @@ pub(super) fn narrow_line(stage: &Stage) -> Result<Vec<Cell>> {
 
 fn bad_line(stage: &Stage, command: &str) -> Result<Vec<Cell>> {
     let set = stage.set()?;
-    let load = stage.mixed_load(&set)?;
+    let load = stage.load_of(Work::Mixed, &set)?;
     load.settle();
     let struck = Instant::now();
     in_network_of(&set.victim().container, &command.split(' ').collect::<Vec<_>>())?;
