@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use evenkeel_http1::{Limits, Method, Outbound, ResponseError, ResponseHead};
+use evenkeel_http1::{Limits, Method, ResponseError, ResponseHead};
 use evenkeel_upstream::attempt::{TryNo, Verdict};
 use evenkeel_upstream::{ConnectFailure, Lease, Outcome, ResponseFailure};
 use evenkeel_wire::{Buffer, ConnectError, Stream, connect};
@@ -227,7 +227,7 @@ impl AttemptIo {
                 Ok(stream) => {
                     self.lease.connected(now.saturating_duration_since(self.since));
                     let generation = self.lease.endpoint().generation();
-                    let connection = ServerConnection { stream, machine: Outbound::new(), generation };
+                    let connection = ServerConnection::fresh(stream, generation);
                     self.line = Line::Open { connection, reused: false };
                     return Poll::Ready(Happened::Connected);
                 }
@@ -373,11 +373,7 @@ pub(crate) fn open_for_later(worker: &Rc<Worker>, io: AttemptIo) {
         let _ = worker.finish(lease, Outcome::Abandoned, now());
         if let Ok(stream) = opening.await {
             worker.stats.opened.add(1);
-            worker.idle.put(
-                &endpoint,
-                ServerConnection { stream, machine: Outbound::new(), generation },
-                now(),
-            );
+            worker.idle.put(&endpoint, ServerConnection::fresh(stream, generation), now());
         }
     });
 }

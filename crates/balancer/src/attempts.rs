@@ -323,15 +323,20 @@ impl<'a> Course<'a> {
             plain_only: matches!(why, Why::Race | Why::Hedge),
             ..self.request.want
         };
-        let lease = {
+        let bound = self.client.bound.take().and_then(|bound| bound.resume(self.worker));
+        let (lease, idle) = if let Some((lease, connection)) = bound {
+            (lease, Some(connection))
+        } else {
             let mut random = self.worker.random.borrow_mut();
-            self.worker.picker.borrow_mut().pick(&want, &self.tried, &mut || random.u64(..), now)?
+            let lease =
+                self.worker.picker.borrow_mut().pick(&want, &self.tried, &mut || random.u64(..), now)?;
+            let idle = self.worker.idle.take(lease.endpoint(), now);
+            (lease, idle)
         };
         self.worker.stats.begun(why);
         let endpoint = lease.endpoint().clone();
         self.tried.add(endpoint.id());
         let answer = self.worker.take_answer();
-        let idle = self.worker.idle.take(&endpoint, now);
         let reused = idle.is_some();
         let mut io = if let Some(connection) = idle {
             self.worker.stats.reused.add(1);

@@ -28,6 +28,7 @@ use evenkeel_wire::{Alarm, Buffer, Stream};
 use crate::accept::Permit;
 use crate::account::{self, Account};
 use crate::attempt_io::AttemptIo;
+use crate::bound::Bound;
 use crate::clock::{self, now};
 use crate::exchange::{self, Then};
 use crate::introduction;
@@ -52,6 +53,8 @@ pub(crate) struct Client {
     pub(crate) alarm: Alarm,
     /// The client has closed its sending side and still waits for its answer.
     pub(crate) half_closed: bool,
+    /// The connection to a server that is this client's alone. Boxed because it is rare.
+    pub(crate) bound: Option<Box<Bound>>,
 }
 
 /// What a connection needs while it is busy, reused from one connection to the next.
@@ -226,6 +229,7 @@ impl Client {
             first_byte_by: None,
             alarm: Alarm::new(),
             half_closed: false,
+            bound: None,
         }
     }
 
@@ -240,6 +244,10 @@ impl Client {
             }
             since = now();
         }
+        if self.bound.is_some() {
+            // It was waited for as long as a parked connection is.
+            return;
+        }
         let Ok(stream) = self.stream.into_std() else { return };
         let Self { peer, destination, introduced, first_byte_by, .. } = self;
         let destination = destination.map(Box::new);
@@ -252,7 +260,13 @@ impl Client {
         let quiet = worker.quiet.get();
         worker.quiet.set(quiet + 1);
         let while_few = QUIET.min(worker.settings().shortest_idle());
-        self.alarm.set(Some(since + if quiet < FEW { while_few } else { QUIET_AMONG_MANY }));
+        let patience = match self.bound {
+            // What belongs to it cannot be parked.
+            Some(_) => worker.settings().idle_timeout,
+            None if quiet < FEW => while_few,
+            None => QUIET_AMONG_MANY,
+        };
+        self.alarm.set(Some(since + patience));
         let heard = poll_fn(|cx| match self.stream.poll_disturbed(cx) {
             Poll::Ready(()) => Poll::Ready(true),
             Poll::Pending => self.alarm.poll(cx).map(|()| false),

@@ -9,6 +9,7 @@ use tracing::warn;
 
 use crate::account::{Account, End};
 use crate::attempt_io::{Answer, AttemptIo};
+use crate::bound::Bound;
 use crate::clock::now;
 use crate::connection::{Client, Scratch};
 use crate::exchange::{Server, Then};
@@ -31,7 +32,8 @@ pub(crate) async fn deliver(
     io: AttemptIo,
 ) -> Then {
     let (number, mut request_sent) = (io.number, io.sent());
-    let Some((connection, answer, lease)) = io.into_connection() else { return Then::Close };
+    let Some((mut connection, answer, lease)) = io.into_connection() else { return Then::Close };
+    connection.bound |= request.binds_connection || answer.head.binds_connection(answer.received.filled());
     let settings = worker.settings();
     worker.stats.answered(answer.head.status());
     scratch.account.status = answer.head.status();
@@ -130,7 +132,11 @@ fn finish(
                 worker.tell(endpoint.id(), evidence);
             }
             if whole_request && connection.machine.reusable(left_over) {
-                worker.idle.put(&endpoint, connection, now);
+                if connection.bound {
+                    client.bound = Some(Box::new(Bound::new(endpoint.id(), connection)));
+                } else {
+                    worker.idle.put(&endpoint, connection, now);
+                }
             }
             return client.after(worker);
         }

@@ -25,6 +25,15 @@ pub(crate) struct ServerConnection {
     pub(crate) machine: Outbound,
     /// The generation of the endpoint under which it was opened: an ejection makes it stale.
     pub(crate) generation: u32,
+    /// A user has authenticated on it, so that it must never carry another client's request.
+    pub(crate) bound: bool,
+}
+
+impl ServerConnection {
+    /// A connection that was just opened.
+    pub(crate) fn fresh(stream: Stream, generation: u32) -> Self {
+        Self { stream, machine: Outbound::new(), generation, bound: false }
+    }
 }
 
 /// The most idle connections kept to one endpoint by one worker.
@@ -68,7 +77,9 @@ impl IdleConnections {
     pub(crate) fn put(&self, endpoint: &Endpoint, connection: ServerConnection, now: Instant) {
         let watcher = self.watcher.borrow();
         let mut cx = Context::from_waker(&watcher);
-        if connection.generation != endpoint.generation()
+        debug_assert!(!connection.bound, "it belongs to one client");
+        if connection.bound
+            || connection.generation != endpoint.generation()
             || connection.stream.poll_disturbed(&mut cx).is_ready()
         {
             return;

@@ -11,6 +11,7 @@ mod admin;
 mod affinity;
 mod attempt_io;
 mod attempts;
+mod bound;
 mod clock;
 mod connection;
 mod control;

@@ -12,6 +12,7 @@ use crate::exchange::is_gathered;
 use crate::worker::Worker;
 
 /// The facts of one request.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of a message, not states of a machine")]
 pub(crate) struct Request {
     pub(crate) method: Method,
     /// The one protocol that it may change to.
@@ -22,7 +23,10 @@ pub(crate) struct Request {
     pub(crate) gathered: bool,
     /// What it asks of a pick: where it belongs.
     pub(crate) want: Want,
-    has_body: bool,
+    /// The server may take its connection for this user's from here on.
+    pub(crate) binds_connection: bool,
+    /// It could be asked twice, and nobody would be the wiser: it has no body, changes no protocol, depends on no connection.
+    plain: bool,
     repeat: Repeat,
     /// It goes no further than here: OPTIONS with `Max-Forwards: 0`.
     answered_here: bool,
@@ -86,14 +90,18 @@ impl Request {
             pin: settings.sticky.as_ref().and_then(|sticky| sticky.pin(head, input)),
             ..Want::default()
         };
+        let needs_connection = head.binds_connection() || client.bound.is_some();
         let prepared = Self {
             want,
             method: head.method(),
             upgrade: upgrade.map(Box::from),
             attempt_at: rewritten.attempt_at,
             gathered,
-            has_body,
+            binds_connection: head.binds_connection(),
+            plain: !has_body && upgrade.is_none() && !needs_connection,
             repeat: match (head.method().is_idempotent(), keyed) {
+                // On another connection it would not be the same user's.
+                _ if needs_connection => Repeat::Never,
                 (true, _) => Repeat::Freely,
                 (false, true) => Repeat::InTurn,
                 (false, false) => Repeat::Never,
@@ -115,15 +123,13 @@ impl Request {
 
     /// What may be done with it.
     pub(crate) fn plan(&self) -> Plan {
-        let hedgeable = matches!(self.method, Method::Get | Method::Head | Method::Options)
-            && !self.has_body
-            && self.upgrade.is_none();
+        let hedgeable = self.plain && matches!(self.method, Method::Get | Method::Head | Method::Options);
         Plan { repeat: self.repeat, hedgeable, replayable: true }
     }
 
     /// Whether it may be the trial of an endpoint on probation: if it fails, nobody notices.
     pub(crate) fn may_be_trial(&self) -> bool {
-        self.method == Method::Get && !self.has_body && self.upgrade.is_none()
+        self.plain && self.method == Method::Get
     }
 
     /// Whether it goes no further than here (OPTIONS with `Max-Forwards: 0`).

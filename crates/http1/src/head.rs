@@ -1,5 +1,6 @@
 //! Heads: the start line and the fields of a message, as spans into the bytes they were parsed from.
 
+pub(crate) mod authentication;
 pub(crate) mod connection;
 pub(crate) mod fields;
 pub(crate) mod name;

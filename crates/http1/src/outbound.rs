@@ -23,6 +23,8 @@ pub struct Outbound {
     method: Method,
     phase: Phase,
     interim: u8,
+    /// An interim response has said that the connection closes.
+    closing: bool,
     keep_alive: bool,
     upgrade: Option<Box<str>>,
 }
@@ -54,6 +56,7 @@ impl Outbound {
         self.method = method;
         self.phase = Phase::Head;
         self.interim = 0;
+        self.closing = false;
         self.keep_alive = false;
         self.upgrade = upgrade.map(Box::from);
     }
@@ -152,6 +155,7 @@ impl Outbound {
         self.progress = Progress::default();
         if head.is_informational() {
             self.interim += 1;
+            self.closing |= head.connection.close;
             return if self.interim > MAX_INTERIM_RESPONSES {
                 Err(ResponseError::TooManyInterim)
             } else {
@@ -164,7 +168,7 @@ impl Outbound {
             return if is_switch_to(&asked, head, input) { Ok(()) } else { Err(ResponseError::Upgrade) };
         }
         self.phase = Phase::Body;
-        self.keep_alive = head.keep_alive() && head.framing() != Framing::UntilClose;
+        self.keep_alive = !self.closing && head.keep_alive() && head.framing() != Framing::UntilClose;
         self.body = BodyReader::new(head.framing(), Sender::Server);
         Ok(())
     }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use arrayvec::ArrayVec;
 
 use crate::attempt::{Condition, MAX_ATTEMPTS, TryNo};
-use crate::endpoint::{Endpoint, EndpointId, Rank};
+use crate::endpoint::{Endpoint, EndpointId, Flags, Rank};
 use crate::lease::{Lease, View};
 use crate::pin::Pin;
 use crate::policy::{Field, Law};
@@ -103,6 +103,16 @@ impl Picker {
             return Ok(lease);
         }
         self.by_policy(want, tried, rng, now)
+    }
+
+    /// A place on this endpoint and on no other, for who has a connection to it that nothing can stand in for. `None` when it is
+    /// ejected, leaving, at its limit or no longer a member.
+    pub fn lease(&mut self, id: EndpointId) -> Option<Lease> {
+        self.refresh();
+        let index = self.view.snapshot.index(id)?;
+        let flags = self.view.snapshot.endpoints().get(index)?.flags();
+        let serves = flags.has(Flags::HEALTHY) && !flags.has(Flags::LEAVING);
+        if serves { Lease::take(&self.view, index, false) } else { None }
     }
 
     /// The endpoint with this id, if it is still a member.

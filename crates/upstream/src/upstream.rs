@@ -118,8 +118,11 @@ impl Snapshot {
 
     /// The endpoint with this id, if it is still a member.
     pub fn endpoint(&self, id: EndpointId) -> Option<&Arc<Endpoint>> {
-        let index = self.endpoints.binary_search_by_key(&id, |endpoint| endpoint.id()).ok()?;
-        self.endpoints.get(index)
+        self.endpoints.get(self.index(id)?)
+    }
+
+    pub(crate) fn index(&self, id: EndpointId) -> Option<usize> {
+        self.endpoints.binary_search_by_key(&id, |endpoint| endpoint.id()).ok()
     }
 
     /// Whether a request would find an endpoint: at least one is usable, or misbehaves but answers.

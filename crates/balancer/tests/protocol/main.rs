@@ -7,6 +7,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod bound;
 mod chunked;
 mod dates_and_statuses;
 mod exchange;

@@ -317,3 +317,13 @@ fn p72_a_connection_that_the_server_will_close_is_not_used_again() {
         assert_eq!(server.end().0, b"", "{response:?}");
     }
 }
+
+#[test]
+fn p72_a_close_that_an_interim_response_announces_counts() {
+    let stage = Stage::new();
+    let (mut client, mut server) =
+        stage.answered(format!("HTTP/1.1 103 Early Hints\r\nConnection: close\r\n\r\n{OK}"));
+    assert_eq!(client.head().status(), 103);
+    assert_eq!(client.message().text(), "ok");
+    assert_eq!(server.end().0, b"");
+}

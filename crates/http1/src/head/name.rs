@@ -24,6 +24,7 @@ pub(crate) enum Name {
     TransferEncoding,
     Upgrade,
     Via,
+    WwwAuthenticate,
     XAttempt,
     XForwardedFor,
     XForwardedHost,
@@ -59,6 +60,7 @@ impl Name {
             (14, b'c') if name[8].eq_ignore_ascii_case(&b'l') => ("content-length", Self::ContentLength),
             (14, b'c') => ("content-digest", Self::ContentDigest),
             (16, b'p') => ("proxy-connection", Self::ProxyConnection),
+            (16, b'w') => ("www-authenticate", Self::WwwAuthenticate),
             (17, b't') => ("transfer-encoding", Self::TransferEncoding),
             (18, b'p') => ("proxy-authenticate", Self::ProxyAuthenticate),
             (19, b'p') => ("proxy-authorization", Self::ProxyAuthorization),
@@ -112,6 +114,7 @@ mod tests {
         assert_eq!(Name::of(b"HOST"), Name::Host);
         assert_eq!(Name::of(b"transfer-ENCODING"), Name::TransferEncoding);
         assert_eq!(Name::of(b"X-Real-Ip"), Name::XRealIp);
+        assert_eq!(Name::of(b"WWW-Authenticate"), Name::WwwAuthenticate);
         assert_eq!(Name::of(b"x-attempt"), Name::XAttempt);
         assert_eq!(Name::of(b"x-request-id"), Name::XRequestId);
         assert_eq!(Name::of(b"Content-Length"), Name::ContentLength);

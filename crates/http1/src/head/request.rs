@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 
 use super::as_http11;
 use crate::framing::{ContentLength, TransferEncoding};
+use crate::head::authentication;
 use crate::head::connection::Connection;
 use crate::head::fields::{BareLineEnd, Fields, Span, Strictness};
 use crate::head::name::Name;
@@ -32,6 +33,7 @@ pub struct RequestHead {
     max_forwards: Option<u32>,
     expects_continue: bool,
     accepts_trailers: bool,
+    binds_connection: bool,
     len: u32,
 }
 
@@ -146,6 +148,12 @@ impl RequestHead {
         self.accepts_trailers
     }
 
+    /// Whether its credentials are for the connection and not for the request alone: the server takes whatever follows on
+    /// that connection for the same user's.
+    pub fn binds_connection(&self) -> bool {
+        self.binds_connection
+    }
+
     /// Forgets the last request, so that nothing of it is taken for this one's when this one is refused.
     pub(crate) fn clear(&mut self) {
         self.method = Method::default();
@@ -236,6 +244,7 @@ impl RequestHead {
         self.upgrade = None;
         self.max_forwards = None;
         self.accepts_trailers = false;
+        self.binds_connection = false;
         self.connection = Connection::default();
         for field in self.fields.lines() {
             let value = field.value.in_bytes(input);
@@ -263,6 +272,7 @@ impl RequestHead {
                 }
                 Name::Upgrade if self.upgrade.is_none() => self.upgrade = Some(field.value),
                 Name::Te => self.accepts_trailers |= accepts_trailers(value),
+                Name::Authorization => self.binds_connection |= authentication::binds_connection(value),
                 Name::MaxForwards if self.method == Method::Options => self.max_forwards = number(value),
                 _ => {}
             }

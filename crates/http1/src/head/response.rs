@@ -4,6 +4,7 @@ use std::mem::MaybeUninit;
 
 use super::as_http11;
 use crate::framing::{ContentLength, TransferEncoding};
+use crate::head::authentication;
 use crate::head::connection::Connection;
 use crate::head::fields::{BareLineEnd, Fields, Span, Strictness};
 use crate::head::name::Name;
@@ -94,6 +95,13 @@ impl ResponseHead {
     /// The values of Repr-Digest (RFC 9530 §3).
     pub fn repr_digest<'a>(&self, input: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         self.fields.known(Name::ReprDigest, input)
+    }
+
+    /// Whether the server asks for credentials that are for the connection, or continues to: it takes whatever follows on that
+    /// connection for the same user's.
+    pub fn binds_connection(&self, input: &[u8]) -> bool {
+        let asks = |name| self.fields.known(name, input).any(authentication::binds_connection);
+        matches!(self.status, 401 | 407) && (asks(Name::WwwAuthenticate) || asks(Name::ProxyAuthenticate))
     }
 
     /// Parses a head at the start of `input`, the answer to a request with `method`. `Ok(false)` when it
