@@ -60,11 +60,10 @@ impl Request {
             }
         };
         let upgrade = head.upgrade(input).and_then(|asked| settings.upgrades.first_of(asked));
+        let origin = settings.trusted.origin(client.peer.ip(), head, input);
         let how = RequestRewrite {
-            client: client.peer.ip(),
+            origin,
             local: local(worker, client, head),
-            scheme: "http",
-            trusted: settings.trusted.include(client.peer.ip()),
             via: &settings.name,
             request_id: id,
             upgrade,
@@ -83,8 +82,7 @@ impl Request {
         let id_end = rewritten.attempt_at - "\r\nX-Attempt: ".len();
         let keyed = settings.retry_keyed && head.field(input, "idempotency-key").is_some();
         let hashes = matches!(settings.upstream.policy, PolicySettings::ConsistentHash(_));
-        let key =
-            || settings.hash_key.key(head, input, settings.trusted.client(client.peer.ip(), head, input));
+        let key = || settings.hash_key.key(head, input, origin.client());
         let want = Want {
             key: hashes.then(key).flatten(),
             pin: settings.sticky.as_ref().and_then(|sticky| sticky.pin(head, input)),

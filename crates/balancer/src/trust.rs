@@ -1,15 +1,9 @@
 //! Whom to believe about where a request comes from: proxies in the networks of `BALANCER_TRUSTED_PROXIES`. What they
 //! say in `X-Forwarded-*` and `Forwarded` is added to; what anybody else says there is replaced.
-//!
-//! ```text
-//! X-Forwarded-For: anything, 9.9.9.9, 10.0.0.2     from 10.0.0.1, with 10.0.0.0/8 trusted
-//!                            └ the client: the first from the right that is no trusted proxy
-//! ```
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use evenkeel_http1::RequestHead;
-use evenkeel_http1::forwarded::{self, Node};
+use evenkeel_http1::{Origin, RequestHead};
 use evenkeel_service::{Setting, not};
 use ipnet::IpNet;
 
@@ -24,52 +18,18 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// Who asked: `peer`, or whom it names if it is one of these proxies.
-    ///
-    /// `X-Forwarded-For` is read where there is one, else `Forwarded`. What a proxy says is believed as far as proxies
-    /// that are trusted have passed it on.
-    pub(crate) fn client(&self, peer: IpAddr, head: &RequestHead, input: &[u8]) -> IpAddr {
-        let mut client = peer;
+    /// Where a request from `peer` comes from: from there, or from whom it names if it is one of these proxies.
+    pub(crate) fn origin<'a>(&self, peer: IpAddr, head: &RequestHead, input: &'a [u8]) -> Origin<'a> {
         if self.include(peer) {
-            for named in named(head, input).into_iter().rev() {
-                let Some(address) = named else { break };
-                client = address;
-                if !self.include(address) {
-                    break;
-                }
-            }
+            Origin::of_proxy(head, input, peer, SCHEME, |address| self.include(address))
+        } else {
+            Origin::of_client(peer, SCHEME)
         }
-        client
     }
 }
 
-/// The addresses that proxies name, the nearest to the client first; `None` for what is no address.
-fn named(head: &RequestHead, input: &[u8]) -> Vec<Option<IpAddr>> {
-    let values = |name: &'static str| {
-        let all = head.fields(input).filter(move |(field, _)| field.eq_ignore_ascii_case(name.as_bytes()));
-        all.map(|(_, value)| value)
-    };
-    let listed: Vec<_> =
-        values("x-forwarded-for").flat_map(|value| value.split(|&byte| byte == b',')).map(address).collect();
-    if !listed.is_empty() {
-        return listed;
-    }
-    let mut hops = Vec::new();
-    for value in values("forwarded") {
-        let Some(nodes) = forwarded::nodes(value) else { return Vec::new() };
-        hops.extend(nodes.map(|node| match node {
-            Node::Address(address, _) => Some(address),
-            Node::Unknown | Node::Obfuscated(_) => None,
-        }));
-    }
-    hops
-}
-
-/// An address, which some proxies write with the port.
-fn address(text: &[u8]) -> Option<IpAddr> {
-    let text = std::str::from_utf8(text).ok()?.trim();
-    text.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
-}
+/// What clients speak here.
+const SCHEME: &str = "http";
 
 /// Networks and single addresses, separated by commas.
 impl Setting for TrustedProxies {
@@ -129,7 +89,7 @@ mod tests {
         let mut head = RequestHead::new();
         Inbound::new().head(request.as_bytes(), &mut head, &Limits::default()).unwrap().unwrap();
         let trusted = TrustedProxies::parse("10.0.0.0/8").unwrap();
-        trusted.client(peer.parse().unwrap(), &head, request.as_bytes()).to_string()
+        trusted.origin(peer.parse().unwrap(), &head, request.as_bytes()).client().to_string()
     }
 
     #[test]

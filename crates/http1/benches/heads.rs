@@ -6,7 +6,8 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use evenkeel_http1::{
-    Inbound, Limits, Method, Outbound, RequestHead, RequestRewrite, ResponseHead, ResponseRewrite, rewrite,
+    Inbound, Limits, Method, Origin, Outbound, RequestHead, RequestRewrite, ResponseHead, ResponseRewrite,
+    rewrite,
 };
 
 const SMALL: &[u8] = b"GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n";
@@ -37,10 +38,8 @@ fn request_heads(criterion: &mut Criterion) {
             bencher.iter(|| Inbound::new().head(black_box(input), &mut head, &limits).is_ok());
         });
         let how = RequestRewrite {
-            client: [192, 0, 2, 7].into(),
+            origin: Origin::of_client([192, 0, 2, 7].into(), "http"),
             local: ([192, 0, 2, 1], 80).into(),
-            scheme: "http",
-            trusted: false,
             via: "evenkeel",
             request_id: b"0123456789abcdef0123456789abcdef",
             upgrade: None,

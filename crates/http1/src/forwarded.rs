@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::ops::Range;
 
-use crate::text::{is_token, is_token_byte};
+use crate::text::{address, is_token, is_token_byte};
 
 /// Parameters that one hop may have; RFC 7239 defines four. A hop with more counts as malformed.
 const MAX_PARAMETERS: usize = 8;
@@ -17,6 +17,17 @@ pub enum Node<'a> {
     Unknown,
     /// A name of the proxy's own making, with the underscore it begins with (RFC 7239 §6.3).
     Obfuscated(&'a [u8]),
+}
+
+/// What one proxy says of the connection that it took: who asked, over which scheme, for which host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Hop<'a> {
+    /// Its `for`.
+    pub node: Option<Node<'a>>,
+    /// Its `proto`.
+    pub proto: Option<&'a [u8]>,
+    /// Its `host`.
+    pub host: Option<&'a [u8]>,
 }
 
 /// Whether a whole field value is a list of hops, each a list of different parameters, with node names where
@@ -39,40 +50,72 @@ pub fn is_valid(value: &[u8]) -> bool {
     }
 }
 
-/// The `for` of each hop, first the one nearest to the client. `None` when the value is malformed; a hop without
-/// `for` counts as [`Node::Unknown`].
-pub fn nodes(value: &[u8]) -> Option<impl Iterator<Item = Node<'_>>> {
+/// The hops, first the one nearest to the client. `None` when the value is malformed.
+pub fn hops(value: &[u8]) -> Option<impl Iterator<Item = Hop<'_>> + Clone> {
+    is_valid(value).then(|| of_valid(value))
+}
+
+/// The hops of a value that [`is_valid`].
+pub(crate) fn of_valid(value: &[u8]) -> impl Iterator<Item = Hop<'_>> + Clone {
     let mut rest = Some(value);
-    is_valid(value).then(|| {
-        std::iter::from_fn(move || {
-            let (found, after) = hop(rest?)?;
-            rest = after.strip_prefix(b",");
-            Some(found.unwrap_or(Node::Unknown))
-        })
+    std::iter::from_fn(move || {
+        let (found, after) = hop(rest?)?;
+        rest = after.strip_prefix(b",");
+        Some(found)
     })
 }
 
 /// Appends this proxy's own hop. `client` is where in `out` the client's address already stands as text;
 /// `host` is a valid authority or empty.
-pub(crate) fn element(client: Range<usize>, scheme: &str, host: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn element(client: Range<usize>, scheme: &[u8], host: &[u8], out: &mut Vec<u8>) {
     let is_v6 = out[client.clone()].contains(&b':');
     out.extend_from_slice(if is_v6 { b"for=\"[" } else { b"for=" });
     out.extend_from_within(client);
     out.extend_from_slice(if is_v6 { b"]\"" } else { b"" });
+    about(host, scheme, out);
+}
+
+/// Appends a hop that this proxy knows from others. `host` is a valid authority, `scheme` a token; either may be
+/// empty.
+pub(crate) fn element_of(node: Node<'_>, scheme: &[u8], host: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"for=");
+    match node {
+        Node::Unknown => out.extend_from_slice(b"unknown"),
+        Node::Obfuscated(name) => out.extend_from_slice(name),
+        Node::Address(of, port) => {
+            let is_v6 = of.to_canonical().is_ipv6();
+            let is_quoted = is_v6 || port.is_some();
+            out.extend_from_slice(if is_quoted { b"\"" } else { b"" });
+            out.extend_from_slice(if is_v6 { b"[" } else { b"" });
+            address(of, out);
+            out.extend_from_slice(if is_v6 { b"]" } else { b"" });
+            if let Some(port) = port {
+                out.push(b':');
+                out.extend_from_slice(port);
+            }
+            out.extend_from_slice(if is_quoted { b"\"" } else { b"" });
+        }
+    }
+    about(host, scheme, out);
+}
+
+fn about(host: &[u8], scheme: &[u8], out: &mut Vec<u8>) {
     if !host.is_empty() {
         out.extend_from_slice(b";host=\"");
         out.extend_from_slice(host);
         out.push(b'"');
     }
-    out.extend_from_slice(b";proto=");
-    out.extend_from_slice(scheme.as_bytes());
+    if !scheme.is_empty() {
+        out.extend_from_slice(b";proto=");
+        out.extend_from_slice(scheme);
+    }
 }
 
-/// One hop at the start of `text`: its `for`, and the rest from the comma on.
-fn hop(text: &[u8]) -> Option<(Option<Node<'_>>, &[u8])> {
+/// One hop at the start of `text`, and the rest from the comma on.
+fn hop(text: &[u8]) -> Option<(Hop<'_>, &[u8])> {
     let mut rest = text;
     let mut seen: [&[u8]; MAX_PARAMETERS] = [b""; MAX_PARAMETERS];
-    let mut node_for = None;
+    let mut hop = Hop::default();
     for slot in 0..MAX_PARAMETERS {
         rest = rest.trim_ascii_start();
         let equals =
@@ -84,13 +127,17 @@ fn hop(text: &[u8]) -> Option<(Option<Node<'_>>, &[u8])> {
         }
         seen[slot] = name;
         if name.eq_ignore_ascii_case(b"for") {
-            node_for = Some(node(value)?);
+            hop.node = Some(node(value)?);
+        } else if name.eq_ignore_ascii_case(b"proto") {
+            hop.proto = Some(value);
+        } else if name.eq_ignore_ascii_case(b"host") {
+            hop.host = Some(value);
         } else if name.eq_ignore_ascii_case(b"by") {
             node(value)?;
         }
         match after.trim_ascii_start() {
             [b';', after @ ..] => rest = after,
-            end @ ([] | [b',', ..]) => return Some((node_for, end)),
+            end @ ([] | [b',', ..]) => return Some((hop, end)),
             _ => return None,
         }
     }
@@ -150,7 +197,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn first(value: &str) -> Option<Node<'_>> {
-        nodes(value.as_bytes()).and_then(|mut nodes| nodes.next())
+        hops(value.as_bytes()).and_then(|mut hops| hops.next()?.node)
     }
 
     #[test]
@@ -162,13 +209,18 @@ mod tests {
         assert_eq!(first("for=\"[::1]:_p\""), Some(Node::Address(address("::1"), Some(b"_p"))));
         assert_eq!(first("for=_x"), Some(Node::Obfuscated(b"_x")));
         assert_eq!(first("for=UNKNOWN"), Some(Node::Unknown));
-        assert_eq!(first("proto=http"), Some(Node::Unknown));
+        assert_eq!(first("proto=http"), None);
     }
 
     #[test]
     fn hops_come_in_order() {
-        let value = b"for=_a;proto=http , by=_me;for=_b,for=_c";
-        assert!(nodes(value).unwrap().eq([b"_a", b"_b", b"_c"].map(|name| Node::Obfuscated(name))));
+        let value = b"for=_a;proto=http , by=_me;for=_b;host=\"h:1\",for=_c";
+        let hop = |name| Hop { node: Some(Node::Obfuscated(name)), ..Hop::default() };
+        assert!(hops(value).unwrap().eq([
+            Hop { proto: Some(b"http"), ..hop(b"_a") },
+            Hop { host: Some(b"h:1"), ..hop(b"_b") },
+            hop(b"_c"),
+        ]));
     }
 
     #[test]
@@ -207,12 +259,33 @@ mod tests {
         #[test]
         fn what_is_written_is_valid_and_names_the_client(client: IpAddr, host in "[a-z.]{0,9}(:[0-9]{1,4})?") {
             let mut out = Vec::new();
-            crate::text::address(client, &mut out);
+            address(client, &mut out);
             let client_text = 0..out.len();
             let start = out.len();
-            element(client_text, "http", host.as_bytes(), &mut out);
-            let found: Vec<_> = nodes(&out[start..]).unwrap().collect();
-            prop_assert_eq!(found, [Node::Address(client.to_canonical(), None)]);
+            element(client_text, b"http", host.as_bytes(), &mut out);
+            let found: Vec<_> = hops(&out[start..]).unwrap().collect();
+            let host = Some(host.as_bytes()).filter(|host| !host.is_empty());
+            let node = Some(Node::Address(client.to_canonical(), None));
+            prop_assert_eq!(found, [Hop { node, proto: Some(b"http"), host }]);
+        }
+
+        #[test]
+        fn what_is_written_of_others_reads_back_the_same(
+            client: IpAddr,
+            port in prop::option::of(1_u16..),
+            host in "([a-z.]{1,9}(:[0-9]{1,4})?)?",
+            scheme in "(https?)?",
+        ) {
+            let port = port.map(|port| port.to_string().into_bytes());
+            let node = Node::Address(client.to_canonical(), port.as_deref());
+            for node in [node, Node::Unknown, Node::Obfuscated(b"_x")] {
+                let mut out = Vec::new();
+                element_of(node, scheme.as_bytes(), host.as_bytes(), &mut out);
+                let told = |text: &'static str| Some(text.as_bytes()).filter(|text| !text.is_empty());
+                let (scheme, host) = (told(scheme.clone().leak()), told(host.clone().leak()));
+                let found: Vec<_> = hops(&out).unwrap().collect();
+                prop_assert_eq!(found, [Hop { node: Some(node), proto: scheme, host }]);
+            }
         }
     }
 }

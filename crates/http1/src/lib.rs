@@ -24,7 +24,7 @@
 //!
 //! ```
 //! use evenkeel_http1::{
-//!     After, Inbound, Limits, Outbound, RequestHead, RequestRewrite, ResponseHead, ResponseRewrite, rewrite,
+//!     After, Inbound, Limits, Origin, Outbound, RequestHead, RequestRewrite, ResponseHead, ResponseRewrite, rewrite,
 //! };
 //!
 //! let limits = Limits::default();
@@ -39,10 +39,8 @@
 //! // To the server: without what was for this connection only, and with what a proxy adds.
 //! let mut to_server = Vec::new();
 //! let how = RequestRewrite {
-//!     client: [192, 0, 2, 7].into(),
+//!     origin: Origin::of_client([192, 0, 2, 7].into(), "http"),
 //!     local: ([198, 51, 100, 1], 8080).into(),
-//!     scheme: "http",
-//!     trusted: false,
 //!     via: "example-proxy",
 //!     request_id: b"42",
 //!     upgrade: None,
@@ -91,6 +89,7 @@ mod head;
 mod inbound;
 mod limits;
 mod method;
+mod origin;
 mod outbound;
 mod rewrite;
 pub mod text;
@@ -104,6 +103,7 @@ pub use head::response::ResponseHead;
 pub use inbound::{After, Inbound};
 pub use limits::{Limits, MAX_CONNECTION_OPTIONS, MAX_FIELDS, MAX_HEAD, MAX_INTERIM_RESPONSES};
 pub use method::{Method, Version};
+pub use origin::Origin;
 pub use outbound::Outbound;
 pub use rewrite::request::{RequestRewrite, Rewritten, rewrite};
 pub use rewrite::response::ResponseRewrite;

@@ -1,5 +1,6 @@
 //! Heads on their way through a proxy: what concerns one connection only is left out, what the proxy has to
 //! say is added, everything else is copied as it came.
 
+mod forwarding;
 pub(crate) mod request;
 pub(crate) mod response;

@@ -74,7 +74,7 @@ pub(crate) fn value_of_line(value: &[u8], out: &mut Vec<u8>) {
 
 /// The elements of a comma-separated list of tokens (RFC 9110 §5.6.1), trimmed, also of the line breaks that a
 /// folded value has, the empty ones left out.
-pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
 }
 

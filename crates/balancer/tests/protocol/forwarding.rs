@@ -129,7 +129,37 @@ fn p50_what_a_trusted_proxy_says_is_added_to() {
     assert_eq!(seen.field("x-forwarded-host"), Some("front"));
     assert_eq!(seen.field("x-forwarded-port"), Some("443"));
     assert_eq!(seen.field("x-real-ip"), Some("9.9.9.9"));
-    assert_eq!(seen.field("forwarded"), Some("for=9.9.9.9, for=127.0.0.1;host=\"h\";proto=http"));
+    assert_eq!(
+        seen.field("forwarded"),
+        Some("for=9.9.9.9;host=\"front\";proto=https, for=10.0.0.1, for=127.0.0.1;host=\"h\";proto=http")
+    );
+}
+
+#[test]
+fn p80_behind_a_trusted_proxy_all_fields_tell_of_one_client() {
+    let stage = Stage::with(&[("TRUSTED_PROXIES", "127.0.0.0/8")]);
+    for (lines, client) in [
+        ("X-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: shop\r\n", "9.9.9.9"),
+        ("Forwarded: for=9.9.9.9;proto=https;host=shop\r\n", "9.9.9.9"),
+        ("Forwarded: for=\"[2001:db8::1]:4711\";proto=https;host=shop\r\n", "2001:db8::1"),
+        (
+            "X-Forwarded-For: 9.9.9.9:4711\r\nX-Forwarded-Proto: https, http\r\nX-Forwarded-Host: shop\r\n\
+             X-Real-IP: 6.6.6.6\r\nForwarded: for=6.6.6.6;proto=http;host=evil\r\n",
+            "9.9.9.9",
+        ),
+        ("X-Real-IP: 9.9.9.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: shop\r\n", "9.9.9.9"),
+    ] {
+        let seen = stage.forwarded(get_with(lines));
+        let first = |name| seen.field(name).unwrap().split(", ").next().unwrap();
+        assert!(first("x-forwarded-for").starts_with(client), "{seen:?}");
+        assert_eq!(seen.field("x-real-ip"), Some(client));
+        assert_eq!(seen.field("x-forwarded-proto"), Some("https"));
+        assert_eq!(seen.field("x-forwarded-host"), Some("shop"));
+        for part in [client, "proto=https", "shop"] {
+            assert!(first("forwarded").contains(part), "{seen:?}");
+        }
+        assert!(!seen.raw().contains("6.6.6.6") && !seen.raw().contains("evil"), "{seen:?}");
+    }
 }
 
 #[test]

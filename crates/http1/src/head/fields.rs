@@ -116,7 +116,7 @@ impl Fields {
     }
 
     /// The values of all fields with a known name, in order.
-    pub(crate) fn known<'a>(&self, known: Name, input: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    pub(crate) fn known<'a>(&self, known: Name, input: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + Clone {
         self.lines.iter().filter(move |field| field.known == known).map(|field| field.value.in_bytes(input))
     }
 

@@ -3,26 +3,22 @@
 //! One pass over the fields as received: what stays is copied, what concerns the client's connection only is
 //! left out (RFC 9110 §7.6.1), and what this proxy has to say is added at the end.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use crate::forwarded;
 use crate::head::fields::Field;
 use crate::head::name::Name;
+use crate::origin::Origin;
+use crate::rewrite::forwarding;
 use crate::text::{address, decimal, value_of_line};
 use crate::{Framing, Refusal, RequestHead, Version};
 
 /// What a request gains on its way through.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestRewrite<'a> {
-    /// The client's address.
-    pub client: IpAddr,
+    /// Where the request comes from.
+    pub origin: Origin<'a>,
     /// The address the client connected to. It is the Host of an HTTP/1.0 request that names none.
     pub local: SocketAddr,
-    /// The scheme the client used: `http`.
-    pub scheme: &'a str,
-    /// Whether the client is a proxy whose `X-Forwarded-*`, `X-Real-IP` and `Forwarded` are believed. Then
-    /// they are added to; otherwise they are replaced.
-    pub trusted: bool,
     /// This proxy's pseudonym for `Via` (RFC 9110 §7.6.3).
     pub via: &'a str,
     /// The `X-Request-Id` to send, made by the caller or received. Any received one is replaced by it.
@@ -66,7 +62,7 @@ pub fn rewrite(
             }
             Name::ContentLength => content_length(head.framing, out),
             Name::MaxForwards if head.max_forwards().is_some() => max_forwards(head, out),
-            _ if is_kept(line, head, input, how.trusted) => copy(line, input, out),
+            _ if is_kept(line, head, input, how.origin.told.is_some()) => copy(line, input, out),
             _ => {}
         }
     }
@@ -78,7 +74,7 @@ pub fn rewrite(
     }
     connection(head, how, out);
     via(head, how, out);
-    forwarding(head, input, how, out);
+    forwarding::write(head, input, &how.origin, out);
     out.extend_from_slice(b"X-Request-Id: ");
     value_of_line(how.request_id, out);
     out.extend_from_slice(b"\r\nX-Attempt: 1\r\n\r\n");
@@ -187,43 +183,6 @@ fn via(head: &RequestHead, how: &RequestRewrite<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(head.version().digits().as_bytes());
     out.push(b' ');
     value_of_line(how.via.as_bytes(), out);
-    out.extend_from_slice(b"\r\n");
-}
-
-/// Who asked for what, over which scheme: `X-Forwarded-*`, `X-Real-IP` and `Forwarded`. From a trusted client
-/// the lists go on and the rest stays; from any other they begin here.
-fn forwarding(head: &RequestHead, input: &[u8], how: &RequestRewrite<'_>, out: &mut Vec<u8>) {
-    let received = |known| how.trusted.then(|| head.fields.known(known, input)).into_iter().flatten();
-    out.extend_from_slice(b"X-Forwarded-For: ");
-    for value in received(Name::XForwardedFor).filter(|value| !value.is_empty()) {
-        out.extend_from_slice(value);
-        out.extend_from_slice(b", ");
-    }
-    let client = out.len();
-    address(how.client, out);
-    let client = client..out.len();
-    out.extend_from_slice(b"\r\nX-Forwarded-Proto: ");
-    out.extend_from_slice(received(Name::XForwardedProto).next().unwrap_or(how.scheme.as_bytes()));
-    let host = received(Name::XForwardedHost).next().unwrap_or(head.authority(input));
-    if !host.is_empty() {
-        out.extend_from_slice(b"\r\nX-Forwarded-Host: ");
-        out.extend_from_slice(host);
-    }
-    out.extend_from_slice(b"\r\nX-Real-IP: ");
-    match received(Name::XRealIp).next() {
-        Some(address) => out.extend_from_slice(address),
-        None => out.extend_from_within(client.clone()),
-    }
-    out.extend_from_slice(b"\r\nForwarded: ");
-    let before = out.len();
-    for value in received(Name::Forwarded) {
-        out.extend_from_slice(value);
-        out.extend_from_slice(b", ");
-    }
-    if !forwarded::is_valid(out[before..].strip_suffix(b", ").unwrap_or_default()) {
-        out.truncate(before);
-    }
-    forwarded::element(client, how.scheme, head.authority(input), out);
     out.extend_from_slice(b"\r\n");
 }
 

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use evenkeel_http1::{
-    ContentLength, Framing, Inbound, Limits, Method, Outbound, Piece, Refusal, RequestHead, RequestRewrite,
-    ResponseHead, ResponseRewrite, TransferEncoding, Version, basic as credentials,
+    ContentLength, Framing, Inbound, Limits, Method, Origin, Outbound, Piece, Refusal, RequestHead,
+    RequestRewrite, ResponseHead, ResponseRewrite, TransferEncoding, Version, basic as credentials,
     forwarded as forwarded_field, proxy_protocol as proxy_header, rewrite,
 };
 
@@ -13,10 +13,8 @@ const LIMITS: Limits =
     Limits { request_line: 100, head: 400, fields: 8, chunk_extensions: 16, forward_underscores: false };
 
 const HOW: RequestRewrite<'_> = RequestRewrite {
-    client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+    origin: Origin::of_client(IpAddr::V4(Ipv4Addr::LOCALHOST), "http"),
     local: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 80),
-    scheme: "http",
-    trusted: true,
     via: "fuzz",
     request_id: b"1",
     upgrade: Some("websocket"),
@@ -32,7 +30,10 @@ pub fn request_head(data: &[u8]) {
     let Ok(Some(len)) = whole else { return };
     assert_eq!(len, head.len());
     let mut out = Vec::new();
-    let Ok(rewritten) = rewrite(&head, data, &HOW, &mut out) else { return };
+    // Half of the addresses are trusted proxies.
+    let trusts = |address: IpAddr| address.to_canonical().to_string().ends_with(['1', '3', '5', '7', '9']);
+    let origin = Origin::of_proxy(&head, data, IpAddr::V4(Ipv4Addr::LOCALHOST), "http", trusts);
+    let Ok(rewritten) = rewrite(&head, data, &RequestRewrite { origin, ..HOW }, &mut out) else { return };
     assert_eq!(out[rewritten.attempt_at], b'1');
     let mut again = RequestHead::new();
     assert_eq!(Inbound::new().head(&out, &mut again, &Limits::default()), Ok(Some(out.len())));
@@ -143,13 +144,13 @@ pub fn basic(data: &[u8]) {
 
 /// A valid value stays valid with another hop, which adds one node and changes none.
 pub fn forwarded(data: &[u8]) {
-    let nodes = |value| forwarded_field::nodes(value).map(Iterator::count);
-    assert_eq!(forwarded_field::is_valid(data), nodes(data).is_some());
-    let Some(count) = nodes(data) else { return };
+    let hops = |value| forwarded_field::hops(value).map(Iterator::count);
+    assert_eq!(forwarded_field::is_valid(data), hops(data).is_some());
+    let Some(count) = hops(data) else { return };
     let more = [data, b", for=_next"].concat();
-    assert_eq!(nodes(&more), Some(count + 1));
-    let last = forwarded_field::nodes(&more).and_then(Iterator::last);
-    assert_eq!(last, Some(forwarded_field::Node::Obfuscated(b"_next")));
+    assert_eq!(hops(&more), Some(count + 1));
+    let last = forwarded_field::hops(&more).and_then(Iterator::last);
+    assert_eq!(last.and_then(|hop| hop.node), Some(forwarded_field::Node::Obfuscated(b"_next")));
 }
 
 /// A header is waited for until it is complete, and then found whatever follows it.

@@ -3,16 +3,17 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use evenkeel_http1::{
-    Framing, Inbound, Limits, Method, Outbound, Refusal, RequestHead, RequestRewrite, ResponseError,
+    Framing, Inbound, Limits, Method, Origin, Outbound, Refusal, RequestHead, RequestRewrite, ResponseError,
     ResponseHead, ResponseRewrite, rewrite,
 };
 
-/// A rewrite for an untrusted client at 192.0.2.7.
+/// Who asks.
+pub(crate) const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+
+/// A rewrite for an untrusted client at [`PEER`].
 pub(crate) const HOW: RequestRewrite<'_> = RequestRewrite {
-    client: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
+    origin: Origin::of_client(PEER, "http"),
     local: SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)), 8080),
-    scheme: "http",
-    trusted: false,
     via: "evenkeel-abc123",
     request_id: b"id-1",
     upgrade: None,
