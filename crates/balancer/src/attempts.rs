@@ -23,7 +23,8 @@ use evenkeel_upstream::{Outcome, Place, Queue, Tried, Unavailable, Want};
 
 use crate::attempt_io::{self, AttemptIo, Happened};
 use crate::clock::now;
-use crate::connection::{Client, Scratch};
+use crate::connection::{Client, LOOK, Scratch};
+use crate::pace::Pace;
 use crate::request::Request;
 use crate::upload::Position;
 use crate::verify::Verify;
@@ -59,8 +60,10 @@ struct Course<'a> {
     tried: Tried,
     /// The try that waits until an endpoint is below its limit.
     queued: Option<Queued>,
-    /// The client's body must make progress until then.
-    body_deadline: Option<Instant>,
+    /// How fast the client sends its body.
+    pace: Pace,
+    /// When a client that is not read from is asked whether it is still there.
+    look_at: Option<Instant>,
     /// The client was told to go on with its body.
     continued: bool,
     end: Option<End>,
@@ -95,7 +98,8 @@ impl<'a> Course<'a> {
     ) -> Self {
         let now = now();
         let attempts = Attempts::new(request.plan(), &worker.settings().upstream.attempts, now);
-        let body_deadline = (!scratch.upload.is_ended()).then(|| now + worker.settings().body_timeout);
+        let patience = worker.settings().patience();
+        let pace = if request.expects_continue { Pace::of_expected(patience) } else { Pace::new(patience) };
         Self {
             worker,
             client,
@@ -104,7 +108,8 @@ impl<'a> Course<'a> {
             attempts,
             tried: Tried::default(),
             queued: None,
-            body_deadline,
+            pace,
+            look_at: None,
             continued: false,
             end: None,
         }
@@ -169,6 +174,7 @@ impl<'a> Course<'a> {
                 let lost = self.attempts.on(Event::BodyLost, self.worker.shared.upstream.budgets(), now());
                 debug_assert!(lost.is_empty(), "losing the body must not start anything");
             }
+            let before = self.scratch.upload.taken();
             let taken = intake::poll(
                 cx,
                 self.worker,
@@ -180,9 +186,8 @@ impl<'a> Course<'a> {
             );
             match taken {
                 Poll::Ready(Ok(())) => {
-                    let settings = self.worker.settings();
-                    self.body_deadline =
-                        (!self.scratch.upload.is_ended()).then(|| now() + settings.body_timeout);
+                    let moved = self.scratch.upload.taken() - before;
+                    self.pace.moved(moved as usize, now());
                 }
                 Poll::Ready(Err(trouble)) => return Poll::Ready(Woken::Client(trouble)),
                 Poll::Pending => {
@@ -191,7 +196,7 @@ impl<'a> Course<'a> {
                     {
                         return Poll::Ready(Woken::Called);
                     }
-                    self.set_alarm();
+                    self.set_alarm(&senders);
                     return self.client.alarm.poll(cx).map(|()| Woken::Alarm);
                 }
             }
@@ -199,20 +204,31 @@ impl<'a> Course<'a> {
     }
 
     /// Called before every wait, so each of these moments is a fixed one: a span from now would move away with each wake.
-    fn set_alarm(&mut self) {
+    fn set_alarm(&mut self, senders: &[Position]) {
+        let Scratch { received, upload, .. } = &*self.scratch;
+        // A body that makes no progress is the client's doing only where the server has not to take some of it first.
+        let is_up_to_client = upload.wants_more(senders.iter().copied());
+        if is_up_to_client || self.pace.until().is_some() {
+            self.pace.waits_if(is_up_to_client, now());
+        }
+        if intake::reads(self.client, received, upload, self.request, senders) {
+            self.look_at = None;
+        } else {
+            self.look_at.get_or_insert_with(|| now() + LOOK);
+        }
         let queued = self.queued.as_ref().map(|queued| queued.look_again);
-        let next = [self.attempts.next_wake(), self.body_deadline, queued].into_iter().flatten().min();
-        self.client.alarm.set(next);
+        let moments = [self.attempts.next_wake(), self.pace.until(), self.look_at, queued];
+        self.client.alarm.set(moments.into_iter().flatten().min());
     }
 
     fn woke(&mut self) {
         let now = now();
-        if self.body_deadline.is_some_and(|deadline| now >= deadline) && self.waits_for_client() {
-            let refusal = Refusal::new(408, "The request's body did not arrive in time.");
+        if self.pace.is_over(now) {
             self.tell(Event::ClientGone, now);
-            self.end = Some(End::Refused(refusal));
+            self.end = Some(End::Refused(intake::too_late()));
             return;
         }
+        self.look_at.take_if(|look_at| now >= *look_at);
         if self.client.stream.is_reset() {
             self.tell(Event::ClientGone, now);
             self.end = Some(End::ClientGone);
@@ -227,16 +243,6 @@ impl<'a> Course<'a> {
             conditions.extend(self.scratch.live.iter().map(|io| picker.condition(io.number, &io.lease, now)));
         }
         self.tell(Event::Woke(&conditions), now);
-    }
-
-    /// Whether a body that makes no progress is the client's doing, rather than that of a server which reads slowly.
-    fn waits_for_client(&mut self) -> bool {
-        let senders = self.scratch.live.iter().filter_map(AttemptIo::sending_at);
-        let waits = self.scratch.upload.wants_more(senders);
-        if !waits {
-            self.body_deadline = Some(now() + self.worker.settings().body_timeout);
-        }
-        waits
     }
 
     fn happened(&mut self, index: usize, happened: &Happened) {
@@ -421,7 +427,7 @@ impl<'a> Course<'a> {
             self.worker.stats.answered(head.status());
         }
         io.interim_done();
-        if self.client.send(&self.scratch.reply, b"", settings.body_timeout).await.is_err() {
+        if self.client.send(&self.scratch.reply, b"", settings.patience()).await.is_err() {
             self.tell(Event::ClientGone, now());
             self.end = Some(End::ClientGone);
         }

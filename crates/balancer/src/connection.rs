@@ -32,6 +32,7 @@ use crate::bound::Bound;
 use crate::clock::{self, now};
 use crate::exchange::{self, Then};
 use crate::introduction;
+use crate::pace::{Pace, Patience};
 use crate::parked::Idle;
 use crate::reply;
 use crate::tunnel;
@@ -112,6 +113,9 @@ const QUIET: Duration = Duration::from_secs(1);
 const QUIET_AMONG_MANY: Duration = Duration::from_millis(20);
 const FEW: usize = 256;
 
+/// How often a client that is not read from is asked whether it is still there.
+pub(crate) const LOOK: Duration = Duration::from_millis(500);
+
 /// How long a client may take to close after the last response, and how long it may be silent meanwhile. A client that
 /// is still sending when its connection is closed would lose the response (RFC 9112 §9.6).
 const LINGER: Duration = Duration::from_secs(10);
@@ -164,7 +168,7 @@ pub(crate) async fn refuse(worker: Rc<Worker>, stream: Stream) {
         return;
     }
     worker.refused.set(lingering + 1);
-    if client.send(&out, b"", LINGER_QUIET).await.is_ok() {
+    if client.send(&out, b"", Patience { quiet: LINGER_QUIET, rate: None }).await.is_ok() {
         client.linger().await;
     }
     worker.refused.set(worker.refused.get() - 1);
@@ -186,7 +190,7 @@ async fn serve_some(worker: &Rc<Worker>, client: &mut Client, scratch: &mut Scra
                 worker.stats.refused.add(1);
                 scratch.reply.clear();
                 reply::refused(worker, &mut client.machine, &refusal, None, &mut scratch.reply);
-                if client.send(&scratch.reply, b"", worker.settings().body_timeout).await.is_ok() {
+                if client.send(&scratch.reply, b"", worker.settings().patience()).await.is_ok() {
                     client.linger().await;
                 }
                 scratch.account.refused(&refusal);
@@ -329,8 +333,8 @@ impl Client {
         .await
     }
 
-    /// Sends `head` and `body`, giving up when the client takes nothing for `patience`.
-    pub(crate) async fn send(&mut self, head: &[u8], body: &[u8], patience: Duration) -> io::Result<()> {
+    /// Sends `head` and `body`, giving up when the client does not take them for longer than it is waited for.
+    pub(crate) async fn send(&mut self, head: &[u8], body: &[u8], patience: Patience) -> io::Result<()> {
         let mut sent = 0;
         // The usual response goes out at once, and no clock is read for it.
         let first = poll_fn(|cx| match self.stream.poll_send(cx, head, body, &mut sent) {
@@ -340,8 +344,9 @@ impl Client {
         if let Some(done) = first.await {
             return done;
         }
-        self.alarm.set(Some(now() + patience));
-        poll_fn(|cx| self.poll_send_patiently(cx, head, body, &mut sent, patience)).await
+        let mut pace = Pace::new(patience);
+        pace.waits(now());
+        poll_fn(|cx| self.poll_send_patiently(cx, head, body, &mut sent, &mut pace)).await
     }
 
     fn poll_send_patiently(
@@ -350,15 +355,14 @@ impl Client {
         head: &[u8],
         body: &[u8],
         sent: &mut usize,
-        patience: Duration,
+        pace: &mut Pace,
     ) -> Poll<io::Result<()>> {
         let before = *sent;
         if let Poll::Ready(done) = self.stream.poll_send(cx, head, body, sent) {
             return Poll::Ready(done);
         }
-        if *sent > before {
-            self.alarm.set(Some(now() + patience));
-        }
+        pace.moved(*sent - before, now());
+        self.alarm.set(pace.until());
         self.alarm.poll(cx).map(|()| {
             // What the kernel still holds would wait for this client to take it.
             self.stream.reset_on_drop();

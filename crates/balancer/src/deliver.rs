@@ -68,7 +68,7 @@ pub(crate) async fn deliver(
         }
         // Held bodies have a length: nothing follows their data.
         client
-            .send(&scratch.reply, body, settings.body_timeout)
+            .send(&scratch.reply, body, settings.patience())
             .await
             .map(|()| Finding::Right)
             .map_err(|_| Broke::Client)
@@ -93,7 +93,7 @@ fn note(account: &mut Account, number: TryNo, broke: &Broke) {
             return;
         }
         Broke::Truncated => TrailOutcome::ResponseFailed(ResponseFailure::Truncated),
-        Broke::TimedOut => TrailOutcome::ResponseFailed(ResponseFailure::TimedOut),
+        Broke::TimedOut | Broke::Silent => TrailOutcome::ResponseFailed(ResponseFailure::TimedOut),
         Broke::Garbage => TrailOutcome::ResponseFailed(ResponseFailure::Garbage),
         Broke::WrongDigest => TrailOutcome::WrongDigest,
     };
@@ -145,6 +145,14 @@ fn finish(
             let _ = worker.finish(lease, Outcome::Abandoned, now);
             return Then::Close;
         }
+        Err(Broke::Silent) => {
+            warn!(endpoint = %endpoint.address(), "a response was cut off: nothing came of it for too long");
+            client.stream.reset_on_drop();
+            worker.stats.truncated.add(1);
+            // The time was ours to set, and the server may have had nothing to say.
+            let _ = worker.finish(lease, Outcome::Abandoned, now);
+            return Then::Close;
+        }
         Err(Broke::Truncated) => Evidence::ResponseFailed(ResponseFailure::Truncated),
         Err(Broke::TimedOut) => Evidence::ResponseFailed(ResponseFailure::TimedOut),
         Err(Broke::Garbage) => Evidence::ResponseFailed(ResponseFailure::Garbage),
@@ -171,7 +179,7 @@ async fn tunnel(
     mut answer: Box<Answer>,
     lease: Lease,
 ) -> Then {
-    if client.send(&scratch.reply, b"", worker.settings().body_timeout).await.is_err() {
+    if client.send(&scratch.reply, b"", worker.settings().patience()).await.is_err() {
         return Then::Close;
     }
     answer.received.consume(answer.head.len());

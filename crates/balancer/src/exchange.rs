@@ -113,7 +113,7 @@ async fn refuse(
 
 /// Sends the balancer's own answer. False when the client did not take it.
 async fn send_own(worker: &Worker, client: &mut Client, scratch: &mut Scratch) -> bool {
-    let sent = client.send(&scratch.reply, b"", worker.settings().body_timeout).await;
+    let sent = client.send(&scratch.reply, b"", worker.settings().patience()).await;
     if sent.is_err() {
         scratch.account.end = account::End::ClientGone;
     }

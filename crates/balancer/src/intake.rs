@@ -8,6 +8,7 @@ use evenkeel_wire::Buffer;
 
 use crate::clock::now;
 use crate::connection::{Client, Scratch};
+use crate::pace::Pace;
 use crate::request::Request;
 use crate::upload::{Position, Upload};
 use crate::worker::Worker;
@@ -36,14 +37,17 @@ pub(crate) async fn gather(
         return Ok(());
     }
     let settings = worker.settings();
-    client.alarm.set(Some(now() + settings.body_timeout));
+    let mut pace = Pace::new(settings.patience());
     while !upload.is_ended() {
+        pace.waits(now());
+        client.alarm.set(pace.until());
+        let before = upload.taken();
         poll_fn(|cx| match poll(cx, worker, client, received, upload, request, &[]) {
             Poll::Pending => client.alarm.poll(cx).map(|()| Err(Trouble::Refused(too_late()))),
             ready @ Poll::Ready(_) => ready,
         })
         .await?;
-        client.alarm.set(Some(now() + settings.body_timeout));
+        pace.moved((upload.taken() - before) as usize, now());
     }
     Ok(())
 }
@@ -59,17 +63,13 @@ pub(crate) fn poll(
     request: &Request,
     senders: &[Position],
 ) -> Poll<Result<(), Trouble>> {
-    let in_body = !upload.is_ended();
-    // A gathered body is small: it is read whatever the server does.
-    if in_body && !request.gathered && !upload.wants_more(senders.iter().copied()) {
+    if !reads(client, received, upload, request, senders) {
         return Poll::Pending;
     }
+    let in_body = !upload.is_ended();
     if in_body && !received.is_empty() {
         // There was no room for it when it came.
         return Poll::Ready(take(worker, client, received, upload));
-    }
-    if client.half_closed || (!in_body && received.len() >= READ_AHEAD) {
-        return Poll::Pending;
     }
     received.reserve(READ_AHEAD);
     loop {
@@ -85,6 +85,24 @@ pub(crate) fn poll(
             Ok(_) => {}
             Err(_) => return Poll::Ready(Err(Trouble::Gone)),
         }
+    }
+}
+
+/// Whether anything is read from the client now. One that is not read from says only when it is asked that it has gone.
+pub(crate) fn reads(
+    client: &Client,
+    received: &Buffer,
+    upload: &Upload,
+    request: &Request,
+    senders: &[Position],
+) -> bool {
+    if client.half_closed {
+        false
+    } else if upload.is_ended() {
+        received.len() < READ_AHEAD
+    } else {
+        // A gathered body is small: it is read whatever the server does.
+        request.gathered || upload.wants_more(senders.iter().copied())
     }
 }
 
@@ -119,6 +137,7 @@ fn take(
     Ok(())
 }
 
-fn too_late() -> Refusal {
+/// The answer to a body that comes too slowly.
+pub(crate) fn too_late() -> Refusal {
     Refusal::new(408, "The request's body did not arrive in time.")
 }

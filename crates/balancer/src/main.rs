@@ -25,6 +25,7 @@ mod introduction;
 mod ledger;
 mod observe;
 mod orders;
+mod pace;
 mod parked;
 mod probe;
 mod relay;

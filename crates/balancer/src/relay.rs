@@ -6,19 +6,23 @@
 //! One buffer: what the client does not take is not read from the server. The last piece goes out only after the digest,
 //! where one was promised, has been found right; otherwise the client's connection ends in a reset.
 
+mod open_ended;
+
 use std::future::poll_fn;
 use std::ops::Range;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use evenkeel_http1::Framing;
 use evenkeel_wire::Buffer;
 
 use crate::attempt_io::Answer;
 use crate::clock::now;
-use crate::connection::{Client, Scratch};
+use crate::connection::{Client, LOOK, Scratch};
 use crate::idle::ServerConnection;
 use crate::intake;
+use crate::pace::Pace;
 use crate::request::Request;
 use crate::upload::Position;
 use crate::verify::{Finding, Verification, Verify};
@@ -30,8 +34,10 @@ pub(crate) enum Broke {
     Client,
     /// The server's connection ended first.
     Truncated,
-    /// The server sent nothing for too long.
+    /// The server sent nothing for too long of a response whose length it had said.
     TimedOut,
+    /// The server sent nothing for too long, and had not said that there would be more: that is no failure of its own.
+    Silent,
     /// The server's framing is broken.
     Garbage,
     WrongDigest,
@@ -42,9 +48,6 @@ const LARGE: usize = 64 * 1024;
 
 /// Small pieces in the chunked coding are copied together up to this size, so that each does not cost a system call.
 const COALESCED: usize = 16 * 1024;
-
-/// How often a client that has closed its sending side is asked whether it is still there.
-const LOOK: Duration = Duration::from_millis(500);
 
 /// Relays the body of the response whose head is in `scratch.reply`, and says whether a digest of it was missing.
 /// `request_sent` is how much of the request has been written to the server.
@@ -57,6 +60,8 @@ pub(crate) async fn relay(
     answer: &mut Answer,
     request_sent: &mut Position,
 ) -> Result<Finding, Broke> {
+    let settings = worker.settings();
+    let is_open_ended = open_ended::is_open_ended(&answer.head, answer.received.filled());
     let head = answer.head.len();
     answer.received.consume(head);
     let verification = answer.promised.verifier().map(Box::new);
@@ -76,9 +81,13 @@ pub(crate) async fn relay(
         ended: false,
         upload_broken: false,
         filled_up: false,
+        silence: if is_open_ended { settings.stream_timeout } else { settings.body_timeout },
         progress: now(),
+        // Who answers with a stream of messages may be sent one as well.
+        up: (!is_open_ended).then(|| Pace::new(settings.patience())),
+        down: Pace::new(settings.patience()),
+        look_at: None,
     };
-    relay.arm();
     poll_fn(|cx| relay.poll(cx)).await.map(|()| relay.finding)
 }
 
@@ -105,23 +114,26 @@ struct Relay<'a> {
     upload_broken: bool,
     /// The last read filled the buffer.
     filled_up: bool,
+    /// How long the server may be silent, and since when it is.
+    silence: Duration,
     progress: Instant,
+    /// How fast the client sends the rest of its body, where it has to, and how fast it takes the response.
+    up: Option<Pace>,
+    down: Pace,
+    /// When a client that is not read from is asked whether it is still there.
+    look_at: Option<Instant>,
 }
 
 impl Relay<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broke>> {
         loop {
-            let was_open = !self.client.half_closed;
             self.poll_upload(cx)?;
-            if was_open && self.client.half_closed {
-                // From now on only looking tells whether it is still there.
-                self.arm();
+            if let Poll::Ready(done) = self.poll_download(cx) {
+                return Poll::Ready(done);
             }
-            match self.poll_download(cx) {
-                Poll::Ready(done) => return Poll::Ready(done),
-                Poll::Pending if self.client.alarm.poll(cx).is_pending() => return Poll::Pending,
-                Poll::Pending => self.rang()?,
-            }
+            self.arm();
+            ready!(self.client.alarm.poll(cx));
+            self.rang()?;
         }
     }
 
@@ -134,6 +146,7 @@ impl Relay<'_> {
                 let sent = self.client.stream.poll_send(cx, &self.scratch.reply, data, &mut self.sent);
                 if self.sent > before {
                     self.progress = now();
+                    self.down.moved(self.sent - before, self.progress);
                 }
                 ready!(sent).map_err(|_| Broke::Client)?;
                 self.went_out();
@@ -233,8 +246,14 @@ impl Relay<'_> {
             }
             let senders = [*self.request_sent];
             let Scratch { received, upload, .. } = &mut *self.scratch;
+            let before = upload.taken();
             match intake::poll(cx, self.worker, self.client, received, upload, self.request, &senders) {
-                Poll::Ready(Ok(())) => self.progress = now(),
+                Poll::Ready(Ok(())) => {
+                    self.progress = now();
+                    if let Some(up) = &mut self.up {
+                        up.moved((self.scratch.upload.taken() - before) as usize, self.progress);
+                    }
+                }
                 Poll::Ready(Err(_)) => return Err(Broke::Client),
                 Poll::Pending => return Ok(()),
             }
@@ -259,26 +278,49 @@ impl Relay<'_> {
         self.upload_broken = matches!(sent, Poll::Ready(Err(_)));
     }
 
+    /// Called before every wait, so each of these moments is a fixed one.
     fn arm(&mut self) {
-        let stalled = self.progress + self.worker.settings().body_timeout;
-        let look = now() + LOOK;
-        self.client.alarm.set(Some(if self.client.half_closed { stalled.min(look) } else { stalled }));
+        let now = now();
+        let is_down_to_client = self.is_down_to_client();
+        self.down.waits_if(is_down_to_client, now);
+        let senders = [*self.request_sent];
+        let Scratch { received, upload, .. } = &*self.scratch;
+        if let Some(up) = &mut self.up {
+            up.waits_if(!self.upload_broken && upload.wants_more(senders), now);
+        }
+        let is_read = (!self.upload_broken || upload.is_ended())
+            && intake::reads(self.client, received, upload, self.request, &senders);
+        if is_read {
+            self.look_at = None;
+        } else {
+            self.look_at.get_or_insert(now + LOOK);
+        }
+        let silent = (!is_down_to_client).then_some(self.progress + self.silence);
+        let up = self.up.as_ref().and_then(Pace::until);
+        let moments = [up, self.down.until(), self.look_at, silent];
+        self.client.alarm.set(moments.into_iter().flatten().min());
     }
 
     /// The alarm rang: a look at the client, and at how long nothing has moved.
     fn rang(&mut self) -> Result<(), Broke> {
-        if self.client.half_closed && self.client.stream.is_reset() {
+        let now = now();
+        if self.look_at.take_if(|look_at| now >= *look_at).is_some() && self.client.stream.is_reset() {
             return Err(Broke::Client);
         }
-        if now() >= self.progress + self.worker.settings().body_timeout {
-            if self.scratch.reply.is_empty() && self.piece.is_empty() {
-                return Err(Broke::TimedOut);
-            }
+        if self.up.as_ref().is_some_and(|up| up.is_over(now)) || self.down.is_over(now) {
             // What the kernel still holds would wait for this client to take it.
             self.client.stream.reset_on_drop();
             return Err(Broke::Client);
         }
-        self.arm();
+        if now >= self.progress + self.silence && !self.is_down_to_client() {
+            let promised = matches!(self.answer.head.framing(), Framing::Length(_));
+            return Err(if promised { Broke::TimedOut } else { Broke::Silent });
+        }
         Ok(())
+    }
+
+    /// Whether the client has to take something before anything else can move.
+    fn is_down_to_client(&self) -> bool {
+        !self.scratch.reply.is_empty() || !self.piece.is_empty()
     }
 }

@@ -17,6 +17,8 @@ pub(crate) struct Request {
     pub(crate) method: Method,
     /// The one protocol that it may change to.
     pub(crate) upgrade: Option<Box<str>>,
+    /// Its client waits for a 100 before it sends the body.
+    pub(crate) expects_continue: bool,
     /// Where in the rewritten head the digit of X-Attempt stands.
     pub(crate) attempt_at: usize,
     /// Whether the whole body is read before an endpoint is chosen.
@@ -93,6 +95,7 @@ impl Request {
             want,
             method: head.method(),
             upgrade: upgrade.map(Box::from),
+            expects_continue: head.expects_continue(),
             attempt_at: rewritten.attempt_at,
             gathered,
             binds_connection: head.binds_connection(),

@@ -22,6 +22,7 @@ use serde::Serialize;
 use crate::access_log::{AccessLogSettings, Format};
 use crate::admin::AdminSettings;
 use crate::affinity::{KeySource, Sticky, is_token};
+use crate::pace::{self, Patience, Rate};
 use crate::probe::{Expect, ProbeKind};
 use crate::trust::TrustedProxies;
 use crate::upgrades::Upgrades;
@@ -54,6 +55,9 @@ pub(crate) struct Settings {
     pub(crate) hold: usize,
     pub(crate) head_timeout: Duration,
     pub(crate) body_timeout: Duration,
+    pub(crate) stream_timeout: Duration,
+    /// `None` for any.
+    pub(crate) min_rate: Option<Rate>,
     pub(crate) tunnel_timeout: Duration,
     pub(crate) first_byte_timeout: Duration,
     pub(crate) idle_timeout: Duration,
@@ -71,6 +75,11 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// How long a client is waited for that sends a body or takes one.
+    pub(crate) fn patience(&self) -> Patience {
+        Patience { quiet: self.body_timeout, rate: self.min_rate }
+    }
+
     /// The shortest time for which a client's connection may be without a byte.
     pub(crate) fn shortest_idle(&self) -> Duration {
         self.first_byte_timeout.min(self.idle_timeout)
@@ -125,6 +134,8 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     let hold = reading.value::<Size>("HOLD");
     let head_timeout = duration(reading, "HEAD_TIMEOUT");
     let body_timeout = duration(reading, "BODY_TIMEOUT");
+    let stream_timeout = duration(reading, "STREAM_TIMEOUT");
+    let min_rate = reading.value_with("MIN_RATE", pace::min_rate);
     let tunnel_timeout = duration(reading, "TUNNEL_TIMEOUT");
     let first_byte_timeout = duration(reading, "FIRST_BYTE_TIMEOUT");
     let idle_timeout = duration(reading, "IDLE_TIMEOUT");
@@ -163,6 +174,8 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
         hold: hold?.bytes(),
         head_timeout: head_timeout?,
         body_timeout: body_timeout?,
+        stream_timeout: stream_timeout?,
+        min_rate: min_rate?,
         tunnel_timeout: tunnel_timeout?,
         first_byte_timeout: first_byte_timeout?,
         idle_timeout: idle_timeout?,

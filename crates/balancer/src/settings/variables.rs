@@ -88,6 +88,16 @@ pub(crate) const COMPONENT: Component = Component {
         Variable::new("HEAD_TIMEOUT", "10s", "for a client to complete a request's head once it has begun"),
         Variable::new("BODY_TIMEOUT", "30s", "without progress of a body, in either direction"),
         Variable::new(
+            "STREAM_TIMEOUT",
+            "1h",
+            "instead of BODY_TIMEOUT while a server is silent in text/event-stream, gRPC and other open-ended responses",
+        ),
+        Variable::new(
+            "MIN_RATE",
+            "1KiB/s",
+            "at which a client sends a body or takes one while it is waited for, after 10s; then 408 or a reset; off: any",
+        ),
+        Variable::new(
             "TUNNEL_TIMEOUT",
             "1h",
             "without a byte in either direction after a change of protocol",

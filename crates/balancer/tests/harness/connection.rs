@@ -120,6 +120,15 @@ impl Connection {
         self.unread.drain(..count).collect()
     }
 
+    /// Takes up to so many bytes and forgets them. False when the other side has ended the connection by force.
+    pub(crate) fn take(&mut self, count: usize) -> bool {
+        match self.stream.read(&mut vec![0; count]) {
+            Ok(_) => true,
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
+            Err(error) => panic!("nothing could be taken: {error}; {self:?}"),
+        }
+    }
+
     /// Bytes up to and including `end`.
     pub(crate) fn through(&mut self, end: &[u8]) -> Vec<u8> {
         loop {

@@ -17,6 +17,7 @@ mod introduction;
 mod lasting;
 mod memory;
 mod own_errors;
+mod pace;
 mod request_body;
 mod request_framing;
 mod request_line;
