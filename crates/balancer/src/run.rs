@@ -52,8 +52,6 @@ pub(crate) fn run(settings: Settings) -> ExitCode {
 
 async fn serve(settings: Settings) -> io::Result<()> {
     let shutdown = Shutdown::on_signal()?;
-    let resolver =
-        Resolver::from_system().map_err(|error| io::Error::other(format!("/etc/resolv.conf: {error}")))?;
     let listener =
         listen(settings.bind).map_err(|error| cannot_listen("BALANCER_BIND", settings.bind, &error))?;
     let traffic = listener.local_addr()?;
@@ -80,7 +78,7 @@ async fn serve(settings: Settings) -> io::Result<()> {
     let (asks, asked) = mpsc::channel(ASKS_WAITING);
     let (admin, admin_address) = admin::listen(shared.clone(), stats.clone(), asks, admin_bind)
         .map_err(|error| cannot_listen("BALANCER_ADMIN_BIND", admin_bind, &error))?;
-    let control = control::run(control, shared.clone(), resolver, reports, asked);
+    let control = control::run(control, shared.clone(), Resolver::from_system(), reports, asked);
     actix_web::rt::spawn(vital::task("control task", control));
     actix_web::rt::spawn(vital::task("admin interface", serve_admin(admin)));
     first_proof(&shared, &shutdown).await;

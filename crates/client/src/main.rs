@@ -70,10 +70,7 @@ async fn measure_all(settings: Rc<Settings>) -> ExitCode {
         Ok(shutdown) => shutdown,
         Err(error) => return unavailable(&format!("signals cannot be caught: {error}")),
     };
-    let resolver = match Resolver::from_system() {
-        Ok(resolver) => resolver,
-        Err(error) => return unavailable(&format!("names cannot be looked up: {error}")),
-    };
+    let resolver = Resolver::from_system();
     let mut metrics = Metrics::default();
     if let Some(bind) = settings.admin_bind
         && let Err(error) = answer_admin(&metrics, bind)

@@ -1,11 +1,16 @@
 //! A process ends, with a status and with words, when a part of it that it cannot do without panics.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::process::{Command, ExitCode, ExitStatus};
 
 use evenkeel_service::{Component, Reported, start, vital};
 
 /// This test as a process of its own does what this variable says.
 const PART: &str = "EVENKEEL_TEST_PART";
+
+const COMPONENT: Component =
+    Component { name: "broken", about: "Panics.", prefix: "BROKEN_", variables: &[], health: None };
 
 /// Runs this test binary again with a part that panics.
 fn run(part: &str) -> (ExitStatus, String) {
@@ -19,8 +24,6 @@ fn main() -> ExitCode {
         a_panic_of_a_task_ends_the_process_only_where_it_is_vital();
         return ExitCode::SUCCESS;
     };
-    const COMPONENT: Component =
-        Component { name: "broken", about: "Panics.", prefix: "BROKEN_", variables: &[], health: None };
     start(
         &COMPONENT,
         |_| Ok::<(), Reported>(()),

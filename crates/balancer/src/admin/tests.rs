@@ -47,13 +47,7 @@ async fn admin(token: Option<&str>) -> Admin {
     });
     let mut found = shared.events.watch();
     let (asks, asked) = mpsc::channel(1);
-    actix_web::rt::spawn(control::run(
-        control,
-        shared.clone(),
-        Resolver::from_system().unwrap(),
-        reports,
-        asked,
-    ));
+    actix_web::rt::spawn(control::run(control, shared.clone(), Resolver::from_system(), reports, asked));
     found.changed().await.unwrap();
     let (beat, pulse) = watch::channel(Arc::default());
     let admin = Admin {

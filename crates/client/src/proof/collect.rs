@@ -219,7 +219,7 @@ mod tests {
     }
 
     fn collector() -> Collector {
-        Collector::new("r", None, PathBuf::new(), Resolver::from_system().unwrap())
+        Collector::new("r", None, PathBuf::new(), Resolver::from_system())
     }
 
     #[tokio::test]
