@@ -10,12 +10,13 @@ use evenkeel_upstream::{
     Change, Command, Control, EndpointId, EndpointState, Evidence, LookupFailed, News, Probe, ProbeResult,
     UnknownEndpoint,
 };
-use evenkeel_wire::Resolver;
+use evenkeel_wire::{ResolveError, Resolver};
 use tokio::sync::{mpsc, oneshot};
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::clock::now;
 use crate::events;
+use crate::names::Names;
 use crate::orders::Orders;
 use crate::probe::probe;
 use crate::worker::Shared;
@@ -39,7 +40,7 @@ enum Found {
         took: Duration,
     },
     /// All addresses of the name with this index.
-    Resolved(usize, Result<Vec<SocketAddr>, LookupFailed>),
+    Resolved(usize, Result<Vec<SocketAddr>, ResolveError>),
 }
 
 /// Runs until the process ends.
@@ -53,6 +54,7 @@ pub(crate) async fn run(
     // Bounded by what this task starts: one look-up a name, and the probes in flight.
     let (report, mut found) = mpsc::unbounded_channel();
     let mut lookups: Vec<Option<Instant>> = vec![Some(now()); control.spec().names().len()];
+    let mut names = Names::new(lookups.len());
     let mut random = fastrand::Rng::new();
     let mut orders = Orders::default();
     loop {
@@ -80,7 +82,8 @@ pub(crate) async fn run(
                 Found::Resolved(index, addresses) => {
                     let stats = &shared.control_stats;
                     if addresses.is_ok() { &stats.lookups } else { &stats.lookups_failed }.add(1);
-                    control.resolved(index, addresses.as_deref().map_err(|failed| *failed), now());
+                    names.looked_up(index, &control.spec().names()[index].host, &addresses);
+                    control.resolved(index, addresses.as_deref().map_err(|_| LookupFailed), now());
                     lookups[index] = Some(now() + control.resolution_interval());
                 }
             },
@@ -132,13 +135,9 @@ fn look_up(index: usize, control: &Control, resolver: &Resolver, report: &mpsc::
     let Some(name) = control.spec().names().get(index).cloned() else { return };
     let (resolver, report) = (resolver.clone(), report.clone());
     tokio::task::spawn_local(vital::task("look-up", async move {
-        let addresses = match resolver.lookup(&name.host).await {
-            Ok(addresses) => Ok(addresses.into_iter().map(|ip| SocketAddr::new(ip, name.port)).collect()),
-            Err(error) => {
-                debug!(name = name.host, %error, "look-up failed; what is known is kept");
-                Err(LookupFailed)
-            }
-        };
+        let found = resolver.lookup(&name.host).await;
+        let addresses =
+            found.map(|found| found.into_iter().map(|ip| SocketAddr::new(ip, name.port)).collect());
         // Nobody listens any more when the process ends.
         let _ = report.send(Found::Resolved(index, addresses));
     }));
@@ -150,7 +149,9 @@ fn begin_probe(due: Probe, shared: &Arc<Shared>, report: &mpsc::UnboundedSender<
     tokio::task::spawn_local(vital::task("probe", async move {
         let settings = &shared.settings;
         let begun = now();
-        let result = probe(&settings.probe, settings.expect, due.address, due.timeout).await;
+        let result =
+            probe(&settings.probe, settings.probe_host.as_ref(), settings.expect, due.address, due.timeout)
+                .await;
         let took = now().saturating_duration_since(begun);
         // Nobody listens any more when the process ends.
         let _ = report.send(Found::Probed { endpoint: due.endpoint, result, took });

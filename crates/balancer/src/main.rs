@@ -23,6 +23,7 @@ mod idle;
 mod intake;
 mod introduction;
 mod ledger;
+mod names;
 mod observe;
 mod orders;
 mod pace;

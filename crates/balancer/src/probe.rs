@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use evenkeel_http1::Method;
+use evenkeel_http1::{Method, is_authority};
 use evenkeel_service::{Setting, not};
 use evenkeel_upstream::{ProbeFailure, ProbeResult};
 use evenkeel_wire::{ClientConnection, ConnectError, ResponseFailure, connect};
@@ -27,6 +27,20 @@ pub(crate) enum Expect {
     Alive,
     /// This status and no other.
     Status(u16),
+}
+
+/// The Host that a probe asks for. A server of several sites, or one that answers for its own names alone, refuses an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ProbeHost(String);
+
+impl Setting for ProbeHost {
+    fn parse(text: &str) -> Result<Self, String> {
+        if is_authority(text.as_bytes()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(not(text, "a host", "www.example.com or www.example.com:8080"))
+        }
+    }
 }
 
 impl Setting for ProbeKind {
@@ -60,6 +74,7 @@ impl Setting for Expect {
 /// Probes the endpoint at `address` once.
 pub(crate) async fn probe(
     kind: &ProbeKind,
+    host: Option<&ProbeHost>,
     expect: Expect,
     address: SocketAddr,
     timeout: Duration,
@@ -73,20 +88,27 @@ pub(crate) async fn probe(
             },
             ProbeKind::Http { port, path } => {
                 let asked = SocketAddr::new(address.ip(), port.unwrap_or(address.port()));
-                ask(asked, path, expect, timeout).await
+                ask(asked, path, host, expect, timeout).await
             }
         }
     };
     tokio::time::timeout(timeout, asked).await.unwrap_or(ProbeResult::Failed(ProbeFailure::TimedOut))
 }
 
-async fn ask(address: SocketAddr, path: &str, expect: Expect, timeout: Duration) -> ProbeResult {
+async fn ask(
+    address: SocketAddr,
+    path: &str,
+    host: Option<&ProbeHost>,
+    expect: Expect,
+    timeout: Duration,
+) -> ProbeResult {
     let mut connection = match ClientConnection::connect(address, timeout).await {
         Ok(connection) => connection,
         Err(error) => return ProbeResult::Failed(connect_failure(&error)),
     };
+    let host = host.map_or_else(|| address.to_string(), |host| host.0.clone());
     let head = format!(
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: evenkeel-probe\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: evenkeel-probe\r\nConnection: close\r\n\r\n"
     );
     if connection.send(Method::Get, head.as_bytes(), b"").await.is_err() {
         return ProbeResult::Failed(ProbeFailure::Closed);
@@ -131,6 +153,16 @@ mod tests {
             ["", "http", "http:", "http:9090", "http:x/readyz", "http:/a b", "http:/a\r\nX: y", "https:/x"]
         {
             assert!(ProbeKind::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_host_of_probes_is_one_that_a_server_may_be_asked_for() {
+        for good in ["www.example.com", "my_app:8080", "10.0.0.1", "[::1]:80"] {
+            assert_eq!(ProbeHost::parse(good), Ok(ProbeHost(good.to_owned())));
+        }
+        for bad in ["http://a", "a/b", "a b", "a:b", "a,b", "user@a", "a\r\nX: y"] {
+            assert!(ProbeHost::parse(bad).is_err(), "{bad}");
         }
     }
 

@@ -23,7 +23,7 @@ use crate::access_log::{AccessLogSettings, Format};
 use crate::admin::AdminSettings;
 use crate::affinity::{KeySource, Sticky, is_token};
 use crate::pace::{self, Patience, Rate};
-use crate::probe::{Expect, ProbeKind};
+use crate::probe::{Expect, ProbeHost, ProbeKind};
 use crate::trust::TrustedProxies;
 use crate::upgrades::Upgrades;
 use crate::verify::Verify;
@@ -47,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) verify: Verify,
     pub(crate) trail: bool,
     pub(crate) probe: ProbeKind,
+    /// The address of the server where there is none.
+    pub(crate) probe_host: Option<ProbeHost>,
     pub(crate) expect: Expect,
     pub(crate) limits: Limits,
     pub(crate) max_body: u64,
@@ -127,6 +129,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     let trail = reading.value("TRAIL");
     let probe = reading.value("PROBE");
     let expect = reading.optional("PROBE_EXPECT");
+    let probe_host = reading.optional("PROBE_HOST");
     let limits = limits(reading);
     let max_body = reading.value::<Size>("MAX_BODY");
     let max_connections = reading.optional::<NonZero<usize>>("MAX_CONNECTIONS");
@@ -166,6 +169,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
         verify: verify?,
         trail: trail?,
         probe,
+        probe_host: probe_host?,
         expect: expect?.unwrap_or(Expect::Alive),
         limits: limits?,
         max_body: max_body?.0,

@@ -100,6 +100,7 @@ pub use error::{Refusal, ResponseError};
 pub use framing::{ContentLength, Framing, TransferEncoding};
 pub use head::request::RequestHead;
 pub use head::response::ResponseHead;
+pub use head::target::is_authority;
 pub use inbound::{After, Inbound};
 pub use limits::{Limits, MAX_CONNECTION_OPTIONS, MAX_FIELDS, MAX_HEAD, MAX_INTERIM_RESPONSES};
 pub use method::{Method, Version};

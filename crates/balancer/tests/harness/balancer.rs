@@ -18,6 +18,8 @@ pub(crate) struct Balancer {
     process: Child,
     traffic: SocketAddr,
     admin: SocketAddr,
+    /// What the log said before the balancer listened.
+    begin: String,
     log: Receiver<String>,
 }
 
@@ -43,8 +45,8 @@ impl Balancer {
     pub(crate) fn listening(upstream: &str, settings: &[(&str, &str)]) -> Self {
         let mut process = command(upstream, settings).spawn().unwrap();
         let log = follow(process.stderr.take().unwrap());
-        let (traffic, admin) = listening(&log);
-        Self { process, traffic, admin, log }
+        let (traffic, admin, begin) = listening(&log);
+        Self { process, traffic, admin, begin, log }
     }
 
     /// The same where its standard output and standard error are the caller's, who has to name addresses: nobody reads the
@@ -60,7 +62,7 @@ impl Balancer {
         let binds = binds.iter().map(|(name, address)| (*name, address.as_str()));
         let settings: Vec<_> = settings.iter().copied().chain(binds).collect();
         let process = command(upstream, &settings).stdout(output).stderr(log).spawn().unwrap();
-        let balancer = Self { process, traffic, admin, log: channel().1 };
+        let balancer = Self { process, traffic, admin, begin: String::new(), log: channel().1 };
         balancer.wait_until(|balancer| {
             TcpStream::connect(balancer.admin).is_ok() && balancer.admin("/readyz").status() == 200
         });
@@ -111,7 +113,10 @@ impl Balancer {
 
     /// Waits until its log says this.
     pub(crate) fn says(&self, words: &str) {
-        while !self.log.recv_timeout(PATIENCE).expect("the log does not say it").contains(words) {}
+        let mut said = self.begin.contains(words);
+        while !said {
+            said = self.log.recv_timeout(PATIENCE).expect("the log does not say it").contains(words);
+        }
     }
 
     /// How many descriptors it has open.
@@ -205,8 +210,8 @@ fn follow(log: ChildStderr) -> Receiver<String> {
     lines
 }
 
-/// The addresses that the balancer says it listens on.
-fn listening(log: &Receiver<String>) -> (SocketAddr, SocketAddr) {
+/// The addresses that the balancer says it listens on, and what it says before.
+fn listening(log: &Receiver<String>) -> (SocketAddr, SocketAddr, String) {
     let address = |line: &str, name: &str| {
         let rest = line.split(name).nth(1)?;
         rest.split_whitespace().next()?.parse().ok()
@@ -214,7 +219,7 @@ fn listening(log: &Receiver<String>) -> (SocketAddr, SocketAddr) {
     let mut said = String::new();
     while let Ok(line) = log.recv_timeout(PATIENCE) {
         if let (Some(traffic), Some(admin)) = (address(&line, " traffic="), address(&line, " admin=")) {
-            return (traffic, admin);
+            return (traffic, admin, said);
         }
         said.push_str(&line);
         said.push('\n');

@@ -7,4 +7,6 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod names;
+mod probes;
 mod readers;

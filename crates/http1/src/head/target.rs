@@ -52,7 +52,7 @@ impl Target {
 
 /// Whether this is `uri-host [ ":" port ]` with a host (RFC 3986 §3.2.2), as Host and an absolute target
 /// have it: no user information, and no comma, which would read as a list of hosts.
-pub(crate) fn is_authority(text: &[u8]) -> bool {
+pub fn is_authority(text: &[u8]) -> bool {
     if let [b'[', rest @ ..] = text {
         let end = rest.iter().position(|&byte| byte == b']');
         return end.is_some_and(|end| is_ipv6(&rest[..end]) && is_port(&rest[end + 1..]));

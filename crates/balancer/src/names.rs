@@ -1,0 +1,84 @@
+//! What is said about look-ups: a name that is not found is the commonest mistake in a setting, and a set whose names have
+//! gone is the commonest surprise. Each is said once, and again when it changes; look-ups come every second.
+
+use std::net::SocketAddr;
+
+use evenkeel_wire::ResolveError;
+use tracing::{debug, info, warn};
+
+/// Where the names come from.
+const VARIABLE: &str = "BALANCER_UPSTREAM";
+
+/// How the last look-up of each name went.
+#[derive(Debug)]
+pub(crate) struct Names(Vec<Known>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Nothing,
+    Found,
+    Missing,
+}
+
+/// What is new about a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum News {
+    NotFound,
+    /// It was found before.
+    NoLonger,
+    Again,
+}
+
+impl Names {
+    /// So many names that have not been looked up yet.
+    pub(crate) fn new(count: usize) -> Self {
+        Self(vec![Known::Nothing; count])
+    }
+
+    /// Says what a look-up of the name with this index has found, where that is new.
+    pub(crate) fn looked_up(
+        &mut self,
+        index: usize,
+        name: &str,
+        found: &Result<Vec<SocketAddr>, ResolveError>,
+    ) {
+        let news = self.note(index, found.is_ok());
+        match (news, found) {
+            (Some(News::Again), Ok(addresses)) => info!("{VARIABLE}: `{name}` is found: {addresses:?}"),
+            (Some(News::NotFound), Err(error)) => warn!("{VARIABLE}: `{name}` is not found: {error}"),
+            (Some(News::NoLonger), Err(error)) => {
+                warn!("{VARIABLE}: `{name}` is not found any more; what is known is kept: {error}");
+            }
+            (_, Err(error)) => debug!("{VARIABLE}: `{name}` is still not found: {error}"),
+            (_, Ok(_)) => {}
+        }
+    }
+
+    fn note(&mut self, index: usize, is_found: bool) -> Option<News> {
+        let known = &mut self.0[index];
+        let before = *known;
+        *known = if is_found { Known::Found } else { Known::Missing };
+        match (before, *known) {
+            (Known::Nothing, Known::Missing) => Some(News::NotFound),
+            (Known::Found, Known::Missing) => Some(News::NoLonger),
+            (Known::Missing, Known::Found) => Some(News::Again),
+            // The endpoints that a first look-up finds are news enough.
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_not_found_is_said_once_and_again_when_that_changes() {
+        let mut names = Names::new(2);
+        let news: Vec<_> =
+            [false, false, true, true, false, false, true].map(|found| names.note(1, found)).into();
+        let (lost, again) = (Some(News::NoLonger), Some(News::Again));
+        assert_eq!(news, [Some(News::NotFound), None, again, None, lost, None, again]);
+        assert_eq!(names.note(0, true), None);
+    }
+}
