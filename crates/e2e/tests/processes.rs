@@ -73,6 +73,22 @@ fn credentials_pass_through_the_balancer() {
     right.verify().unwrap();
 }
 
+#[test]
+fn more_fields_than_the_servers_take_are_refused_by_the_balancer() {
+    let set = Processes::start(1, &[]);
+    let names: Vec<_> = (0..120).map(|n| format!("F-{n}")).collect();
+    let fields: Vec<_> = names.iter().map(|name| (name.as_str(), "v")).collect();
+    let ask = |count| Connection::open(set.balancer()).unwrap().get("/", &fields[..count]).unwrap();
+    // One connection each: a 431 is the last answer on its own. Host, and whatever else the client sends, counts too.
+    let most = (60..120).take_while(|&count| ask(count).status == 200).last().unwrap();
+    assert!((80..=88).contains(&most), "{most}");
+    for count in most + 1..120 {
+        let refused = ask(count);
+        assert_eq!(refused.status, 431, "with {count}");
+        assert!(refused.field("proxy-status").is_some(), "by the balancer, with {count}");
+    }
+}
+
 /// What is done to a server in mid-load, and that no GET is lost by it.
 fn no_get_is_lost_by(signal: Signal) {
     let set = Processes::start(3, &[]);

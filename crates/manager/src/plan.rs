@@ -77,6 +77,9 @@ const TRAFFIC_PORT: u16 = 8080;
 /// Admin of the balancer; server n takes the port n above it.
 const ADMIN_PORT: u16 = 9090;
 
+/// The most fields of a request through the balancer to the set's own servers: those take 96, of which it adds up to eight.
+const MAX_FIELDS: usize = 88;
+
 impl Plan {
     /// Works out the set. `claim` takes an address for this run and says which it became: port 0 stands for any free one.
     pub(crate) fn new(
@@ -98,6 +101,9 @@ impl Plan {
         let mut balancer =
             Member::new("balancer".to_owned(), Kind::Balancer, "BALANCER_", &settings.balancer);
         balancer.claim(0, &mut claim, &mut problems);
+        if !balancer.has("UPSTREAM") {
+            balancer.default("MAX_FIELDS", MAX_FIELDS.to_string());
+        }
         balancer.default("UPSTREAM", list(members.iter().filter_map(|server| server.addresses)));
         if let Some(handed) = &settings.client {
             let mut client = Member::new("client".to_owned(), Kind::Client, "CLIENT_", handed);
@@ -267,6 +273,7 @@ mod tests {
         assert_eq!(names, ["server-1", "server-2", "balancer", "client"]);
         assert_eq!(plan.members[0].variables["SERVER_BIND"], "0.0.0.0:40001");
         assert_eq!(plan.members[2].variables["BALANCER_UPSTREAM"], "127.0.0.1:40001,127.0.0.1:8082");
+        assert_eq!(plan.members[2].variables["BALANCER_MAX_FIELDS"], "88", "what the servers take");
         assert_eq!(plan.members[3].variables["CLIENT_TARGET"], "http://127.0.0.1:40005");
     }
 
@@ -277,6 +284,10 @@ mod tests {
         assert_eq!(plan.members[0].variables["SERVER_NAME"], "anna");
         assert!(!plan.members[0].variables.contains_key("SERVER_DATA"));
         assert_eq!(plan.members[1].variables["BALANCER_UPSTREAM"], "x:1");
+        assert!(
+            !plan.members[1].variables.contains_key("BALANCER_MAX_FIELDS"),
+            "nothing is known of other servers"
+        );
     }
 
     #[test]

@@ -104,7 +104,7 @@ pub(crate) const COMPONENT: Component = Component {
             "without a byte in either direction after a change of protocol",
         ),
         Variable::new("IDLE_TIMEOUT", "75s", "for a client's connection between two requests"),
-        Variable::new("SERVER_IDLE", "3s", "for a connection to a server between two requests"),
+        Variable::new("SERVER_IDLE", "1500ms", "for a connection to a server between two requests"),
         Variable::new("ATTEMPTS", "4", "tries of one request, each on another server; 1 to 4"),
         Variable::new("RACE", "on", "off: a slow connect is not raced by another server"),
         Variable::new("HEDGE", "on", "off: GET, HEAD and OPTIONS that wait long are not sent a second time"),
