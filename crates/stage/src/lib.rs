@@ -1,4 +1,4 @@
-//! The set, set up for whoever looks at it from outside: the tests of `e2e` and the tools `bench` and `faults`.
+//! The set, set up for whoever looks at it from outside: the tests of `e2e` and the tools `bench`, `faults` and `attack`.
 //!
 //! ```text
 //! Processes (the manager and its children) ─┐
