@@ -54,6 +54,12 @@ impl Connections {
         let permit = Permit(self.clone());
         (before < self.most).then_some(permit)
     }
+
+    /// For a client in whose stead another has been asked to go: until that has gone, there is one more than there may be.
+    fn admit_in_stead(self: &Arc<Self>) -> Permit {
+        self.open.fetch_add(1, Ordering::AcqRel);
+        Permit(self.clone())
+    }
 }
 
 impl Drop for Permit {
@@ -115,7 +121,10 @@ fn admit(
     tcp: TcpStream,
     peer: SocketAddr,
 ) {
-    let Some(permit) = worker.shared.connections.admit() else {
+    let connections = &worker.shared.connections;
+    // Those whose clients may be gone make room first.
+    let in_stead = || worker.shared.upstream.queue().ask_one().then(|| connections.admit_in_stead());
+    let Some(permit) = connections.admit().or_else(in_stead) else {
         worker.stats.refused_connections.add(1);
         tokio::task::spawn_local(connection::refuse(worker.clone(), Stream::accepted(tcp)));
         return;

@@ -17,9 +17,9 @@ use std::time::Instant;
 use arrayvec::ArrayVec;
 use evenkeel_http1::{Refusal, ResponseRewrite};
 use evenkeel_upstream::attempt::{
-    Action, Attempts, Condition, Event, Failure, MAX_ATTEMPTS, TryNo, Verdict, Why,
+    Action, Attempts, Condition, Event, Failure, FailureKind, MAX_ATTEMPTS, TryNo, Verdict, Why,
 };
-use evenkeel_upstream::{Outcome, Place, Queue, Tried, Unavailable, Want};
+use evenkeel_upstream::{Doubtful, Outcome, Place, Queue, Tried, Unavailable, Want};
 
 use crate::attempt_io::{self, AttemptIo, Happened};
 use crate::clock::now;
@@ -64,6 +64,8 @@ struct Course<'a> {
     pace: Pace,
     /// When a client that is not read from is asked whether it is still there.
     look_at: Option<Instant>,
+    /// The client may be gone: it has closed its sending side.
+    doubtful: Option<Doubtful>,
     /// The client was told to go on with its body.
     continued: bool,
     end: Option<End>,
@@ -86,6 +88,8 @@ enum Woken {
     Client(intake::Trouble),
     /// In the queue: an endpoint may be below its limit.
     Called,
+    /// The client may be gone, and somebody else waits for its place.
+    GivesWay,
     Alarm,
 }
 
@@ -110,6 +114,7 @@ impl<'a> Course<'a> {
             queued: None,
             pace,
             look_at: None,
+            doubtful: None,
             continued: false,
             end: None,
         }
@@ -138,6 +143,11 @@ impl<'a> Course<'a> {
                     self.end = Some(End::Refused(refusal));
                 }
                 Woken::Called => self.look_from_queue(now()),
+                Woken::GivesWay => {
+                    self.tell(Event::ClientGone, now());
+                    // Should it be there after all, this is what those hear for whom there is no place.
+                    self.end = Some(End::Failed(Failure { kind: FailureKind::Busy }));
+                }
                 Woken::Alarm => self.woke(),
             }
         }
@@ -191,6 +201,9 @@ impl<'a> Course<'a> {
                 }
                 Poll::Ready(Err(trouble)) => return Poll::Ready(Woken::Client(trouble)),
                 Poll::Pending => {
+                    if self.client.half_closed && self.poll_gives_way(cx).is_ready() {
+                        return Poll::Ready(Woken::GivesWay);
+                    }
                     if let Some(Queued { place, .. }) = &self.queued
                         && place.poll_called(cx).is_ready()
                     {
@@ -201,6 +214,13 @@ impl<'a> Course<'a> {
                 }
             }
         }
+    }
+
+    /// Ready when a client that may be gone is to make room for another.
+    fn poll_gives_way(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let place = self.queued.as_ref().map(|queued| &queued.place);
+        let queue = self.worker.shared.upstream.queue();
+        self.doubtful.get_or_insert_with(|| queue.doubt(place)).poll_asked(cx)
     }
 
     /// Called before every wait, so each of these moments is a fixed one: a span from now would move away with each wake.

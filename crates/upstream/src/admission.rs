@@ -17,7 +17,11 @@
 //!                    └──────────deadline────────────────────────────▶ drop (503)
 //! ```
 //!
+//! Some who hold a place, or stand in line, do so for a client that may be gone: see [`Doubtful`].
+//!
 //! While nobody waits, which is nearly always, all this is one number that nobody writes.
+
+mod doubtful;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -27,6 +31,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::settings::AdmissionSettings;
+pub use doubtful::Doubtful;
+use doubtful::Doubts;
 
 /// The line of waiting requests. Cheap to clone.
 #[derive(Clone)]
@@ -43,12 +49,15 @@ struct Shared {
 #[derive(Default)]
 struct Line {
     waiting: VecDeque<Waiting>,
+    doubts: Doubts,
     next: u64,
 }
 
 struct Waiting {
     number: u64,
     called: bool,
+    /// Its client may be gone.
+    doubtful: bool,
     waker: Option<Waker>,
 }
 
@@ -86,16 +95,22 @@ impl Queue {
         self.0.length.load(Ordering::Relaxed)
     }
 
-    /// Joins the end of the line.
+    /// Joins the end of the line, and asks those to give way whose client may be gone.
     pub fn join(&self, now: Instant) -> Result<Place, QueueFull> {
         let mut line = self.line();
-        if self.len() >= self.0.limit {
+        let number = line.number();
+        line.waiting.push_back(Waiting { number, called: false, doubtful: false, waker: None });
+        let asked = line.make_way();
+        let is_full = line.waiting.len() > self.0.limit as usize;
+        if is_full {
+            line.waiting.pop_back();
+        }
+        self.measure(&line);
+        drop(line);
+        asked.iter().for_each(Waker::wake_by_ref);
+        if is_full {
             return Err(QueueFull);
         }
-        let number = line.next;
-        line.next += 1;
-        line.waiting.push_back(Waiting { number, called: false, waker: None });
-        self.0.length.fetch_add(1, Ordering::Relaxed);
         Ok(Place { queue: self.clone(), number, deadline: now + self.0.timeout })
     }
 
@@ -107,12 +122,22 @@ impl Queue {
         }
     }
 
+    /// Notes how long the line is, for those who read that without its lock.
+    fn measure(&self, line: &Line) {
+        self.0.length.store(line.waiting.len() as u32, Ordering::Relaxed);
+    }
+
     fn line(&self) -> MutexGuard<'_, Line> {
         self.0.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Line {
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
     /// What it returns is to be woken, best without the lock.
     fn call(&mut self) -> Option<Waker> {
         let first = self.waiting.front_mut()?;
@@ -156,7 +181,7 @@ impl Drop for Place {
         let mut line = self.queue.line();
         let Some(at) = line.position(self.number) else { return };
         line.waiting.remove(at);
-        self.queue.0.length.fetch_sub(1, Ordering::Relaxed);
+        self.queue.measure(&line);
         let next = if at == 0 { line.call() } else { None };
         drop(line);
         next.inspect(Waker::wake_by_ref);

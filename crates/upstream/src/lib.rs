@@ -37,7 +37,7 @@ mod settings;
 mod spec;
 mod upstream;
 
-pub use admission::{Place, Queue, QueueFull};
+pub use admission::{Doubtful, Place, Queue, QueueFull};
 pub use attempt::Attempts;
 pub use budget::Budgets;
 pub use control::{

@@ -62,7 +62,7 @@ fn p81_a_tunnel_through_which_nothing_goes_is_closed_on_both_sides() {
     stage.balancer.wait_until(is_at_rest);
 }
 
-/// Whether the keealive timer runs at the balancer's end of a connection whose other end this is.
+/// Whether the keepalive timer runs at the balancer's end of a connection whose other end this is.
 fn has_keepalive(peer: SocketAddr) -> bool {
     let remote = format!("0100007F:{:04X}", peer.port());
     let table = fs::read_to_string("/proc/net/tcp").unwrap();

@@ -12,6 +12,7 @@ mod chunked;
 mod dates_and_statuses;
 mod exchange;
 mod forwarding;
+mod giving_way;
 mod integrity;
 mod introduction;
 mod lasting;
