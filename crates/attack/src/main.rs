@@ -129,11 +129,8 @@ fn play(attack: &Attack, cell: &Cell, scratch: &std::path::Path) -> Result<Row> 
         .map_err(|_| "the attack panicked")??;
     let over = Instant::now();
     // What an attack leaves is not the end of it: the ordinary client goes on while the balancer cleans up.
-    while watch
-        .now()
-        .is_ok_and(|now| before.as_ref().is_ok_and(|before| now.descriptors > before.descriptors))
-        && over.elapsed() < REST
-    {
+    let before = before?;
+    while watch.now().is_ok_and(|now| !now.is_back_at(before)) && over.elapsed() < REST {
         pass(Duration::from_millis(100));
     }
     let rested = over.elapsed();
@@ -141,7 +138,7 @@ fn play(attack: &Attack, cell: &Cell, scratch: &std::path::Path) -> Result<Row> 
     let requests = ordinary.end()?;
     let (peak, after) = watch.end();
     let killed = cell.killed();
-    Row::judge(attack.name, count, &requests, (struck, over), [before?, peak, after?], rested, killed)
+    Row::judge(attack.name, count, &requests, (struck, over), [before, peak, after?], rested, killed)
 }
 
 /// Prints at once. Nobody may be listening any more: then nothing is lost by silence.

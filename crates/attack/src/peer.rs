@@ -76,7 +76,7 @@ fn serve(stream: TcpStream, kept: &Kept) -> std::io::Result<()> {
             return Ok(());
         }
         if target == LARGE {
-            let piece = [0; 64 << 10];
+            let piece = vec![0; 64 << 10];
             let length = PIECES * piece.len();
             writer.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n").as_bytes())?;
             for _ in 0..PIECES {

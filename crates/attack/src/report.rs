@@ -95,7 +95,7 @@ impl fmt::Display for Row {
             format!("{memory} MiB"),
             descriptors,
             match self.holds {
-                [before, _, after] if after.descriptors > before.descriptors => "not".to_owned(),
+                [before, _, after] if !after.is_back_at(before) => "not".to_owned(),
                 _ => format!("{:.1} s", self.rested.as_secs_f64()),
             },
         ];
