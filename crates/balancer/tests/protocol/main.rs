@@ -17,6 +17,7 @@ mod integrity;
 mod introduction;
 mod lasting;
 mod memory;
+mod odd_responses;
 mod own_errors;
 mod pace;
 mod request_body;
