@@ -91,7 +91,7 @@ fn head_end(bytes: &[u8]) -> Option<usize> {
 }
 
 fn lines(head: &[u8]) -> Result<Vec<&str>, Doubt> {
-    let text = std::str::from_utf8(head).map_err(|_| "bytes from 0x80")?;
+    let text = std::str::from_utf8(head).map_err(|_| "bytes that are no UTF-8")?;
     let lines: Vec<&str> = text.trim_end_matches("\r\n").split("\r\n").collect();
     if lines.iter().any(|line| line.contains('\n')) || !text.ends_with("\r\n\r\n") {
         return Err("a bare line feed");
@@ -102,9 +102,6 @@ fn lines(head: &[u8]) -> Result<Vec<&str>, Doubt> {
     if lines.iter().any(|line| line.bytes().any(|byte| byte != b'\t' && byte.is_ascii_control())) {
         return Err("a control character");
     }
-    if text.bytes().any(|byte| byte >= 0x80) {
-        return Err("bytes from 0x80");
-    }
     Ok(lines)
 }
 
@@ -113,6 +110,9 @@ fn request_line(line: &str) -> Result<(), Doubt> {
     let [method, target, version] = parts[..] else { return Err("a request line without three parts") };
     if !is_token(method) {
         return Err("a method that is none");
+    }
+    if !target.is_ascii() {
+        return Err("bytes from 0x80 in the target");
     }
     if target.is_empty() || target.contains(['#', '\t']) {
         return Err("a target that is none");
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_plain_request_and_a_chunked_one_are_whole() {
-        let both = "GET / HTTP/1.1\r\nHost: h\r\n\r\nPOST /2 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n\
+        let both = "GET / HTTP/1.1\r\nHost: h\r\nCookie: a=\u{fc}\r\n\r\nPOST /2 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n\
                     2;x\r\nok\r\n0\r\nX: 1\r\n\r\n";
         let Reading::Whole(first) = read(both.as_bytes(), Side::Request) else { panic!("the first") };
         let Reading::Whole(second) = read(&both.as_bytes()[first.length..], Side::Request) else {
@@ -303,6 +303,8 @@ mod tests {
         assert_eq!(post("Content-Length: +1", "1"), "a Content-Length that is not written as all write it");
         assert_eq!(post("Transfer-Encoding: xchunked", ""), "a Transfer-Encoding that is not chunked");
         assert_eq!(post("Transfer_Encoding: chunked", ""), "a framing field with an underscore");
+        assert_eq!(post("X-\u{fc}: 1", ""), "a field name that is none");
+        assert_eq!(doubt("GET /\u{fc} HTTP/1.1\r\nHost: h\r\n\r\n"), "bytes from 0x80 in the target");
         assert_eq!(post("X: 1\nY: 2", ""), "a bare line feed");
         assert_eq!(post("X: 1\rY: 2", ""), "a bare carriage return");
         assert_eq!(post("X: 1\r\n 2", ""), "a folded line");

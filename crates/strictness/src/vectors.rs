@@ -89,11 +89,13 @@ const CHUNKED: &[Row] = &[
     ("P13", "chunk size `+5`", "+5\r\nhello\r\n0\r\n\r\n"),
     ("P13", "an empty chunk size", "\r\nhello\r\n0\r\n\r\n"),
     ("P14", "a chunk extension", "5;a=b\r\nhello\r\n0\r\n\r\n"),
+    ("P14", "a chunk extension `bad[=x`", "5;bad[=x\r\nhello\r\n0\r\n\r\n"),
     ("P15", "LF ends a chunk extension", "5;a\nhello\r\n0\r\n\r\n"),
     ("P15", "LF ends a size line", "5\nhello\r\n0\r\n\r\n"),
     ("P15", "CR in a chunk extension", "5;a\rb\r\nhello\r\n0\r\n\r\n"),
     ("P16", "a chunk longer than its size", "5\r\nhelloXX0\r\n\r\n"),
     ("P16", "LF ends a chunk", "5\r\nhello\n0\r\n\r\n"),
+    ("P16", "LF ends the trailers", "5\r\nhello\r\n0\r\n\n"),
     ("P17", "Content-Length as a trailer", "5\r\nhello\r\n0\r\nContent-Length: 9\r\n\r\n"),
 ];
 
@@ -123,6 +125,8 @@ const REQUESTS: &[Row] = &[
     ("P24", "CR in a value", "GET / HTTP/1.1\r\nHost: h\r\nX-A: 1\r2\r\n\r\n"),
     ("P24", "NUL in a value", "GET / HTTP/1.1\r\nHost: h\r\nX-A: 1\x002\r\n\r\n"),
     ("P24", "byte 0x01 in a value", "GET / HTTP/1.1\r\nHost: h\r\nX-A: 1\x012\r\n\r\n"),
+    ("P24", "bytes from 0x80 in a value", "GET / HTTP/1.1\r\nHost: h\r\nCookie: a=M\u{c3}\u{bc}ller\r\n\r\n"),
+    ("P25", "an empty Host", "GET / HTTP/1.1\r\nHost:\r\n\r\n"),
     ("P25", "no Host", "GET / HTTP/1.1\r\nX-A: 1\r\n\r\n"),
     ("P25", "two equal Host", "GET / HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n"),
     ("P25", "two Host that differ", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
@@ -184,8 +188,14 @@ const RESPONSES: &[Row] = &[
         "Transfer-Encoding in HTTP/1.0",
         "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     ),
+    (
+        "P13",
+        "blanks after a chunk size",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2  \r\nok\r\n0  \r\n\r\n",
+    ),
     ("P69", "a folded line", "HTTP/1.1 200 OK\r\nX-A: 1\r\n 2\r\nContent-Length: 2\r\n\r\nok"),
     ("P69", "a space before the colon", "HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\nok"),
     ("P69", "a status of two digits", "HTTP/1.1 20 OK\r\nContent-Length: 2\r\n\r\nok"),
+    ("P79", "status 600", "HTTP/1.1 600 Odd\r\nContent-Length: 2\r\n\r\nok"),
     ("P70", "CR in a value", "HTTP/1.1 200 OK\r\nX-A: 1\rSet-Cookie: 2\r\nContent-Length: 2\r\n\r\nok"),
 ];
