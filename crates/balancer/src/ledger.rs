@@ -40,24 +40,32 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
-    /// The mark of the request whose head was parsed last, where it has one and there is a ledger. A run has to be named as
-    /// a request id may be.
+    /// The mark of the request whose head was parsed last, where it has one and there is a ledger.
     pub(crate) fn of(worker: &Worker, scratch: &Scratch) -> Option<Box<Self>> {
         worker.pen.as_ref()?;
         let (head, input) = (&scratch.head, scratch.received.filled());
-        let run = sane(head.field(input, "x-evenkeel-run")?)?;
-        let id = head.field(input, "x-request-id").and_then(sane).unwrap_or_default();
-        Some(Box::new(Self { run, id }))
+        let run = head.field(input, "x-evenkeel-run").filter(|name| is_run_name(name))?;
+        let id = head.field(input, "x-request-id").filter(|id| request_id::is_sane(id)).unwrap_or_default();
+        Some(Box::new(Self { run: text(run), id: text(id) }))
     }
 
     /// The id that the request goes on with.
     pub(crate) fn identify(&mut self, id: &[u8]) {
-        self.id = String::from_utf8_lossy(id).into_owned();
+        self.id = text(id);
     }
 }
 
-fn sane(value: &[u8]) -> Option<String> {
-    request_id::is_sane(value).then(|| String::from_utf8_lossy(value).into_owned())
+/// The longest name of a run, in bytes.
+const LONGEST_NAME: usize = 64;
+
+/// Whether a run may be called that. Servers and the client hold it to the same.
+fn is_run_name(name: &[u8]) -> bool {
+    (1..=LONGEST_NAME).contains(&name.len())
+        && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(byte))
+}
+
+fn text(ascii: &[u8]) -> String {
+    String::from_utf8_lossy(ascii).into_owned()
 }
 
 /// Records the request that has just ended, where it is one of a run.

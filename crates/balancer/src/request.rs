@@ -69,6 +69,7 @@ impl Request {
             via: &settings.name,
             request_id: id,
             upgrade,
+            runs: settings.runs,
         };
         request.clear();
         let rewritten = rewrite(head, input, &how, request)?;

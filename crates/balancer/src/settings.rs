@@ -38,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) admin: AdminSettings,
     /// `None` where none is wanted.
     pub(crate) access_log: Option<AccessLogSettings>,
+    /// Whether requests may belong to runs, and bring faults along.
+    pub(crate) runs: bool,
     /// Bytes; `None` for no ledger.
     pub(crate) ledger: Option<usize>,
     pub(crate) servers: UpstreamSpec,
@@ -115,6 +117,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     let admin_bind = reading.value("ADMIN_BIND");
     let admin = admin(reading);
     let access_log = access_log(reading);
+    let runs = reading.value("RUNS");
     let ledger = reading.value_with("LEDGER", ledger_bytes);
     let servers = reading.value_with("UPSTREAM", |text| {
         text.parse().map_err(|error: evenkeel_upstream::SpecError| error.to_string())
@@ -155,13 +158,16 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     let (probe, mut upstream) = (probe?, upstream?);
     upstream.probes.enabled = probe != ProbeKind::Off;
     let sticky = sticky?;
+    let runs = runs?;
     upstream.stickiness = sticky.as_ref().map(|sticky| sticky.key.clone());
     Ok(Settings {
         bind: bind?,
         admin_bind: admin_bind?,
         admin: admin?,
         access_log: access_log?,
-        ledger: ledger?,
+        runs,
+        // Without runs there is nothing that anybody would read there.
+        ledger: ledger?.filter(|_| runs),
         servers: servers?,
         upstream,
         hash_key: hash_key?,

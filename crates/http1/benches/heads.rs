@@ -43,6 +43,8 @@ fn request_heads(criterion: &mut Criterion) {
             via: "evenkeel",
             request_id: b"0123456789abcdef0123456789abcdef",
             upgrade: None,
+
+            runs: false,
         };
         let mut out = Vec::new();
         group.bench_function(format!("rewrite/{name}"), |bencher| {

@@ -44,6 +44,7 @@
 //!     via: "example-proxy",
 //!     request_id: b"42",
 //!     upgrade: None,
+//!     runs: false,
 //! };
 //! rewrite(&request, received, &how, &mut to_server)?;
 //! let to_server = String::from_utf8(to_server)?;

@@ -104,6 +104,7 @@ impl Plan {
         if !balancer.has("UPSTREAM") {
             balancer.default("MAX_FIELDS", MAX_FIELDS.to_string());
         }
+        balancer.default("RUNS", "on".to_owned());
         balancer.default("UPSTREAM", list(members.iter().filter_map(|server| server.addresses)));
         if let Some(handed) = &settings.client {
             let mut client = Member::new("client".to_owned(), Kind::Client, "CLIENT_", handed);

@@ -1,6 +1,7 @@
-//! What surrounds every request on the traffic port: faults are drawn, credentials checked, the answer stamped, the
-//! execution recorded. The order is the point: the journal has its line before the first byte of the response leaves, so
-//! that not even `kill -9` separates an answer from its record.
+//! What surrounds every request on the traffic port: credentials are checked, faults drawn, the answer stamped, the
+//! execution recorded. The order is the point. What a request asks for beside its answer (a line in the journal, faults of its
+//! own) it gets only with the right credentials, where any are needed. And the journal has its line before the first byte of
+//! the response leaves, so that not even `kill -9` separates an answer from its record.
 
 use std::{future, time::Instant};
 
@@ -17,6 +18,7 @@ use crate::{
     authentication,
     faults::{self, Instead, Mishap, Socket},
     journal::Entry,
+    probed,
     problem::Problem,
     routes, stamp,
     state::State,
@@ -33,17 +35,18 @@ pub(crate) async fn exchange(
     let _running = state.metrics.running();
     let method = request.method().clone();
     let socket = request.conn_data::<Socket>().cloned();
-    let (mishap, refused) = match faults::draw(&state, &request) {
+    let credentials = check(&state, &request);
+    let (mishap, refused) = match faults::draw(&state, &request, credentials.is_ok()) {
         Ok(mishap) => (mishap, None),
         Err(problem) => (Mishap::default(), Some(problem)),
     };
     state.metrics.fired(mishap.names());
-    let mut entry =
-        state.journal.as_ref().and_then(|journal| Entry::begin(journal, &request, mishap.names()));
+    let journal = state.journal.as_ref().filter(|_| credentials.is_ok());
+    let mut entry = journal.and_then(|journal| Entry::begin(journal, &request, mishap.names()));
 
     let response = match refused {
         Some(problem) => instead(&state, request, problem.error_response()).await,
-        None => answer(&state, request, next, &mishap, entry.as_mut()).await?,
+        None => answer(&state, request, next, (&mishap, credentials), entry.as_mut()).await?,
     };
 
     let (request, response) = response.into_parts();
@@ -60,13 +63,13 @@ async fn answer(
     state: &State,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
-    mishap: &Mishap,
+    (mishap, credentials): (&Mishap, Result<(), Problem>),
     entry: Option<&mut Entry<'_>>,
 ) -> Result<ServiceResponse, Error> {
     if !mishap.delay.is_zero() {
         sleep(mishap.delay).await;
     }
-    if let Err(problem) = admit(state, &request, mishap) {
+    if let Err(problem) = admit(&request, mishap, credentials) {
         return Ok(instead(state, request, problem.error_response()).await);
     }
     match mishap.instead {
@@ -88,13 +91,15 @@ async fn instead(state: &State, mut request: ServiceRequest, response: HttpRespo
     request.into_response(response)
 }
 
-/// Probes need no credentials; everything else does, where there are any.
-fn admit(state: &State, request: &ServiceRequest, mishap: &Mishap) -> Result<(), Problem> {
+/// Whether the request has the right credentials, where any are needed.
+fn check(state: &State, request: &ServiceRequest) -> Result<(), Problem> {
+    state.settings.credentials.as_ref().map_or(Ok(()), |credentials| credentials.check(request.headers()))
+}
+
+/// Probes need no credentials.
+fn admit(request: &ServiceRequest, mishap: &Mishap, credentials: Result<(), Problem>) -> Result<(), Problem> {
     if mishap.instead == Some(Instead::Unauthorized) {
         return Err(authentication::challenge());
     }
-    match &state.settings.credentials {
-        Some(credentials) if !routes::is_health(request.path()) => credentials.check(request.headers()),
-        _ => Ok(()),
-    }
+    if probed::is_health(request.path()) { Ok(()) } else { credentials }
 }

@@ -27,7 +27,7 @@ pub(crate) use self::{
     mishap::{Instead, Mishap},
     rule::{Facts, Rules},
 };
-use crate::{problem::Problem, routes, state::State};
+use crate::{probed, problem::Problem, state::State};
 
 /// The field in which a request may bring faults of its own.
 const X_EVENKEEL_FAULT: HeaderName = HeaderName::from_static("x-evenkeel-fault");
@@ -156,15 +156,17 @@ impl Standing {
     }
 }
 
-/// Draws what goes wrong with a request, from the rules in force and from those it brings, if it may.
-pub(crate) fn draw(state: &State, request: &ServiceRequest) -> Result<Mishap, Problem> {
+/// Draws what goes wrong with a request, from the rules in force and from those it brings, if it may: that takes the
+/// setting, and a client that `is_known` by its credentials.
+pub(crate) fn draw(state: &State, request: &ServiceRequest, is_known: bool) -> Result<Mishap, Problem> {
     let facts = Facts {
         path: request.path(),
         method: request.method(),
-        is_health: routes::is_health(request.path()),
+        is_health: probed::is_health(request.path()),
     };
     let mut mishap = state.faults.draw(&facts, Instant::now());
     if state.settings.faults_by_request
+        && is_known
         && let Some(field) = request.headers().get(X_EVENKEEL_FAULT)
     {
         let rules = field.to_str().map_err(|_| "the field is not text".to_owned()).and_then(Rules::parse);

@@ -1,13 +1,15 @@
 //! The server's ledger: one line for every request of a run, so that the client can account for each execution.
 //!
-//! A request belongs to a run when it carries `X-Evenkeel-Run`. Its line is written with one `write(2)` to a file opened for
+//! A request belongs to a run when it carries `X-Evenkeel-Run` with a name of 1 to 64 letters, digits, dots, dashes and
+//! underscores, and has the right credentials where any are needed. Its line is written with one `write(2)` to a file opened for
 //! appending, before the response is sent: it survives `kill -9` of this process (though not of the machine: nothing is
 //! synced). A handler that is abandoned, because its client went away, leaves a line without a status.
 //!
 //! A line is a JSON object:
 //! `{"run":"r1","id":"7","attempt":1,"method":"GET","path":"/","status":200,"executed":true,"faults":[],"server":"a","at":…}`.
-//! `id` is `X-Request-Id`, `attempt` is `X-Attempt`; both are `null` where the request has none. `status` is `null` for an
-//! abandoned request; `executed` is false where a fault or missing credentials kept the request from its route. `at` is the
+//! `id` is `X-Request-Id`, `attempt` is `X-Attempt`; both are `null` where the request has none, or one too long; `path` is
+//! its first 1024 bytes. `status` is `null` for an
+//! abandoned request; `executed` is false where a fault kept the request from its route. `at` is the
 //! moment of writing, in milliseconds since 1970. The last line of a full journal is `{"full":true}`.
 
 use std::{
@@ -122,11 +124,11 @@ impl<'a> Entry<'a> {
     ) -> Option<Self> {
         let headers = request.headers();
         let line = Line {
-            run: text(headers, "x-evenkeel-run")?,
-            id: text(headers, "x-request-id"),
+            run: text(headers, "x-evenkeel-run").filter(|name| is_run_name(name))?,
+            id: text(headers, "x-request-id").filter(|id| id.len() <= LONGEST_ID),
             attempt: text(headers, "x-attempt").and_then(|attempt| attempt.parse().ok()),
             method: request.method().to_string(),
-            path: request.path().to_owned(),
+            path: beginning(request.path()).to_owned(),
             status: None,
             executed: false,
             faults: faults.to_vec(),
@@ -152,6 +154,25 @@ impl Drop for Entry<'_> {
         self.line.at = milliseconds();
         self.journal.write(&self.line);
     }
+}
+
+/// The longest name of a run, in bytes.
+const LONGEST_NAME: usize = 64;
+
+/// The longest id that is written down, in bytes: as long as the balancer lets one be.
+const LONGEST_ID: usize = 128;
+
+/// How much of a path is written down, in bytes.
+const LONGEST_PATH: usize = 1024;
+
+/// Whether a run may be called that. Balancer and client hold it to the same.
+fn is_run_name(name: &str) -> bool {
+    (1..=LONGEST_NAME).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+}
+
+fn beginning(path: &str) -> &str {
+    path.get(..path.floor_char_boundary(LONGEST_PATH)).unwrap_or(path)
 }
 
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {
@@ -206,6 +227,23 @@ mod tests {
         let journal = Journal::begin(directory.path(), "a", Size(1 << 20)).unwrap();
         assert!(Entry::begin(&journal, &TestRequest::get().to_srv_request(), &[]).is_none());
         assert!(lines(&journal).is_empty());
+    }
+
+    #[test]
+    fn what_is_no_name_is_no_run_and_what_is_long_is_cut() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = Journal::begin(directory.path(), "a", Size(1 << 20)).unwrap();
+        for name in ["", "a b", "a/b", "a\"", &"x".repeat(65)] {
+            assert!(Entry::begin(&journal, &request(name), &[]).is_none(), "{name}");
+        }
+        let long = TestRequest::get()
+            .uri(&format!("/{}", "x".repeat(2000)))
+            .insert_header(("x-evenkeel-run", "x".repeat(64)))
+            .insert_header(("x-request-id", "7".repeat(129)));
+        drop(Entry::begin(&journal, &long.to_srv_request(), &[]));
+        let lines = lines(&journal);
+        assert_eq!((lines.len(), lines[0]["path"].as_str().unwrap().len()), (1, 1024));
+        assert!(lines[0]["id"].is_null());
     }
 
     #[test]

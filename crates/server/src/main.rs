@@ -11,6 +11,7 @@ mod faults;
 mod journal;
 mod observe;
 mod pattern;
+mod probed;
 mod problem;
 mod routes;
 mod select;

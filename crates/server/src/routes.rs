@@ -20,7 +20,7 @@ use actix_web::{
 };
 
 pub(crate) use self::{
-    health::{is_health, livez, readyz},
+    health::{livez, readyz},
     simple::with_status,
     whoami::Address,
 };
@@ -53,13 +53,26 @@ pub(crate) fn read_only(path: &str, route: actix_web::Route) -> actix_web::Resou
     web::resource(path).route(route.guard(reads)).default_service(web::to(get_only))
 }
 
-/// 405 for whatever is only read.
+/// 405 for whatever is only read, and to OPTIONS what it is for.
 pub(crate) async fn get_only(request: HttpRequest) -> HttpResponse {
+    const ALLOWED: &str = "GET, HEAD, OPTIONS";
+    if request.method() == Method::OPTIONS {
+        return options(ALLOWED);
+    }
     let detail = format!("{} is not for {}", request.path(), request.method());
-    let allowed = HeaderValue::from_static("GET, HEAD");
+    let allowed = HeaderValue::from_static(ALLOWED);
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).with(ALLOW, allowed).error_response()
 }
 
-async fn unknown(method: Method) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, format!("nothing to {method} here; {KNOWN}"))
+async fn unknown(request: HttpRequest) -> HttpResponse {
+    let method = request.method();
+    // Asks about the server as a whole (RFC 9110 §9.3.7).
+    if method == Method::OPTIONS && request.uri().path() == "*" {
+        return options("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    }
+    Problem::new(StatusCode::NOT_FOUND, format!("nothing to {method} here; {KNOWN}")).error_response()
+}
+
+fn options(allowed: &'static str) -> HttpResponse {
+    HttpResponse::NoContent().insert_header((ALLOW, allowed)).finish()
 }

@@ -58,6 +58,11 @@ impl Upload {
         Ok(())
     }
 
+    /// The rest is taken as it comes, whatever was promised.
+    pub(crate) fn unverified(self) -> Self {
+        Self { verifier: None, ..self }
+    }
+
     /// The length that the request announced.
     pub(crate) fn length(&self) -> Option<u64> {
         self.length

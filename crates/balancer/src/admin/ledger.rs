@@ -24,7 +24,8 @@ struct Query {
 /// `GET /ledger`
 pub(super) async fn ledger(request: HttpRequest, admin: web::Data<Admin>) -> Result<HttpResponse, Problem> {
     let Some(ledger) = &admin.shared.ledger else {
-        return Err(Problem::new(StatusCode::NOT_FOUND, "No ledger is kept: BALANCER_LEDGER is off."));
+        let variable = if admin.shared.settings.runs { "BALANCER_LEDGER" } else { "BALANCER_RUNS" };
+        return Err(Problem::new(StatusCode::NOT_FOUND, format!("No ledger is kept: {variable} is off.")));
     };
     let Query { run, after } = web::Query::<Query>::from_query(request.query_string())
         .map_err(|error| {

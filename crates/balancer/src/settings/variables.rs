@@ -171,9 +171,14 @@ pub(crate) const COMPONENT: Component = Component {
             "on: every response names the attempts that were made, in Proxy-Status",
         ),
         Variable::new(
+            "RUNS",
+            "off",
+            "on: X-Evenkeel-Run and X-Evenkeel-Fault of any client are heard and passed on, for measurements; off: removed",
+        ),
+        Variable::new(
             "LEDGER",
             "16MiB",
-            "how much to remember, for GET /ledger, of the requests that carry X-Evenkeel-Run; off: nothing",
+            "with BALANCER_RUNS, how much to remember of their requests for GET /ledger; off: nothing",
         ),
         Variable::new("GRACE", "8s", "for clients to finish when the balancer leaves"),
     ],

@@ -10,6 +10,9 @@ mod harness;
 use harness::{Balancer, Nobody, OK, Servers, Stage};
 use serde_json::{Value, json};
 
+/// What makes runs be heard.
+const RUNS: [(&str, &str); 1] = [("RUNS", "on")];
+
 /// A request of the run `r`.
 fn of_run(method: &str, id: &str, more: &str) -> String {
     format!("{method} / HTTP/1.1\r\nHost: h\r\nX-Evenkeel-Run: r\r\nX-Request-Id: {id}\r\n{more}\r\n")
@@ -46,7 +49,7 @@ fn only(balancer: &Balancer) -> (Value, bool, Vec<(u64, String, Value)>) {
 
 #[test]
 fn an_answered_request_is_told_once_and_one_of_no_run_is_not() {
-    let stage = Stage::new();
+    let stage = Stage::with(&RUNS);
     for (request, response) in
         [(of_run("GET", "r-1", ""), OK), ("GET / HTTP/1.1\r\nHost: h\r\n\r\n".into(), OK)]
     {
@@ -63,7 +66,7 @@ fn an_answered_request_is_told_once_and_one_of_no_run_is_not() {
 #[test]
 fn a_request_that_moved_is_told_with_both_its_attempts() {
     let servers = Servers::listen(2);
-    let balancer = Balancer::start(&servers.upstream(), &[]);
+    let balancer = Balancer::start(&servers.upstream(), &RUNS);
     let mut client = balancer.connect();
     client.send(of_run("GET", "r-1", ""));
     let mut first = servers.accept();
@@ -79,7 +82,7 @@ fn a_request_that_moved_is_told_with_both_its_attempts() {
 
 #[test]
 fn a_server_that_was_silent_while_another_answered_let_the_request_down() {
-    let stage = Stage::of(2, &[]);
+    let stage = Stage::of(2, &RUNS);
     let mut client = stage.client(of_run("GET", "r-1", ""));
     let (silent, mut first) = stage.servers.accept_at_any();
     first.message();
@@ -100,7 +103,7 @@ fn a_server_that_was_silent_while_another_answered_let_the_request_down() {
 #[test]
 fn an_error_of_a_server_that_nobody_saw_is_a_failure_and_not_an_answer() {
     let servers = Servers::listen(2);
-    let balancer = Balancer::start(&servers.upstream(), &[]);
+    let balancer = Balancer::start(&servers.upstream(), &RUNS);
     let mut client = balancer.connect();
     client.send(of_run("GET", "r-1", ""));
     for response in ["HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", OK] {
@@ -115,7 +118,7 @@ fn an_error_of_a_server_that_nobody_saw_is_a_failure_and_not_an_answer() {
 
 #[test]
 fn a_response_that_broke_off_was_not_sent_whole() {
-    let stage = Stage::new();
+    let stage = Stage::with(&RUNS);
     let begun = format!("HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n{}", "x".repeat(100_000));
     let (mut client, server) = stage.asked_and_answered(of_run("GET", "r-1", ""), begun);
     assert_eq!(client.head().status(), 200);
@@ -127,7 +130,7 @@ fn a_response_that_broke_off_was_not_sent_whole() {
 
 #[test]
 fn a_request_that_is_refused_has_no_attempts() {
-    let stage = Stage::with(&[("MAX_BODY", "1KiB")]);
+    let stage = Stage::with(&[("RUNS", "on"), ("MAX_BODY", "1KiB")]);
     let mut client = stage.client(of_run("POST", "r-1", "Content-Length: 2000\r\n"));
     assert_eq!(client.message().status(), 413);
     assert_eq!(only(&stage.balancer), (json!(413), true, vec![]));
@@ -136,7 +139,7 @@ fn a_request_that_is_refused_has_no_attempts() {
 #[test]
 fn a_request_that_no_server_took_is_told_with_the_error_that_was_sent() {
     let nobody = Nobody::new();
-    let balancer = Balancer::start(&nobody.upstream(), &[]);
+    let balancer = Balancer::start(&nobody.upstream(), &RUNS);
     let mut client = balancer.connect();
     client.send(of_run("GET", "r-1", ""));
     let status = client.message().status();
@@ -145,7 +148,7 @@ fn a_request_that_no_server_took_is_told_with_the_error_that_was_sent() {
 
 #[test]
 fn a_client_that_went_away_was_sent_nothing() {
-    let stage = Stage::new();
+    let stage = Stage::with(&RUNS);
     let client = stage.client(of_run("GET", "r-1", ""));
     let mut server = stage.servers.accept();
     server.message();
@@ -155,7 +158,7 @@ fn a_client_that_went_away_was_sent_nothing() {
 
 #[test]
 fn a_request_without_an_id_is_told_under_the_one_it_was_given() {
-    let stage = Stage::new();
+    let stage = Stage::with(&RUNS);
     let seen = stage.forwarded("GET / HTTP/1.1\r\nHost: h\r\nX-Evenkeel-Run: r\r\n\r\n");
     let told = requests(&stage.balancer, 1);
     assert_eq!(told[0]["id"].as_str(), seen.field("x-request-id"));
@@ -163,17 +166,19 @@ fn a_request_without_an_id_is_told_under_the_one_it_was_given() {
 
 #[test]
 fn a_run_that_is_no_name_is_not_told() {
-    let stage = Stage::new();
-    stage.forwarded("GET / HTTP/1.1\r\nHost: h\r\nX-Evenkeel-Run: \"r\", x\r\n\r\n");
+    let stage = Stage::with(&RUNS);
+    for name in ["\"r\", x", "", "r/x", "r:x", &"x".repeat(65)] {
+        stage.forwarded(format!("GET / HTTP/1.1\r\nHost: h\r\nX-Evenkeel-Run: {name}\r\n\r\n"));
+    }
     stage.forwarded(of_run("GET", "r-2", ""));
     let told = requests(&stage.balancer, 1);
     assert!(told.len() == 1 && told[0]["id"] == "r-2", "{told:?}");
-    assert!(!stage.balancer.admin("/ledger").text().contains(", x"));
+    assert_eq!(stage.balancer.admin("/ledger").text().matches("\"run\":").count(), 1);
 }
 
 #[test]
 fn no_ledger_is_kept_where_it_is_off() {
-    let stage = Stage::with(&[("LEDGER", "off")]);
+    let stage = Stage::with(&[("RUNS", "on"), ("LEDGER", "off")]);
     stage.forwarded(of_run("GET", "r-1", ""));
     let answer = stage.balancer.admin("/ledger?run=r");
     assert_eq!(answer.status(), 404);
@@ -181,4 +186,19 @@ fn no_ledger_is_kept_where_it_is_off() {
     assert!(
         Balancer::refused(&[("UPSTREAM", "a:1"), ("LEDGER", "12KiB")]).contains("BALANCER_LEDGER: `12KiB`")
     );
+}
+
+#[test]
+fn runs_and_the_faults_they_bring_are_heard_and_passed_on_only_where_that_is_wanted() {
+    let request = of_run("GET", "r-1", "x-evenkeel-FAULT: hang\r\n");
+    let stage = Stage::with(&RUNS);
+    let seen = stage.forwarded(&request);
+    assert_eq!((seen.field("x-evenkeel-run"), seen.field("x-evenkeel-fault")), (Some("r"), Some("hang")));
+    let stage = Stage::new();
+    let seen = stage.forwarded(&request);
+    assert_eq!((seen.field("x-evenkeel-run"), seen.field("x-evenkeel-fault")), (None, None));
+    assert_eq!(seen.field("x-request-id"), Some("r-1"));
+    let answer = stage.balancer.admin("/ledger?run=r");
+    assert_eq!(answer.status(), 404);
+    assert!(answer.text().contains("BALANCER_RUNS is off"), "{}", answer.text());
 }

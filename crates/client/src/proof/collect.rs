@@ -142,8 +142,10 @@ impl Collector {
             addresses.connect(clock::now(), PATIENCE).await.map_err(|error| error.to_string())?;
         connection.send(Method::Get, &request, &[]).await.map_err(|error| error.to_string())?;
         let status = connection.response().await.map_err(|error| error.to_string())?.status();
-        if status != 200 {
-            return Err(format!("it answers {status}"));
+        match status {
+            200 => {}
+            404 => return Err(format!("it answers {status}; BALANCER_RUNS=on has a balancer keep a ledger")),
+            _ => return Err(format!("it answers {status}")),
         }
         let mut lines = Lines::default();
         while let Some(piece) = connection.piece().await.map_err(|error| error.to_string())? {

@@ -148,7 +148,8 @@ impl Reconciler {
         };
         for attempt in &passage.attempts {
             passed.tried.add(attempt.number);
-            if attempt.status.is_some() {
+            // A server writes nothing down for those that it does not let in.
+            if attempt.status.is_some_and(|status| status != 401) {
                 passed.answered.add(attempt.number);
             }
             passed.failed = passed.failed.saturating_add(u8::from(attempt.has_failed()));
@@ -175,6 +176,11 @@ impl Reconciler {
 
     /// What it all comes to.
     pub(crate) fn conclude(mut self) -> Proof {
+        if self.is_unheard_of() {
+            self.journals_lack(
+                "no journal has a request of this run: is BALANCER_RUNS off, or were they not let in?",
+            );
+        }
         let (journals, ledger) = (self.journals_missing.is_empty(), self.ledger_missing.is_empty());
         let mut contradictions = std::mem::take(&mut self.strangers);
         let mut contradicted = self.strange;
@@ -211,6 +217,14 @@ impl Reconciler {
             contradictions,
             missing,
         }
+    }
+
+    /// Whether no other ledger knows that there was a run: then nobody was told, which speaks against no single request.
+    fn is_unheard_of(&self) -> bool {
+        !self.ledger_missing.is_empty()
+            && self.journals_missing.is_empty()
+            && self.cases.iter().any(|case| case.fate == Fate::Right)
+            && self.cases.iter().all(|case| case.passed.is_none() && case.journaled == Attempts::default())
     }
 
     fn sequence(&self, id: &str) -> Option<u64> {

@@ -178,3 +178,38 @@ fn without_the_balancers_ledger_there_is_no_proof() {
     assert_eq!(proof["verdict"], "incomplete");
     assert!(proof["missing"][0].as_str().unwrap().contains("/ledger: it answers 404"), "{proof:#}");
 }
+
+#[test]
+fn a_run_that_nobody_may_record_proves_nothing_and_contradicts_nothing() {
+    let journals = Journals::new();
+    let set = journals.set(2, &[("MANAGER_BALANCER_RUNS", "off")]);
+    let proof = verdict_on(&set, &journals, &[]);
+    assert_eq!((&proof["verdict"], &proof["contradicted"]), (&"incomplete".into(), &0.into()), "{proof:#}");
+    assert!(proof["missing"].to_string().contains("BALANCER_RUNS"), "{proof:#}");
+    assert!(journals.lines().is_empty());
+}
+
+#[test]
+fn a_full_journal_leaves_a_run_incomplete_and_whoever_asked_for_proof_is_not_content() {
+    let journals = Journals::new();
+    let set = journals.set(1, &[("MANAGER_SERVER_1_JOURNAL_LIMIT", "1KiB")]);
+    for (slo, content) in [("failed=0", true), ("verdict=proved", false)] {
+        let run = Run::start(&set, &journals, &[("CLIENT_REQUESTS", "60"), ("CLIENT_SLO", slo)]);
+        let (is_content, report) = run.finish();
+        let proof = &report["proof"];
+        assert_eq!((&proof["verdict"], is_content), (&"incomplete".into(), content), "{slo}: {proof:#}");
+        assert!(proof["missing"].to_string().contains("was full and ends early"), "{proof:#}");
+    }
+}
+
+#[test]
+fn whoever_is_not_let_in_leaves_nothing_in_the_journals() {
+    let journals = Journals::new();
+    let set = journals
+        .set(1, &[("MANAGER_SERVER_1_USERNAME", "student"), ("MANAGER_SERVER_1_PASSWORD", "evenkeel")]);
+    let strangers = [("CLIENT_USERNAME", "student"), ("CLIENT_PASSWORD", "wrong"), ("CLIENT_REQUESTS", "20")];
+    let report = Run::start(&set, &journals, &strangers).report();
+    assert_eq!(report["requests"]["failed"], 20);
+    assert_eq!(report["proof"]["contradicted"], 0, "{:#}", report["proof"]);
+    assert!(journals.lines().is_empty());
+}

@@ -79,12 +79,17 @@ impl Run {
     }
 
     /// Waits for the client's end: what it says of its run.
-    pub(crate) fn report(mut self) -> Value {
+    pub(crate) fn report(self) -> Value {
+        self.finish().1
+    }
+
+    /// The same, and whether it was content.
+    pub(crate) fn finish(mut self) -> (bool, Value) {
         let ended = self.client.wait().expect("a child can be waited for");
         assert!(matches!(ended.code(), Some(0 | 1)), "{ended}");
         let text = fs::read(self.directory.path().join("report.json")).expect("the client wrote its report");
         let report: Value = serde_json::from_slice(&text).expect("JSON");
-        report["runs"][0].clone()
+        (ended.success(), report["runs"][0].clone())
     }
 }
 

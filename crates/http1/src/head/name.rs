@@ -26,6 +26,8 @@ pub(crate) enum Name {
     Via,
     WwwAuthenticate,
     XAttempt,
+    /// `X-Evenkeel-Run` or `X-Evenkeel-Fault`: what those who measure send along.
+    XEvenkeel,
     XForwardedFor,
     XForwardedHost,
     XForwardedProto,
@@ -59,6 +61,8 @@ impl Name {
             (13, b'c') => ("cache-control", Self::CacheControl),
             (14, b'c') if name[8].eq_ignore_ascii_case(&b'l') => ("content-length", Self::ContentLength),
             (14, b'c') => ("content-digest", Self::ContentDigest),
+            (14, b'x') if name[2].eq_ignore_ascii_case(&b'e') => ("x-evenkeel-run", Self::XEvenkeel),
+            (16, b'x') if name[2].eq_ignore_ascii_case(&b'e') => ("x-evenkeel-fault", Self::XEvenkeel),
             (16, b'p') => ("proxy-connection", Self::ProxyConnection),
             (16, b'w') => ("www-authenticate", Self::WwwAuthenticate),
             (17, b't') => ("transfer-encoding", Self::TransferEncoding),
@@ -117,6 +121,8 @@ mod tests {
         assert_eq!(Name::of(b"WWW-Authenticate"), Name::WwwAuthenticate);
         assert_eq!(Name::of(b"x-attempt"), Name::XAttempt);
         assert_eq!(Name::of(b"x-request-id"), Name::XRequestId);
+        assert_eq!(Name::of(b"X-Evenkeel-Run"), Name::XEvenkeel);
+        assert_eq!(Name::of(b"x-evenkeel-FAULT"), Name::XEvenkeel);
         assert_eq!(Name::of(b"Content-Length"), Name::ContentLength);
         assert_eq!(Name::of(b"content-digest"), Name::ContentDigest);
         assert_eq!(Name::of(b"date"), Name::Date);

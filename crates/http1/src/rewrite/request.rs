@@ -25,6 +25,9 @@ pub struct RequestRewrite<'a> {
     pub request_id: &'a [u8],
     /// The one protocol whose `Upgrade` is passed on (RFC 9110 §7.8), if any.
     pub upgrade: Option<&'a str>,
+    /// Whether `X-Evenkeel-Run` and `X-Evenkeel-Fault` are passed on. They make servers write things down and fail, so not
+    /// every client may send them.
+    pub runs: bool,
 }
 
 /// What there is to know about a request head that was written.
@@ -62,7 +65,7 @@ pub fn rewrite(
             }
             Name::ContentLength => content_length(head.framing, out),
             Name::MaxForwards if head.max_forwards().is_some() => max_forwards(head, out),
-            _ if is_kept(line, head, input, how.origin.told.is_some()) => copy(line, input, out),
+            _ if is_kept(line, head, input, how) => copy(line, input, out),
             _ => {}
         }
     }
@@ -91,7 +94,7 @@ fn is_loop(head: &RequestHead, input: &[u8], pseudonym: &str) -> bool {
 }
 
 /// Whether the field goes to the server as it is.
-fn is_kept(line: &Field, head: &RequestHead, input: &[u8], trusted: bool) -> bool {
+fn is_kept(line: &Field, head: &RequestHead, input: &[u8], how: &RequestRewrite<'_>) -> bool {
     match line.known {
         Name::Other | Name::TraceParent => {
             !head.connection.names(line.name.in_bytes(input), &head.fields, input)
@@ -104,7 +107,8 @@ fn is_kept(line: &Field, head: &RequestHead, input: &[u8], trusted: bool) -> boo
         | Name::XForwardedProto
         | Name::XRealIp
         | Name::XRequestId => false,
-        Name::XForwardedOther => trusted,
+        Name::XForwardedOther => how.origin.told.is_some(),
+        Name::XEvenkeel => how.runs,
         Name::Expect => head.expects_continue(),
         known => !known.is_hop_by_hop(),
     }

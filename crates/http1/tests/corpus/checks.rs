@@ -18,6 +18,7 @@ const HOW: RequestRewrite<'_> = RequestRewrite {
     via: "fuzz",
     request_id: b"1",
     upgrade: Some("websocket"),
+    runs: false,
 };
 
 /// The verdict on a head does not depend on how it arrives, and an accepted one is forwarded as exactly one head

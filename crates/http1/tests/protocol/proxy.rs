@@ -17,6 +17,7 @@ pub(crate) const HOW: RequestRewrite<'_> = RequestRewrite {
     via: "evenkeel-abc123",
     request_id: b"id-1",
     upgrade: None,
+    runs: false,
 };
 
 /// A `GET /` with Host and these further lines, each with its CR LF.

@@ -5,11 +5,6 @@ use actix_web::{HttpResponse, http::StatusCode, web};
 
 use crate::{problem::Problem, state::State};
 
-/// Whether a path is asked by probes.
-pub(crate) fn is_health(path: &str) -> bool {
-    matches!(path, "/livez" | "/readyz")
-}
-
 /// 200 as long as the process can answer at all.
 pub(crate) async fn livez() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("alive\n")

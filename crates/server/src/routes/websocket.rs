@@ -1,10 +1,14 @@
 //! `/ws`: a WebSocket (RFC 6455) that sends every message back, until the peer or the server leaves.
 
-use actix_web::{Error, HttpRequest, HttpResponse, rt, web};
+use actix_web::{
+    Error, HttpRequest, HttpResponse,
+    http::{StatusCode, Version},
+    rt, web,
+};
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, Session};
 use tokio::time::sleep;
 
-use crate::state::State;
+use crate::{problem::Problem, state::State};
 
 /// The longest message, in bytes; a longer one ends the session.
 const LONGEST: usize = 1 << 20;
@@ -14,6 +18,11 @@ pub(super) async fn echo(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Error> {
+    // An Upgrade in HTTP/1.0 is to be ignored (RFC 9110 §7.8).
+    if request.version() < Version::HTTP_11 {
+        let detail = "a WebSocket begins with a request in HTTP/1.1";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, detail).into());
+    }
     let (response, session, messages) = actix_ws::handle(&request, payload)?;
     let messages = messages.max_frame_size(LONGEST).aggregate_continuations().max_continuation_size(LONGEST);
     rt::spawn(talk(state, session, messages));

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::process::Server;
+use crate::{process::Server, serving::basic};
 
 fn lines(directory: &Path) -> Vec<Value> {
     let mut lines = Vec::new();
@@ -73,4 +73,26 @@ fn a_request_whose_client_went_away_leaves_a_line_without_a_status() {
     };
     assert_eq!((line["executed"].as_bool(), line["run"].as_str()), (Some(true), Some("r1")));
     assert_ne!(line["status"], 200);
+}
+
+#[test]
+fn whoever_is_not_let_in_leaves_no_line_and_brings_no_faults() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(&[
+        ("SERVER_JOURNAL", directory.path().to_str().unwrap()),
+        ("SERVER_USERNAME", "student"),
+        ("SERVER_PASSWORD", "evenkeel"),
+        ("SERVER_FAULTS_BY_REQUEST", "on"),
+    ]);
+    let effects = "x-evenkeel-run: r1\r\nx-evenkeel-fault: status=500@path=/\r\n";
+    let (wrong, right) = (basic("student:wrong"), basic("student:evenkeel"));
+    for credentials in ["", wrong.as_str()] {
+        assert_eq!(server.get("/", &format!("{effects}{credentials}")).status, 401);
+        // Probes are let in without credentials, but only to be answered.
+        assert_eq!(server.get("/readyz", &format!("{effects}{credentials}")).status, 200);
+        assert_eq!(server.get("/", &format!("x-evenkeel-fault: explode\r\n{credentials}")).status, 401);
+    }
+    assert!(lines(directory.path()).is_empty());
+    assert_eq!(server.get("/", &format!("{effects}{right}")).status, 500);
+    assert_eq!(lines(directory.path()).len(), 1);
 }

@@ -129,7 +129,7 @@ fn what_is_only_read_refuses_other_methods() {
     let server = Server::start(&[]);
     for target in ["/", "/whoami", "/bytes/1", "/readyz", "/ws"] {
         let response = server.ask(&format!("DELETE {target} HTTP/1.1\r\nhost: a\r\n\r\n"));
-        assert_eq!((response.status, response.field("allow")), (405, Some("GET, HEAD")), "{target}");
+        assert_eq!((response.status, response.field("allow")), (405, Some("GET, HEAD, OPTIONS")), "{target}");
     }
 }
 
@@ -186,6 +186,31 @@ fn metrics_count_what_was_answered() {
 }
 
 #[test]
+fn options_says_what_there_is() {
+    let server = Server::start(&[]);
+    for target in ["*", "/", "/whoami", "/livez"] {
+        let response = server.ask(&format!("OPTIONS {target} HTTP/1.1\r\nhost: a\r\n\r\n"));
+        assert_eq!(response.status, 204, "{target}");
+        assert!(response.field("allow").unwrap().contains("GET, HEAD"), "{target}");
+    }
+    assert_eq!(server.ask("OPTIONS /nothing HTTP/1.1\r\nhost: a\r\n\r\n").status, 404);
+}
+
+#[test]
+fn an_upgrade_in_http_1_0_is_ignored() {
+    let server = Server::start(&[]);
+    for (target, status) in [("/ws", "400"), ("/", "200")] {
+        let mut connection = server.connect();
+        connection.send(format!(
+            "GET {target} HTTP/1.0\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        ));
+        let answer = String::from_utf8(connection.rest().unwrap()).unwrap();
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{answer}");
+    }
+}
+
+#[test]
 fn a_websocket_sends_back_what_it_gets() {
     let server = Server::start(&[]);
     let mut connection = server.connect();
@@ -204,6 +229,6 @@ fn a_websocket_sends_back_what_it_gets() {
     assert_eq!(frame, b"\x81\x05Hello");
 }
 
-fn basic(text: &str) -> String {
+pub(crate) fn basic(text: &str) -> String {
     format!("authorization: Basic {}\r\n", BASE64_STANDARD.encode(text))
 }

@@ -224,6 +224,29 @@ fn a_run_too_long_to_reconcile_is_incomplete() {
     assert_eq!(proof.verdict, Verdict::Incomplete);
 }
 
+#[test]
+fn a_run_that_nobody_was_told_of_is_incomplete_and_contradicts_nothing() {
+    let mut reconciler = Reconciler::new("r");
+    for sequence in 0..3 {
+        reconciler.sent(sequence, false, Fate::Right);
+    }
+    reconciler.ledger_lacks("it answers 404");
+    let proof = reconciler.conclude();
+    assert_eq!((proof.verdict, proof.duplicates), (Verdict::Incomplete, None));
+    assert!(proof.missing[0].contains("BALANCER_RUNS"), "{:?}", proof.missing);
+}
+
+#[test]
+fn whoever_is_not_let_in_is_in_no_journal() {
+    let proof = with(|reconciler| {
+        reconciler.sent(2, false, Fate::Refused(401));
+        let mut refused = passage(2, Some(401), &["answered"]);
+        refused.attempts[0].status = Some(401);
+        reconciler.passed(&refused);
+    });
+    assert_eq!(proof.verdict, Verdict::Proved);
+}
+
 proptest! {
     #[test]
     fn one_thing_changed_in_one_ledger_is_always_found(
