@@ -15,6 +15,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use evenkeel_http1::Framing;
+use evenkeel_upstream::Doubtful;
 use evenkeel_wire::Buffer;
 
 use crate::attempt_io::Answer;
@@ -87,6 +88,9 @@ pub(crate) async fn relay(
         up: (!is_open_ended).then(|| Pace::new(settings.patience())),
         down: Pace::new(settings.patience()),
         look_at: None,
+        half_closed_at: None,
+        taken_at: now(),
+        doubtful: None,
     };
     poll_fn(|cx| relay.poll(cx)).await.map(|()| relay.finding)
 }
@@ -122,6 +126,11 @@ struct Relay<'a> {
     down: Pace,
     /// When a client that is not read from is asked whether it is still there.
     look_at: Option<Instant>,
+    /// When it closed its sending side, and when it last took something.
+    half_closed_at: Option<Instant>,
+    taken_at: Instant,
+    /// It may be gone: it has taken nothing since it closed its sending side.
+    doubtful: Option<Doubtful>,
 }
 
 impl Relay<'_> {
@@ -130,6 +139,10 @@ impl Relay<'_> {
             self.poll_upload(cx)?;
             if let Poll::Ready(done) = self.poll_download(cx) {
                 return Poll::Ready(done);
+            }
+            if self.client.half_closed && self.poll_gives_way(cx).is_ready() {
+                self.client.stream.reset_on_drop();
+                return Poll::Ready(Err(Broke::Client));
             }
             self.arm();
             ready!(self.client.alarm.poll(cx));
@@ -147,6 +160,7 @@ impl Relay<'_> {
                 if self.sent > before {
                     self.progress = now();
                     self.down.moved(self.sent - before, self.progress);
+                    self.taken_at = self.progress;
                 }
                 ready!(sent).map_err(|_| Broke::Client)?;
                 self.went_out();
@@ -276,6 +290,16 @@ impl Relay<'_> {
         upload.follow([*self.request_sent]);
         // It has answered already; what it does not want to read is its own affair.
         self.upload_broken = matches!(sent, Poll::Ready(Err(_)));
+    }
+
+    /// Ready when a client that may be gone is to make room for another. What is sent to one that has gone ends in a reset.
+    fn poll_gives_way(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.taken_at > *self.half_closed_at.get_or_insert_with(now) {
+            self.doubtful = None;
+            return Poll::Pending;
+        }
+        let queue = self.worker.shared.upstream.queue();
+        self.doubtful.get_or_insert_with(|| queue.doubt(None)).poll_asked(cx)
     }
 
     /// Called before every wait, so each of these moments is a fixed one.

@@ -80,6 +80,42 @@ fn p45_in_line_a_reset_after_a_half_close_leaves_the_line_within_a_second() {
 }
 
 #[test]
+fn p45_a_silent_stream_of_one_that_closed_its_sending_side_is_given_up_for_one_that_waits() {
+    let stage = Stage::with(&[("MAX_IN_FLIGHT", "1")]);
+    let (mut client, mut server) =
+        stage.answered("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata:1\n\n");
+    client.through(b"data:1\n\n\r\n");
+    client.finish();
+    let mut waiting = stage.client(GET);
+    assert_eq!(server.end().0, b"");
+    client.reset_by_peer();
+    let mut server = stage.servers.accept();
+    server.message();
+    server.send(OK);
+    assert_eq!(waiting.message().text(), "ok");
+}
+
+#[test]
+fn p45_a_response_that_is_still_taken_is_given_up_for_nobody() {
+    let stage = Stage::with(&[("MAX_IN_FLIGHT", "1")]);
+    let (mut client, mut server) = stage.answered("HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\nbegun");
+    client.through(b"begun");
+    client.finish();
+    // It is seen to be there for as long as what it is sent brings no reset.
+    for _ in 0..3 {
+        server.send([b'x'; 1000]);
+        assert_eq!(client.exactly(1000), [b'x'; 1000]);
+    }
+    let mut waiting = stage.client(GET);
+    stage.balancer.wait_until(|balancer| queued(balancer) == 1);
+    server.send(vec![b'x'; 196_995]);
+    client.exactly(196_995);
+    server.message();
+    server.send(OK);
+    assert_eq!(waiting.message().text(), "ok");
+}
+
+#[test]
 fn p45_it_is_given_up_for_a_connection_beyond_the_limit() {
     let stage = Stage::with(&[("MAX_CONNECTIONS", "3")]);
     let (mut open, _) = stage.answered(OK_CLOSE);
