@@ -115,7 +115,7 @@ impl Observer {
             late: counter("requests_late_total", "Requests begun more than 10 ms after their moment."),
             dropped: counter(
                 "requests_dropped_total",
-                "Requests that were due and never sent, because every sender was busy.",
+                "Requests that were due and not sent in time or before the run ended, because every sender was busy.",
             ),
             masked: counter(
                 "requests_masked_total",

@@ -8,6 +8,9 @@
 //! ```text
 //! phase 1 ──▶ phase 2 ──▶ … ──▶ over
 //! ```
+//! A run ends with its last phase: what was due by then and not begun is dropped and counted. Working the backlog off
+//! would measure a target that nobody sends anything new, and take longer than was asked for.
+//!
 //! Memory is constant: the moment of the next request follows from its number in its phase.
 
 use std::time::{Duration, Instant};
@@ -40,14 +43,18 @@ pub(crate) struct Pace {
     patience: Duration,
     dropped: u64,
     stopped: bool,
+    /// When the last phase ends; `None` where only the number of requests ends the run.
+    end: Option<Instant>,
 }
 
 impl Pace {
     /// A run through `phases` that begins at `now` and ends after `requests`, if that comes first. A request of an
-    /// open loop that no sender could take up for `patience` after its moment is dropped.
+    /// open loop that no sender could take up for `patience` after its moment, or before the last phase ended, is dropped.
     pub(crate) fn new(phases: Vec<Phase>, requests: Option<u64>, patience: Duration, now: Instant) -> Self {
+        let lasts: Option<Duration> = phases.iter().map(|phase| phase.lasts).sum();
         Self {
             phases,
+            end: lasts.and_then(|lasts| now.checked_add(lasts)),
             current: 0,
             began: now,
             in_phase: 0,
@@ -76,7 +83,8 @@ impl Pace {
             };
             self.in_phase += 1;
             let open = phase.load != Load::Closed;
-            if open && now.saturating_duration_since(due) > self.patience {
+            let is_late = now.saturating_duration_since(due) > self.patience;
+            if open && (is_late || self.end.is_some_and(|end| now >= end)) {
                 self.dropped += 1;
                 continue;
             }
@@ -164,6 +172,28 @@ mod tests {
         let ticket = pace.next(now + Duration::from_millis(11_050)).unwrap();
         assert_eq!(ticket.intended.unwrap() - now, Duration::from_millis(1_100));
         assert_eq!((ticket.sequence, pace.dropped()), (0, 11));
+    }
+
+    #[test]
+    fn what_is_not_begun_when_the_last_phase_ends_is_dropped_however_little_late() {
+        let now = Instant::now();
+        let phases = vec![open(10.0, 10.0, 2), open(20.0, 20.0, 1)];
+        let mut pace = Pace::new(phases, None, PATIENCE, now);
+        for _ in 0..5 {
+            assert!(pace.next(now + Duration::from_millis(2_999)).is_some());
+        }
+        assert_eq!(pace.next(now + Duration::from_secs(3)), None);
+        assert_eq!(pace.dropped(), 35);
+        assert_eq!(pace.next(now + Duration::from_secs(4)), None);
+        assert_eq!(pace.dropped(), 35, "once");
+    }
+
+    #[test]
+    fn a_run_of_so_many_requests_drops_no_more_than_those() {
+        let now = Instant::now();
+        let mut pace = Pace::new(vec![open(10.0, 10.0, 2)], Some(12), PATIENCE, now);
+        assert!(pace.next(now).is_some());
+        assert_eq!((pace.next(now + Duration::from_secs(2)), pace.dropped()), (None, 11));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::run::Finished;
 use crate::settings::Settings;
 use crate::slo::{Checked, Slo};
 use crate::target::Target;
+use crate::words;
 
 /// A duration that JSON shows in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,6 +67,8 @@ pub(crate) struct Report {
     pub(crate) incidents: Vec<Incident>,
     /// What the ledgers come to; `None` where no proof was attempted.
     pub(crate) proof: Option<Proof>,
+    /// What a reader has to know before believing the figures, in sentences.
+    pub(crate) notes: Vec<String>,
     /// What had to be achieved, and whether it was.
     pub(crate) objectives: Vec<Checked>,
     /// Whether all of it was, and nothing contradicts.
@@ -87,7 +90,7 @@ pub(crate) struct Requests {
     pub(crate) wrong: u64,
     /// Begun more than 10 ms after their moment.
     pub(crate) late: u64,
-    /// Due, but never sent because every sender was busy for too long.
+    /// Due, but not sent within the timeout or before the run ended, because every sender was busy.
     pub(crate) dropped: u64,
     /// Of those sent, the ones whose latency does not count because they warmed up.
     pub(crate) unmeasured: u64,
@@ -284,9 +287,11 @@ impl Report {
             timeline: timeline(measured),
             incidents: finished.incidents,
             proof: finished.proof,
+            notes: Vec::new(),
             objectives: Vec::new(),
             passed: false,
         };
+        report.notes.extend(report.requests.rate_not_kept());
         report.judge(&settings.slo);
         report
     }
@@ -297,6 +302,27 @@ impl Report {
         let contradicted = self.proof.as_ref().is_some_and(|proof| proof.verdict == Verdict::Contradicted);
         self.passed =
             self.requests.right > 0 && !contradicted && self.objectives.iter().all(|objective| objective.met);
+    }
+}
+
+impl Requests {
+    /// Requests that were due.
+    pub(crate) fn due(&self) -> u64 {
+        self.sent + self.dropped
+    }
+
+    /// Says so where most requests did not have their moment: then the rate was not the one that was asked for, and what
+    /// was measured is a target with all senders busy.
+    fn rate_not_kept(&self) -> Option<String> {
+        ((self.late + self.dropped) * 2 > self.due()).then(|| {
+            format!(
+                "Most requests were late: of {}, {} begun more than 10 ms after their moment and {} never. The rate was not kept; \
+                 the target is too slow for it, or CLIENT_CONCURRENCY too low.",
+                words::count(self.due()),
+                words::count(self.late),
+                words::count(self.dropped),
+            )
+        })
     }
 }
 

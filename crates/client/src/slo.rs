@@ -152,7 +152,7 @@ impl Objective {
         };
         let (order, words) = match (actual, self.bound) {
             (Quantity::Number(number), Quantity::Percent(bound)) => {
-                let due = (report.requests.sent + report.requests.dropped) as f64;
+                let due = report.requests.due() as f64;
                 let percent = if due > 0.0 { number * 100.0 / due } else { 100.0 };
                 (percent.partial_cmp(&bound), format!("{percent:.3} %"))
             }
@@ -201,7 +201,8 @@ impl Measure {
         match self {
             Self::Failed => count(requests.failed),
             Self::Wrong => count(requests.wrong),
-            Self::Late => count(requests.late),
+            // One that was never sent is the latest of all: a run that drops its backlog must not look more punctual.
+            Self::Late => count(requests.late + requests.dropped),
             Self::Dropped => count(requests.dropped),
             Self::Duplicates => report.proof.as_ref().and_then(|proof| proof.duplicates).and_then(count),
             Self::Gap => Some(Quantity::Time(report.longest_gap.lasted_ms.0)),

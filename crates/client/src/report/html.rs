@@ -61,6 +61,8 @@ fn summary(page: &mut String, run: &Report) {
     let numbers = [
         ("right", words::count(run.requests.right)),
         ("failed", format!("<span class=\"{failed}\">{}</span>", words::count(run.requests.failed))),
+        ("late", words::count(run.requests.late)),
+        ("never sent", words::count(run.requests.dropped)),
         ("masked", masked.map_or("–".into(), words::count)),
         ("a second", format!("{:.0}", run.requests.per_second)),
         ("p50", words::duration(right.p50_ms.0)),
@@ -73,6 +75,9 @@ fn summary(page: &mut String, run: &Report) {
         let _ = writeln!(page, "<div><dt>{name}</dt><dd>{number}</dd></div>");
     }
     page.push_str("</dl>\n");
+    for note in &run.notes {
+        let _ = writeln!(page, "<p class=\"missed\">{}</p>", escaped(note));
+    }
     if !run.objectives.is_empty() {
         page.push_str(
             "<table>\n<thead><tr><th>Objective</th><th>Measured</th><th></th></tr></thead>\n<tbody>\n",

@@ -33,6 +33,15 @@ pub(crate) fn report(
     Report::new("r", &settings.targets[0], &settings, finished)
 }
 
+/// The report of a run against a target that was too slow for its rate, in which nothing failed.
+fn overloaded(variables: &[(&str, &str)], in_time: u64, late: u64, dropped: u64) -> Report {
+    let mut overloaded = report(variables, in_time + late, &[], None);
+    overloaded.requests.late = late;
+    overloaded.requests.dropped = dropped;
+    overloaded.notes.extend(overloaded.requests.rate_not_kept());
+    overloaded
+}
+
 /// A verdict with one contradiction where there must be one.
 pub(crate) fn proof(verdict: Verdict) -> Proof {
     let contradicted = verdict == Verdict::Contradicted;
@@ -151,4 +160,24 @@ fn the_page_needs_nothing_but_itself_and_text_from_elsewhere_stays_text() {
     }
     assert_eq!(page.matches("<svg").count(), 3);
     assert_eq!(page.matches("<figure>").count(), page.matches("</figure>").count());
+}
+
+#[test]
+fn a_run_whose_requests_were_mostly_late_says_so_in_its_last_line_and_everywhere_else() {
+    let run = overloaded(&[], 40, 41, 2);
+    let text = run.to_string();
+    let last = text.trim_end().lines().last().unwrap();
+    assert!(last.starts_with("Most requests were late: of 83, 41 begun more than 10 ms after"), "{text}");
+    assert!(text.contains("         41 begun more than 10 ms after their moment"), "{text}");
+    assert!(text.contains("          2 never sent: all senders were busy"), "{text}");
+    let compared = Reports::new(vec![report(&[], 10, &[], None), run], 2);
+    assert!(compared.comparison().unwrap().ends_with(last));
+    assert!(compared.html().contains(&format!("<p class=\"missed\">{last}</p>")));
+    let json: serde_json::Value = serde_json::from_str(&compared.json()).unwrap();
+    assert_eq!((&json["runs"][0]["notes"][0], &json["runs"][1]["notes"][0]), (&().into(), &last.into()));
+}
+
+#[test]
+fn a_few_late_requests_are_counted_without_a_word_about_the_rate() {
+    assert!(overloaded(&[], 50, 40, 10).notes.is_empty());
 }

@@ -50,7 +50,7 @@ fn counts(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let more = [
         (requests.wrong, "of them with a whole response that was wrong"),
         (requests.late, "begun more than 10 ms after their moment"),
-        (requests.dropped, "never sent: all senders were busy for too long"),
+        (requests.dropped, "never sent: all senders were busy"),
         (requests.unmeasured, "warmed up: not in the latencies"),
     ];
     more.into_iter().filter(|(count, _)| *count > 0).try_for_each(|(count, what)| row(count, what))
@@ -139,7 +139,7 @@ fn failed(failure: &FailedRequest, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 fn conclusion(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let requests = &report.requests;
-    let due = requests.sent + requests.dropped;
+    let due = requests.due();
     match due - requests.right {
         _ if due == 0 => writeln!(f, "\nNothing was sent.")?,
         0 => writeln!(f, "\nEvery request was answered rightly.")?,
@@ -153,7 +153,8 @@ fn conclusion(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let missed = report.objectives.iter().filter(|objective| !objective.met);
     missed.into_iter().try_for_each(|objective| {
         writeln!(f, "Not met: {} (it was {})", objective.objective, objective.measured)
-    })
+    })?;
+    report.notes.iter().try_for_each(|note| writeln!(f, "{note}"))
 }
 
 /// An incident with its number.
@@ -239,7 +240,9 @@ pub(super) fn comparison(runs: &[Report]) -> String {
         let cells = counts.into_iter().chain(times.map(|ms| words::duration(ms.0)));
         table.add_row(std::iter::once(run.target.clone()).chain(cells));
     }
-    aligned(table, 1)
+    let noted =
+        runs.iter().flat_map(|run| run.notes.iter().map(move |note| format!("\n{}: {note}", run.target)));
+    aligned(table, 1) + &noted.collect::<String>()
 }
 
 /// A table without lines.

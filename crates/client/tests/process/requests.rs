@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use crate::origin::{Origin, Reply, response};
 use crate::{client, finished, run};
@@ -14,6 +15,9 @@ use crate::{client, finished, run};
 /// The digest of `hello`, by `printf hello | openssl dgst -sha256 -binary | base64`.
 pub(crate) const HELLO_DIGEST: &str =
     "Content-Digest: sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=:\r\n";
+
+/// What a slow origin takes for an answer.
+const SLOW: Duration = Duration::from_millis(100);
 
 fn hello(fields: &str) -> Reply {
     Reply::whole(200, fields, b"hello")
@@ -148,6 +152,29 @@ fn an_open_loop_sends_at_its_rate() {
     let (text, status) = run(&origin, &[("CLIENT_RATE", "200"), ("CLIENT_DURATION", "1s")]);
     assert_eq!(status, 0, "{text}");
     assert_eq!(origin.seen().len(), 200);
+}
+
+#[test]
+fn an_overloaded_open_loop_ends_with_its_time_and_counts_what_it_never_sent() {
+    #[expect(clippy::disallowed_methods, reason = "an origin that takes its time is what is tested")]
+    let origin = Origin::start(|_| {
+        thread::sleep(SLOW);
+        hello("")
+    });
+    // One sender of at most ten requests a second, asked for two hundred.
+    let run = |slo: &str| {
+        let variables = [("CLIENT_RATE", "200"), ("CLIENT_DURATION", "1s"), ("CLIENT_CONCURRENCY", "1")];
+        run(&origin, &[&variables[..], &[("CLIENT_SLO", slo)]].concat())
+    };
+    let (text, status) = run("failed=0");
+    let sent = origin.seen().len();
+    assert!((1..=11).contains(&sent), "the backlog was worked off: {sent} sent");
+    assert!(text.contains(&format!("{:>11} never sent: all senders were busy", 200 - sent)), "{text}");
+    let last = text.trim_end().lines().last().unwrap();
+    assert!(last.starts_with("Most requests were late: of 200, "), "{text}");
+    assert_eq!(status, 0, "nobody asked for the rate to be kept: {text}");
+    assert_eq!(run("failed=0,late<50%").1, 1);
+    assert_eq!(run("failed=0,dropped=0").1, 1);
 }
 
 #[test]
