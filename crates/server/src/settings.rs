@@ -67,7 +67,11 @@ pub(crate) const COMPONENT: Component = Component {
         Variable::new("MAX_DELAY", "1m", "the longest /delay/{duration}"),
         Variable::new("HEAD_TIMEOUT", "10s", "how long the first head on a connection may take"),
         Variable::new("BODY_TIMEOUT", "30s", "how long a request body may stand still before it gets 408"),
-        Variable::new("KEEP_ALIVE", "75s", "how long a connection may idle; longer than the balancer's 3 s"),
+        Variable::new(
+            "KEEP_ALIVE",
+            "75s",
+            "how long a connection may idle; longer than the balancer's 1.5 s",
+        ),
         Variable::new(
             "ABORT_ON_CLOSE",
             "on",

@@ -1,5 +1,6 @@
 //! P19, P21, P43, P45 and P71: bodies that do not come, come too slowly, or that nobody wants.
 
+use std::thread;
 use std::time::Instant;
 
 use crate::harness::{Connection, OK, PATIENCE, SHORT, Stage};
@@ -197,4 +198,38 @@ fn p71_an_early_answer_survives_a_server_that_reads_no_more() {
     assert_eq!(client.chunked().0, b"big");
     client.try_send(vec![b'x'; LARGE - 51_000]);
     assert_eq!(client.closed(), b"", "within {PATIENCE:?}");
+}
+
+#[test]
+fn p71_an_early_answer_that_ends_in_a_reset_reaches_a_client_that_goes_on_sending() {
+    const PIECE: usize = 100_000;
+    const PIECES: usize = 30;
+    let stage = Stage::new();
+    // More would be lost at the server already: a reset takes with it what the other side has no window for.
+    let big = "b".repeat(20_000);
+    let answers = [
+        "HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbig".to_owned(),
+        "HTTP/1.1 413 Too Large\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nbig\r\n0\r\n\r\n".to_owned(),
+        format!("HTTP/1.1 413 Too Large\r\nTransfer-Encoding: chunked\r\n\r\n4e20\r\n{big}\r\n0\r\n\r\n"),
+    ];
+    for answer in answers.iter().cycle().take(30) {
+        let length = PIECE * PIECES;
+        let mut client = stage.client(format!(
+            "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+        ));
+        let sender = thread::spawn(move || {
+            let sent = (0..PIECES).take_while(|_| client.try_send(vec![b'x'; PIECE])).count();
+            (client, sent)
+        });
+        let mut server = stage.servers.accept();
+        server.head();
+        server.send(answer);
+        server.reset();
+        let (mut client, sent) = sender.join().unwrap();
+        assert_eq!(sent, PIECES, "whoever sends is heard out, for a bounded time");
+        let response = client.message();
+        assert_eq!(response.status(), 413);
+        assert!(response.body == b"big" || response.body == big.as_bytes());
+        client.closed();
+    }
 }
