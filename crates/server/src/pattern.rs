@@ -130,6 +130,12 @@ impl Digests {
         cell.get_or_try_init(compute).await.copied()
     }
 
+    /// The digest of a range, if it has been computed.
+    pub(crate) fn known(&self, pattern: Pattern, range: Range<u64>) -> Option<Digest> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.cells.get(&(pattern, range))?.get().copied()
+    }
+
     fn cell(&self, key: Key) -> Arc<OnceCell<Digest>> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(cell) = known.cells.get(&key) {

@@ -1,12 +1,12 @@
 //! `/bytes/{n}`: so many pseudo-random bytes, the same on every server for the same `?seed=`. Long ones are made while they
-//! are sent; their digest is computed before, once.
+//! are sent; their digest is computed before, once, and only for who is sent them.
 
 use std::ops::Range;
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
     http::{
-        StatusCode,
+        Method, StatusCode,
         header::{EntityTag, HeaderValue},
     },
     web,
@@ -27,6 +27,10 @@ const LONGEST: Size = Size(1 << 30);
 
 /// Up to this length, in bytes, a body is made as a whole.
 const AT_ONCE: u64 = 64 << 10;
+
+/// Up to this length, in bytes, a digest is computed also where little or nothing of what it is over is sent: with a part, with
+/// 304, and for HEAD. Nobody gets seconds of work for a line.
+const COMPUTED_ANYWAY: u64 = 1 << 20;
 
 #[derive(Deserialize)]
 pub(super) struct Asked {
@@ -51,16 +55,18 @@ pub(super) async fn bytes(
         Selection::NotModified => 0..0,
         Selection::Whole | Selection::Failed | Selection::Unsatisfiable => 0..length,
     };
-    respond(&state, response, pattern, sent, 0..length).await
+    let is_head = request.method() == Method::HEAD;
+    respond(&state, response, pattern, sent, 0..length, is_head).await
 }
 
-/// The response with `sent` as its content, which is part of `whole`.
+/// The response with `sent` as its content, which is part of `whole`; for HEAD without it.
 async fn respond(
     state: &State,
     mut response: HttpResponseBuilder,
     pattern: Pattern,
     sent: Range<u64>,
     whole: Range<u64>,
+    is_head: bool,
 ) -> Result<HttpResponse, Problem> {
     let short = sent.end - sent.start <= AT_ONCE;
     let mut response = if short {
@@ -70,13 +76,20 @@ async fn respond(
     };
     let Some(digests) = &state.digests else { return Ok(response) };
     // A short content gets its digest from the stamp, as every other; so does a short representation sent whole.
-    if !short {
+    if !short && !is_head {
         let content = digests.of(pattern, sent.clone()).await.map_err(|_| overloaded())?.field_value();
         stamp::set_content_digest(response.headers_mut(), &content);
     }
     if !short || sent != whole {
-        let representation = digests.of(pattern, whole).await.map_err(|_| overloaded())?.field_value();
-        stamp::set_repr_digest(response.headers_mut(), &representation);
+        let is_sent = sent == whole && !is_head;
+        let representation = if is_sent || whole.end <= COMPUTED_ANYWAY {
+            Some(digests.of(pattern, whole).await.map_err(|_| overloaded())?)
+        } else {
+            digests.known(pattern, whole)
+        };
+        if let Some(representation) = representation {
+            stamp::set_repr_digest(response.headers_mut(), &representation.field_value());
+        }
     }
     Ok(response)
 }

@@ -102,6 +102,38 @@ fn p60_head_tells_the_length_and_the_digest_of_what_get_would_send() {
 }
 
 #[test]
+fn nobody_gets_a_digest_of_a_gibibyte_for_a_line() {
+    const LONG: &str = "/bytes/1GiB";
+    let server = Server::start(&[]);
+    let mut connection = server.connect();
+    let mut ask =
+        |line: &str, fields: &str| connection.ask(&format!("{line} HTTP/1.1\r\nhost: a\r\n{fields}\r\n"));
+    let tag = {
+        let head = ask(&format!("HEAD {LONG}"), "");
+        assert_eq!((head.status, head.field("content-length")), (200, Some("1073741824")));
+        assert_eq!(head.field("repr-digest"), None);
+        head.field("etag").unwrap().to_owned()
+    };
+    let unmodified = ask(&format!("GET {LONG}"), &format!("if-none-match: {tag}\r\n"));
+    assert_eq!((unmodified.status, unmodified.field("repr-digest")), (304, None));
+    let part = ask(&format!("GET {LONG}"), "range: bytes=5-6\r\n");
+    assert_eq!((part.status, part.field("repr-digest")), (206, None));
+    assert!(part.is_intact());
+}
+
+#[test]
+fn a_long_digest_that_is_known_is_told_for_nothing() {
+    let server = Server::start(&[]);
+    let whole = server.get("/bytes/2MiB", "");
+    let head = server.connect().ask("HEAD /bytes/2MiB HTTP/1.1\r\nhost: a\r\n\r\n");
+    assert_eq!(head.field("repr-digest"), whole.field("content-digest"));
+    assert_eq!(
+        server.get("/bytes/2MiB", "range: bytes=5-6\r\n").field("repr-digest"),
+        whole.field("content-digest")
+    );
+}
+
+#[test]
 fn conditions_and_impossible_ranges_are_answered() {
     let server = Server::start(&[]);
     let whole = server.get("/", "");
