@@ -54,7 +54,10 @@ pub(crate) const ALL: &[Attack] = &[
     by_clients("false-digests", "POSTs to /echo with a wrong Content-Digest", false_digests),
     by_clients("status-500", "requests for /status/500, pipelined by 16", status_500),
     by_clients("event-sources", "100 readers of the live page's events that do not read", event_sources),
-    by_clients("runs", "requests, each of a run of its own", runs),
+    Attack {
+        settings: &[("BALANCER_RUNS", "on")],
+        ..by_clients("runs", "requests, each of a run of its own", runs)
+    },
     by_clients("hundred-fields", "requests with 100 fields, pipelined by 4", hundred_fields),
     by_peers("slow-readers", "200 downloads of 4 MiB that nobody reads", slow_readers),
 ];
