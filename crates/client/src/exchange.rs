@@ -8,9 +8,8 @@ use evenkeel_wire::{ClientConnection, ConnectError, ResponseFailure};
 use crate::addresses::{self, Addresses};
 use crate::clock;
 use crate::outcome::{Failure, Kind, Phase};
-use crate::request::{Request, Template};
-use crate::settings::{Connections, DigestCheck};
-use crate::verify::{self, Answer, Judge};
+use crate::request::{Connections, Request, Template};
+use crate::verify::{self, Answer, DigestCheck, Judge};
 use crate::workload::Entry;
 
 /// Connections that wait for their next request, the last one used first: so that few are used when few are needed,

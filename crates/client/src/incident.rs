@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::measure::{Column, Timeline};
-use crate::report::Ms;
+use crate::ms::Ms;
 use troubles::Spell;
 pub(crate) use troubles::{Trouble, Troubles};
 use usual::Usual;

@@ -9,9 +9,11 @@
 mod addresses;
 mod admin;
 mod clock;
+mod conclusion;
 mod exchange;
 mod incident;
 mod measure;
+mod ms;
 mod observe;
 mod outcome;
 mod pace;
@@ -177,7 +179,7 @@ async fn measure(
     let progress = Progress::new(settings.requests, &settings.phases);
     let plan = Plan { name: name.clone(), sender, templates, collector, progress, observer };
     let finished = run::run(plan, settings.clone(), shutdown).await;
-    Report::new(&name, target, settings, finished)
+    conclusion::of(&name, target, settings, finished)
 }
 
 /// The name of the run against one of so many targets: each needs its own.

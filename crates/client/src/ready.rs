@@ -13,8 +13,8 @@ use tokio::time::Instant;
 
 use crate::addresses::Addresses;
 use crate::clock;
-use crate::request::Origin;
-use crate::settings::{Connections, Settings};
+use crate::request::{Connections, Origin};
+use crate::settings::Settings;
 use crate::target::Target;
 
 /// How long between two questions.

@@ -1,4 +1,5 @@
-//! What a run came to, as one value: `text` prints it for people, `json` for programs, `html` draws it.
+//! What a run came to, as one value: `text` prints it for people, `json` for programs, `html` draws it. It knows nothing of how it
+//! was put together: `conclusion` does that.
 //!
 //! Field names and units are the JSON format's (REPORT.md describes it): every duration is in milliseconds and says
 //! so in its name, every moment counts from the run's beginning.
@@ -6,31 +7,16 @@
 mod html;
 mod text;
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::incident::Incident;
-use crate::measure::{Latencies, Latency, Measurements, Noted, Tally};
+use crate::measure::Tally;
+use crate::ms::Ms;
 use crate::outcome::{Kind, Phase};
-use crate::proof::{Proof, Verdict};
-use crate::request::request_id;
-use crate::run::Finished;
-use crate::settings::Settings;
-use crate::slo::{Checked, Slo};
-use crate::target::Target;
+use crate::proof::Proof;
 use crate::words;
-
-/// A duration that JSON shows in milliseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Ms(pub(crate) Duration);
-
-impl Serialize for Ms {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Whole microseconds: what is measured is no finer.
-        serializer.serialize_f64(self.0.as_micros() as f64 / 1e3)
-    }
-}
 
 /// A run against one target.
 #[derive(Debug, Serialize)]
@@ -216,7 +202,18 @@ pub(crate) struct ColumnReport {
     /// The slowest right answer.
     pub(crate) max_ms: Ms,
     /// Right answers by server.
-    pub(crate) servers: std::collections::BTreeMap<String, u64>,
+    pub(crate) servers: BTreeMap<String, u64>,
+}
+
+/// An objective and whether it was met.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Checked {
+    /// As it was written.
+    pub(crate) objective: String,
+    /// What was measured, in words.
+    pub(crate) measured: String,
+    /// Whether that meets it.
+    pub(crate) met: bool,
 }
 
 /// The reports of all targets, as JSON has them.
@@ -254,57 +251,6 @@ impl Reports {
     }
 }
 
-impl Report {
-    /// What the finished run called `run` came to.
-    pub(crate) fn new(run: &str, target: &Target, settings: &Settings, finished: Finished) -> Self {
-        let measured = &finished.measurements;
-        let entries = settings.mix.entries();
-        let gap = measured.longest_gap();
-        let mut report = Self {
-            run: run.to_owned(),
-            target: target.to_string(),
-            began: format!("{:.3}", finished.began),
-            lasted_ms: Ms(measured.elapsed()),
-            stopped: finished.stopped,
-            concurrency: settings.concurrency,
-            seed: settings.seed,
-            requests: requests(measured, finished.dropped),
-            latency: latency(&measured.latencies),
-            servers: servers(measured),
-            mix: entries
-                .iter()
-                .zip(&measured.entries)
-                .map(|(entry, &tally)| MixEntry { request: entry.to_string(), tally })
-                .collect(),
-            failures: failure_kinds(measured),
-            first_failures: measured
-                .failures
-                .noted()
-                .iter()
-                .map(|noted| failed_request(run, &entries[noted.entry].to_string(), noted))
-                .collect(),
-            longest_gap: Stretch { begin_ms: Ms(gap.begin), lasted_ms: Ms(gap.lasted) },
-            timeline: timeline(measured),
-            incidents: finished.incidents,
-            proof: finished.proof,
-            notes: Vec::new(),
-            objectives: Vec::new(),
-            passed: false,
-        };
-        report.notes.extend(report.requests.rate_not_kept());
-        report.judge(&settings.slo);
-        report
-    }
-
-    /// A run that sent nothing achieved nothing, and one that its ledgers contradict did not happen as it looks.
-    fn judge(&mut self, slo: &Slo) {
-        self.objectives = slo.check(self);
-        let contradicted = self.proof.as_ref().is_some_and(|proof| proof.verdict == Verdict::Contradicted);
-        self.passed =
-            self.requests.right > 0 && !contradicted && self.objectives.iter().all(|objective| objective.met);
-    }
-}
-
 impl Requests {
     /// Requests that were due.
     pub(crate) fn due(&self) -> u64 {
@@ -313,7 +259,7 @@ impl Requests {
 
     /// Says so where most requests did not have their moment: then the rate was not the one that was asked for, and what
     /// was measured is a target with all senders busy.
-    fn rate_not_kept(&self) -> Option<String> {
+    pub(crate) fn rate_not_kept(&self) -> Option<String> {
         ((self.late + self.dropped) * 2 > self.due()).then(|| {
             format!(
                 "Most requests were late: of {}, {} begun more than 10 ms after their moment and {} never. The rate was not kept; \
@@ -323,93 +269,6 @@ impl Requests {
                 words::count(self.dropped),
             )
         })
-    }
-}
-
-fn requests(measured: &Measurements, dropped: u64) -> Requests {
-    let seconds = measured.elapsed().as_secs_f64();
-    Requests {
-        sent: measured.sent(),
-        right: measured.right,
-        failed: measured.failed,
-        wrong: measured.wrong,
-        late: measured.late,
-        dropped,
-        unmeasured: measured.unmeasured,
-        per_second: if seconds > 0.0 { measured.sent() as f64 / seconds } else { 0.0 },
-        received_bytes: measured.received,
-    }
-}
-
-fn latency(latencies: &Latencies) -> LatencyReport {
-    LatencyReport {
-        right: quantiles(&latencies.right),
-        failed: quantiles(&latencies.failed),
-        service: quantiles(&latencies.service),
-        head: quantiles(&latencies.head),
-        connect: quantiles(&latencies.connect),
-    }
-}
-
-fn quantiles(latency: &Latency) -> Quantiles {
-    Quantiles {
-        count: latency.count(),
-        mean_ms: Ms(latency.mean()),
-        p50_ms: Ms(latency.at(0.5)),
-        p90_ms: Ms(latency.at(0.9)),
-        p99_ms: Ms(latency.at(0.99)),
-        p999_ms: Ms(latency.at(0.999)),
-        max_ms: Ms(latency.max()),
-    }
-}
-
-fn servers(measured: &Measurements) -> Vec<Server> {
-    let named = measured.servers.named().map(|(name, tally)| Server { name: Some(name.to_owned()), tally });
-    let nameless = measured.servers.nameless();
-    let nameless = (nameless.sum() > 0).then_some(Server { name: None, tally: nameless });
-    named.chain(nameless).collect()
-}
-
-fn failure_kinds(measured: &Measurements) -> Vec<FailureKind> {
-    let kinds = measured.failures.by_kind().into_iter();
-    kinds
-        .map(|(kind, phase, spell)| FailureKind {
-            kind,
-            phase,
-            count: spell.count,
-            first_ms: Ms(spell.first),
-            last_ms: Ms(spell.last),
-        })
-        .collect()
-}
-
-fn failed_request(run: &str, request: &str, noted: &Noted) -> FailedRequest {
-    FailedRequest {
-        at_ms: Ms(noted.at),
-        id: request_id(run, noted.sequence),
-        request: request.to_owned(),
-        kind: noted.failure.kind,
-        phase: noted.failure.phase,
-        status: noted.status,
-        server: noted.server.clone(),
-        after_ms: Ms(noted.after),
-        detail: noted.failure.detail.clone(),
-    }
-}
-
-fn timeline(measured: &Measurements) -> TimelineReport {
-    let columns = measured.timeline.columns().iter();
-    TimelineReport {
-        column_ms: Ms(measured.timeline.width()),
-        columns: columns
-            .map(|column| ColumnReport {
-                tally: column.tally,
-                p50_ms: Ms(column.latency.at(0.5)),
-                p99_ms: Ms(column.latency.at(0.99)),
-                max_ms: Ms(column.latency.max()),
-                servers: column.servers.clone(),
-            })
-            .collect(),
     }
 }
 

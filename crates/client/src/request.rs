@@ -7,13 +7,31 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use evenkeel_digest::{Algorithm, Hasher};
 use evenkeel_http1::Method;
+use evenkeel_service::Secret;
 
-use crate::settings::{Connections, Credentials};
 use crate::target::Target;
 use crate::workload::{Entry, Mix, scramble};
 
 /// A body up to this length goes out in one piece with its head, in bytes: one packet is better than two.
 const ONE_PIECE: usize = 64 * 1024;
+
+/// The user and password of Basic authentication (RFC 7617).
+#[derive(Debug, Clone)]
+pub(crate) struct Credentials {
+    /// Without a colon: the scheme could not tell where it ends.
+    pub(crate) username: String,
+    /// May hold anything.
+    pub(crate) password: Secret,
+}
+
+/// What happens to a connection after its response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Connections {
+    /// It is kept for the next request.
+    KeepAlive,
+    /// It is closed; the next request opens its own.
+    Fresh,
+}
 
 /// One kind of request, ready but for what makes it unique.
 #[derive(Debug)]

@@ -9,43 +9,16 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use evenkeel_service::{Reading, Reported, Secret, Setting as _, Size};
+use evenkeel_service::{Reading, Reported, Setting as _, Size};
 
 pub(crate) use variables::COMPONENT;
 
 use crate::phases::{Load, Phase, Phases, Rate};
+use crate::request::{Connections, Credentials};
 use crate::slo::Slo;
 use crate::target::Target;
+use crate::verify::DigestCheck;
 use crate::workload::{Entry, Expect, Mix, body_size};
-
-/// The user and password of Basic authentication (RFC 7617).
-#[derive(Debug, Clone)]
-pub(crate) struct Credentials {
-    /// Without a colon: the scheme could not tell where it ends.
-    pub(crate) username: String,
-    /// May hold anything.
-    pub(crate) password: Secret,
-}
-
-/// What happens to a connection after its response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Connections {
-    /// It is kept for the next request.
-    KeepAlive,
-    /// It is closed; the next request opens its own.
-    Fresh,
-}
-
-/// Which digests (RFC 9530) are looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DigestCheck {
-    /// Those that come.
-    Present,
-    /// Those that come, and one must.
-    Required,
-    /// None.
-    Off,
-}
 
 /// Everything the client was told.
 #[derive(Debug)]

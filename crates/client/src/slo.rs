@@ -5,12 +5,11 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use evenkeel_service::Setting;
-use serde::Serialize;
-
+use crate::ms::Ms;
 use crate::proof::Verdict;
-use crate::report::Report;
+use crate::report::{Checked, Report};
 use crate::words;
+use evenkeel_service::Setting;
 
 /// What an objective is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,17 +88,6 @@ struct Objective {
 /// Everything to achieve.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Slo(Vec<Objective>);
-
-/// An objective and whether it was met.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Checked {
-    /// As it was written.
-    pub(crate) objective: String,
-    /// What was measured, in words.
-    pub(crate) measured: String,
-    /// Whether that meets it.
-    pub(crate) met: bool,
-}
 
 impl Slo {
     /// Holds the report against every objective.
@@ -197,7 +185,7 @@ impl Measure {
         let requests = &report.requests;
         let right = &report.latency.right;
         let count = |count: u64| Some(Quantity::Number(count as f64));
-        let time = |ms: crate::report::Ms| (right.count > 0).then_some(Quantity::Time(ms.0));
+        let time = |ms: Ms| (right.count > 0).then_some(Quantity::Time(ms.0));
         match self {
             Self::Failed => count(requests.failed),
             Self::Wrong => count(requests.wrong),

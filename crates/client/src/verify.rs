@@ -12,7 +12,6 @@ use evenkeel_digest::{Algorithm, Expected, Hasher, Verifier};
 
 use crate::outcome::{Failure, Kind, Phase};
 use crate::request::Request;
-use crate::settings::DigestCheck;
 use crate::workload::Entry;
 
 /// How much of an unexpected response's body is kept to explain it, in bytes: a whole problem document.
@@ -20,6 +19,17 @@ const EXPLANATION: usize = 2048;
 
 /// How much of an explanation is told, in characters.
 const LINE: usize = 120;
+
+/// Which digests (RFC 9530) are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DigestCheck {
+    /// Those that come.
+    Present,
+    /// Those that come, and one must.
+    Required,
+    /// None.
+    Off,
+}
 
 /// What matters of a response head.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -14,8 +14,7 @@ use super::ledger::{Happening, Heading, Line, Passage};
 use super::{Reconciler, journals};
 use crate::addresses::Addresses;
 use crate::clock;
-use crate::request::Origin;
-use crate::settings::Connections;
+use crate::request::{Connections, Origin};
 use crate::target::Target;
 
 /// How often the balancer is asked while the run goes on: its ring holds several seconds of the highest rate.

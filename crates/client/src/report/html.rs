@@ -11,8 +11,9 @@ mod scale;
 
 use std::fmt::Write as _;
 
-use super::{Ms, Report, Reports};
+use super::{Report, Reports};
 use crate::incident::Incident;
+use crate::ms::Ms;
 use crate::proof::Verdict;
 use crate::words;
 

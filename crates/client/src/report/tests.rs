@@ -1,9 +1,14 @@
+use std::time::Duration;
+
 use evenkeel_service::Reading;
 
 use super::*;
+use crate::conclusion;
+use crate::measure::Measurements;
 use crate::measure::tests::{exchange, some_beginning};
-use crate::proof::Contradiction;
-use crate::settings::COMPONENT;
+use crate::proof::{Contradiction, Verdict};
+use crate::run::Finished;
+use crate::settings::{COMPONENT, Settings};
 
 /// The report of a run with so many right answers, 10 ms apart and 2 ms long, and a failure of each kind after them.
 pub(crate) fn report(
@@ -30,7 +35,7 @@ pub(crate) fn report(
         stopped: false,
         proof,
     };
-    Report::new("r", &settings.targets[0], &settings, finished)
+    conclusion::of("r", &settings.targets[0], &settings, finished)
 }
 
 /// The report of a run against a target that was too slow for its rate, in which nothing failed.

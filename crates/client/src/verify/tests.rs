@@ -2,8 +2,8 @@ use evenkeel_digest::Digest;
 use evenkeel_service::Setting as _;
 
 use super::*;
+use crate::request::Connections;
 use crate::request::Origin;
-use crate::settings::Connections;
 use crate::target::Target;
 use crate::workload::Mix;
 
