@@ -188,9 +188,11 @@ impl AttemptIo {
         }
     }
 
-    /// The head of a response has come: counts the time it took since the request was written.
-    pub(crate) fn head_received(&mut self, status: u16, now: Instant) {
-        self.lease.head_received(status, now.saturating_duration_since(self.since), now);
+    /// The head of a response has come: counts the time it took since the request was written, and returns it.
+    pub(crate) fn head_received(&mut self, status: u16, now: Instant) -> Duration {
+        let took = self.waited(now);
+        self.lease.head_received(status, took, now);
+        took
     }
 
     /// How long it has waited for what comes next: a connection or, later, the head of a response.

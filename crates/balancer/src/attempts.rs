@@ -19,7 +19,7 @@ use evenkeel_http1::{Refusal, ResponseRewrite};
 use evenkeel_upstream::attempt::{
     Action, Attempts, Condition, Event, Failure, FailureKind, MAX_ATTEMPTS, TryNo, Verdict, Why,
 };
-use evenkeel_upstream::{Doubtful, Outcome, Place, Queue, Tried, Unavailable, Want};
+use evenkeel_upstream::{Doubtful, Outcome, Place, Queue, Testimony, Tried, Unavailable, Want};
 
 use crate::attempt_io::{self, AttemptIo, Happened};
 use crate::clock::now;
@@ -29,7 +29,7 @@ use crate::request::Request;
 use crate::upload::Position;
 use crate::verify::Verify;
 use crate::worker::Worker;
-use crate::{intake, trail};
+use crate::{intake, runs_on, trail};
 
 /// Tries a request on one endpoint after another, as far as it may be, until it is known how it ends.
 pub(crate) async fn attempt(
@@ -280,7 +280,10 @@ impl<'a> Course<'a> {
             // It may get a fresh connection to the same endpoint, so the attempt stays.
             Happened::Stale { bytes_sent } => self.tell(Event::Stale { number, bytes_sent }, now),
             Happened::Head { status, held } => {
-                io.head_received(status, now);
+                let took = io.head_received(status, now);
+                if status < 500 {
+                    self.worker.picker.borrow_mut().learn(self.request.kind, took);
+                }
                 let accused = io.lease.is_accused();
                 self.tell(Event::Head { number, status, accused, held }, now);
             }
@@ -321,9 +324,16 @@ impl<'a> Course<'a> {
                     let index = self.scratch.live.iter().position(|io| io.number == number);
                     self.end = index.map(|index| End::Answer(self.scratch.live.remove(index)));
                 }
+                Action::RunOn(number) => self.run_on(number),
                 Action::Report(number, evidence) => {
-                    if let Some(io) = self.scratch.live.iter().find(|io| io.number == number) {
-                        self.worker.report(io.lease.endpoint(), evidence);
+                    if let Some(endpoint) = self.attempts.endpoint(number) {
+                        self.worker.report(endpoint, evidence, self.request.author, now);
+                    }
+                }
+                Action::Examined(number, evidence, standing) => {
+                    if let Some(endpoint) = self.attempts.endpoint(number) {
+                        let author = self.request.author;
+                        self.worker.tell(endpoint, Testimony { evidence, author, standing });
                     }
                 }
                 Action::Reply(failure) => self.end = Some(End::Failed(failure)),
@@ -373,7 +383,8 @@ impl<'a> Course<'a> {
         };
         io.number_in_head(&self.scratch.request, self.request.attempt_at);
         self.scratch.live.push(io);
-        self.tell(Event::Chosen { number, endpoint: endpoint.id(), usual: endpoint.usual(), reused }, now);
+        let usual = self.worker.picker.borrow().usual(&endpoint, self.request.kind);
+        self.tell(Event::Chosen { number, endpoint: endpoint.id(), usual, reused }, now);
         Ok(())
     }
 
@@ -423,6 +434,14 @@ impl<'a> Course<'a> {
         } else {
             self.let_go(number, Outcome::Abandoned, now);
         }
+    }
+
+    /// Lets an attempt that was outpaced go on by itself: see [`runs_on`].
+    fn run_on(&mut self, number: TryNo) {
+        let Some(index) = self.scratch.live.iter().position(|io| io.number == number) else { return };
+        let io = self.scratch.live.remove(index);
+        let silent_at = self.attempts.silent_at(number);
+        runs_on::start(self.worker, self.request, io, silent_at);
     }
 
     fn let_go(&mut self, number: TryNo, outcome: Outcome, now: Instant) {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use evenkeel_service::vital;
 use evenkeel_upstream::{
-    Change, Command, Control, EndpointId, EndpointState, Evidence, LookupFailed, News, Probe, ProbeResult,
+    Change, Command, Control, EndpointId, EndpointState, LookupFailed, News, Probe, ProbeResult, Testimony,
     UnknownEndpoint,
 };
 use evenkeel_wire::{ResolveError, Resolver};
@@ -48,7 +48,7 @@ pub(crate) async fn run(
     mut control: Control,
     shared: Arc<Shared>,
     resolver: Resolver,
-    mut evidence: mpsc::Receiver<(EndpointId, Evidence)>,
+    mut evidence: mpsc::Receiver<(EndpointId, Testimony)>,
     mut asks: mpsc::Receiver<Ask>,
 ) {
     // Bounded by what this task starts: one look-up a name, and the probes in flight.
@@ -72,7 +72,7 @@ pub(crate) async fn run(
         let next_lookup = lookups.iter().flatten().min().copied();
         let wake = [control.next_wake(), next_lookup].into_iter().flatten().min().unwrap_or(turn);
         tokio::select! {
-            Some((endpoint, evidence)) = evidence.recv() => control.evidence(endpoint, evidence, now()),
+            Some((endpoint, testimony)) = evidence.recv() => control.evidence(endpoint, testimony, now()),
             Some(ask) = asks.recv() => answer(&mut control, &mut orders, ask),
             Some(found) = found.recv() => match found {
                 Found::Probed { endpoint, result, took } => {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use evenkeel_http1::{After, ResponseRewrite};
 use evenkeel_upstream::attempt::{TrailOutcome, TryNo};
-use evenkeel_upstream::{Evidence, FailureClass, Lease, Outcome, ResponseFailure};
+use evenkeel_upstream::{Author, Evidence, FailureClass, Lease, Outcome, ResponseFailure};
 use tracing::warn;
 
 use crate::account::{Account, End};
@@ -46,7 +46,9 @@ pub(crate) async fn deliver(
     }
     if let Some(sticky) = &settings.sticky {
         let pin = sticky.key.pin(lease.endpoint().address());
-        if request.want.pin != Some(pin) {
+        // A session whose server is still there goes back to it, whoever answered this once.
+        let stays = request.want.pin.is_some_and(|old| old == pin || worker.picker.borrow_mut().keeps(old));
+        if !stays {
             sticky.set_cookie(pin, &mut scratch.extra);
         }
     }
@@ -83,7 +85,7 @@ pub(crate) async fn deliver(
         Err(broke) => note(&mut scratch.account, number, broke),
     }
     let whole_request = scratch.upload.is_complete_at(request_sent);
-    finish(worker, client, delivery, &ended, whole_request)
+    finish(worker, client, request.author, delivery, &ended, whole_request)
 }
 
 fn note(account: &mut Account, number: TryNo, broke: &Broke) {
@@ -110,6 +112,7 @@ struct Delivery {
 fn finish(
     worker: &Worker,
     client: &mut Client,
+    author: Author,
     delivery: Delivery,
     ended: &Result<Finding, Broke>,
     whole_request: bool,
@@ -125,7 +128,7 @@ fn finish(
             if *finding == Finding::MissingDigest {
                 worker.stats.missing_digest.add(1);
                 if worker.settings().verify == Verify::Enforce {
-                    worker.report(&endpoint, Evidence::MissingDigest);
+                    worker.report(endpoint.id(), Evidence::MissingDigest, author, now);
                 }
             }
             if let Some(evidence) = worker.finish(lease, Outcome::Success, now) {
@@ -166,7 +169,7 @@ fn finish(
     worker.stats.truncated.add(1);
     // No status can tell the client, so at least the log does.
     warn!(endpoint = %endpoint.address(), "a response was cut off: {failure}");
-    worker.report(&endpoint, failure);
+    worker.report(endpoint.id(), failure, author, now);
     let _ = worker.finish(lease, Outcome::Failure, now);
     Then::Close
 }

@@ -4,11 +4,12 @@
 use std::ops::Range;
 
 use evenkeel_http1::{Framing, Method, Refusal, RequestHead, RequestRewrite, Version, request_id, rewrite};
-use evenkeel_upstream::attempt::{Plan, Repeat};
-use evenkeel_upstream::{PolicySettings, Want};
+use evenkeel_upstream::attempt::{Affinity, Plan, Repeat};
+use evenkeel_upstream::{Author, Kind, PolicySettings, Want};
 
 use crate::connection::{Client, Scratch};
 use crate::exchange::is_gathered;
+use crate::kind;
 use crate::worker::Worker;
 
 /// The facts of one request.
@@ -29,11 +30,40 @@ pub(crate) struct Request {
     pub(crate) binds_connection: bool,
     /// It could be asked twice, and nobody would be the wiser: it has no body, changes no protocol, depends on no connection.
     plain: bool,
+    /// What is usual for it is known under this.
+    pub(crate) kind: Kind,
+    /// Whose it is, where something has to be laid to somebody's account.
+    pub(crate) author: Author,
     repeat: Repeat,
+    affinity: Affinity,
     /// It goes no further than here: OPTIONS with `Max-Forwards: 0`.
     answered_here: bool,
     /// Where in the rewritten head its id stands.
     pub(crate) id: Range<usize>,
+}
+
+/// How far requests may be repeated once something of them was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RepeatSetting {
+    /// Not at all.
+    Never,
+    /// Safe methods (RFC 9110 §9.2.1).
+    Safe,
+    /// Idempotent methods (RFC 9110 §9.2.2).
+    Idempotent,
+}
+
+impl RepeatSetting {
+    /// What may be done with a request of this method. `keyed`: the servers recognise a repetition by its key.
+    fn of(self, method: Method, keyed: bool) -> Repeat {
+        match self {
+            Self::Never => Repeat::Never,
+            Self::Safe | Self::Idempotent if method.is_safe() => Repeat::Freely,
+            Self::Idempotent if method.is_idempotent() => Repeat::InTurn,
+            Self::Safe | Self::Idempotent if keyed => Repeat::InTurn,
+            Self::Safe | Self::Idempotent => Repeat::Never,
+        }
+    }
 }
 
 /// How many hexadecimal digits a request id made here has: 128 bits.
@@ -84,13 +114,17 @@ impl Request {
         }
         let id_end = rewritten.attempt_at - "\r\nX-Attempt: ".len();
         let keyed = settings.retry_keyed && head.field(input, "idempotency-key").is_some();
+        let address = origin.client();
         let hashes = matches!(settings.upstream.policy, PolicySettings::ConsistentHash(_));
-        let key = || settings.hash_key.key(head, input, origin.client());
-        let want = Want {
-            key: hashes.then(key).flatten(),
-            pin: settings.sticky.as_ref().and_then(|sticky| sticky.pin(head, input)),
-            ..Want::default()
+        let key = hashes.then(|| settings.hash_key.key(head, input, address)).flatten();
+        let pin = settings.sticky.as_ref().and_then(|sticky| sticky.pin(head, input));
+        let keeps = |pin| worker.picker.borrow_mut().keeps(pin);
+        let affinity = match (pin, key) {
+            (Some(pin), _) if keeps(pin) => Affinity::Session,
+            (_, Some(_)) => Affinity::Cache,
+            _ => Affinity::None,
         };
+        let want = Want { key, pin, ..Want::default() };
         let needs_connection = head.binds_connection() || client.bound.is_some();
         let prepared = Self {
             want,
@@ -101,13 +135,11 @@ impl Request {
             gathered,
             binds_connection: head.binds_connection(),
             plain: !has_body && upgrade.is_none() && !needs_connection,
-            repeat: match (head.method().is_idempotent(), keyed) {
-                // On another connection it would not be the same user's.
-                _ if needs_connection => Repeat::Never,
-                (true, _) => Repeat::Freely,
-                (false, true) => Repeat::InTurn,
-                (false, false) => Repeat::Never,
-            },
+            kind: kind::of(head.method_bytes(input), &head.path_and_query(input)),
+            author: Author::at(address),
+            // On another connection it would not be the same user's.
+            repeat: if needs_connection { Repeat::Never } else { settings.repeat.of(head.method(), keyed) },
+            affinity,
             answered_here: head.max_forwards() == Some(0),
             id: id_end - id.len()..id_end,
         };
@@ -125,8 +157,8 @@ impl Request {
 
     /// What may be done with it.
     pub(crate) fn plan(&self) -> Plan {
-        let hedgeable = self.plain && matches!(self.method, Method::Get | Method::Head | Method::Options);
-        Plan { repeat: self.repeat, hedgeable, replayable: true }
+        let hedgeable = self.plain && self.repeat == Repeat::Freely;
+        Plan { repeat: self.repeat, hedgeable, replayable: true, affinity: self.affinity }
     }
 
     /// Whether it may be the trial of an endpoint on probation: if it fails, nobody notices.
@@ -163,6 +195,18 @@ fn make_id(id: &mut [u8; ID_DIGITS], random: &mut fastrand::Rng) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_be_repeated_is_as_the_setting_says() {
+        let of = |setting: RepeatSetting, keyed| {
+            [Method::Get, Method::Put, Method::Delete, Method::Post].map(|method| setting.of(method, keyed))
+        };
+        use Repeat::{Freely, InTurn, Never};
+        assert_eq!(of(RepeatSetting::Idempotent, false), [Freely, InTurn, InTurn, Never]);
+        assert_eq!(of(RepeatSetting::Idempotent, true), [Freely, InTurn, InTurn, InTurn]);
+        assert_eq!(of(RepeatSetting::Safe, false), [Freely, Never, Never, Never]);
+        assert_eq!(of(RepeatSetting::Never, true), [Never; 4]);
+    }
 
     #[test]
     fn made_ids_are_sane_and_differ() {

@@ -14,7 +14,7 @@ use evenkeel_digest::{Algorithm, Digest};
 use evenkeel_http1::Limits;
 use evenkeel_service::{Reading, Reported, Setting, Size, Variable, descriptors, not};
 use evenkeel_upstream::{
-    AdmissionSettings, AttemptSettings, BudgetSettings, ConsistentHashSettings, HedgeBudget, PinKey,
+    AdmissionSettings, AttemptSettings, BudgetSettings, ConsistentHashSettings, HedgeBudget, OutlierSettings, PinKey,
     PolicySettings, ProbeSettings, UpstreamSpec,
 };
 use serde::Serialize;
@@ -24,6 +24,7 @@ use crate::admin::AdminSettings;
 use crate::affinity::{KeySource, Sticky, is_token};
 use crate::pace::{self, Patience, Rate};
 use crate::probe::{Expect, ProbeHost, ProbeKind};
+use crate::request::RepeatSetting;
 use crate::trust::TrustedProxies;
 use crate::upgrades::Upgrades;
 use crate::verify::Verify;
@@ -72,6 +73,7 @@ pub(crate) struct Settings {
     pub(crate) proxy_protocol: bool,
     pub(crate) abort_on_close: bool,
     pub(crate) upgrades: Upgrades,
+    pub(crate) repeat: RepeatSetting,
     pub(crate) retry_keyed: bool,
     pub(crate) grace: Duration,
     /// The same once more as it was written, for people.
@@ -152,6 +154,14 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     let proxy_protocol = reading.value("PROXY_PROTOCOL");
     let abort_on_close = reading.value("ABORT_ON_CLOSE");
     let upgrades = reading.value("UPGRADES");
+    let repeat = reading.choice(
+        "REPEAT",
+        &[
+            ("idempotent", RepeatSetting::Idempotent),
+            ("safe", RepeatSetting::Safe),
+            ("never", RepeatSetting::Never),
+        ],
+    );
     let retry_keyed = reading.value("RETRY_KEYED");
     let grace = reading.value("GRACE");
     let in_force = COMPONENT.variables.iter().map(|variable| in_force(reading, variable)).collect();
@@ -196,6 +206,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
         proxy_protocol: proxy_protocol?,
         abort_on_close: abort_on_close?,
         upgrades: upgrades?,
+        repeat: repeat?,
         retry_keyed: retry_keyed?,
         grace: grace?,
         in_force,
@@ -225,6 +236,7 @@ fn upstream(reading: &mut Reading<'_>) -> Result<evenkeel_upstream::Settings, Re
     let hedge = reading.value("HEDGE");
     let hedge_budget = reading.value_with("HEDGE_BUDGET", |text| in_range(text, &(0..=100)));
     let retry_budget = reading.value_with("RETRY_BUDGET", |text| in_range(text, &(0..=100)));
+    let max_ejected = reading.value_with("MAX_EJECTED", |text| in_range(text, &(0..=100)));
     let slow_start = reading.optional("SLOW_START");
     let per_endpoint = reading.value::<NonZero<u32>>("MAX_IN_FLIGHT");
     let queue = reading.value("MAX_QUEUE");
@@ -249,6 +261,7 @@ fn upstream(reading: &mut Reading<'_>) -> Result<evenkeel_upstream::Settings, Re
             hedge: hedge?,
             ..AttemptSettings::default()
         },
+        outliers: OutlierSettings { max_ejected: max_ejected?, ..OutlierSettings::default() },
         admission: AdmissionSettings {
             per_endpoint: per_endpoint?.get(),
             queue: queue?,

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use evenkeel_upstream::{Endpoint, EndpointId, Evidence, Lease, Outcome, Picker, Upstream};
+use evenkeel_upstream::{Author, EndpointId, Evidence, Lease, Outcome, Picker, Testimony, Upstream};
 use tokio::sync::mpsc;
 
 use crate::accept::Connections;
 use crate::access_log::{AccessLog, WorkerLog};
 use crate::attempt_io::{Answer, AttemptIo};
+use crate::clock::now;
 use crate::connection::{self, Scratch};
 use crate::date::Date;
 use crate::events::Events;
@@ -32,7 +33,7 @@ pub(crate) struct Shared {
     /// Set once the balancer is leaving: each response then tells its client to go.
     pub(crate) leaving: AtomicBool,
     /// To the control task; when it is full a report is dropped and counted, and the next failure reports again.
-    pub(crate) evidence: mpsc::Sender<(EndpointId, Evidence)>,
+    pub(crate) evidence: mpsc::Sender<(EndpointId, Testimony)>,
     /// What happened to the endpoints, for whoever watches.
     pub(crate) events: Events,
     /// Written by the control task alone.
@@ -59,6 +60,8 @@ pub(crate) struct Worker {
     pub(crate) parked: Parked,
     /// Connections beyond the limit that have had their 503 and wait for their client to close.
     pub(crate) refused: Cell<usize>,
+    /// Attempts that go on though another has answered in their place.
+    pub(crate) running_on: Cell<usize>,
     /// Connections of clients that wait for a byte and are not parked yet.
     pub(crate) quiet: Cell<usize>,
     pub(crate) date: Date,
@@ -81,6 +84,7 @@ impl Worker {
             random: RefCell::new(fastrand::Rng::new()),
             idle: IdleConnections::new(shared.settings.server_idle),
             refused: Cell::new(0),
+            running_on: Cell::new(0),
             quiet: Cell::new(0),
             parked: Parked::new(shared.settings.shortest_idle())?,
             answers: RefCell::default(),
@@ -109,10 +113,12 @@ impl Worker {
         self.stats.by_endpoint.count(id, |known| self.picker.borrow_mut().endpoint(known).is_some(), count);
     }
 
-    /// Counts what happened to an attempt against its endpoint, and tells the control task where that should hear of it.
-    pub(crate) fn report(&self, endpoint: &Endpoint, evidence: Evidence) {
-        if endpoint.report(evidence) {
-            self.tell(endpoint.id(), evidence);
+    /// Counts what `author`'s request showed of an endpoint, and tells the control task where that should hear of it. Of an
+    /// endpoint that is no longer a member, nothing.
+    pub(crate) fn report(&self, id: EndpointId, evidence: Evidence, author: Author, now: Instant) {
+        let mut picker = self.picker.borrow_mut();
+        if picker.endpoint(id).is_some_and(|endpoint| endpoint.report(evidence, now)) {
+            self.tell(id, Testimony::alleged(evidence, author));
         }
     }
 
@@ -124,8 +130,8 @@ impl Worker {
     }
 
     /// Tells the control task.
-    pub(crate) fn tell(&self, endpoint: EndpointId, evidence: Evidence) {
-        if self.shared.evidence.try_send((endpoint, evidence)).is_err() {
+    pub(crate) fn tell(&self, endpoint: EndpointId, testimony: impl Into<Testimony>) {
+        if self.shared.evidence.try_send((endpoint, testimony.into())).is_err() {
             self.stats.dropped_evidence.add(1);
         }
     }
@@ -168,12 +174,7 @@ impl Worker {
     /// Watches the idle connections to servers for as long as the worker runs.
     pub(crate) async fn watch_idle(self: Rc<Self>) {
         self.idle
-            .watch(|id| {
-                let endpoint = self.picker.borrow_mut().endpoint(id).cloned();
-                if let Some(endpoint) = endpoint {
-                    self.report(&endpoint, Evidence::IdleClosed);
-                }
-            })
+            .watch(|id| self.report(id, Evidence::IdleClosed, Author::NOBODY, now()))
             .await;
     }
 }

@@ -24,8 +24,17 @@
 //! * something was sent: methods that may be repeated, while their body is kept for replay ([`Plan`]);
 //! * the answer has begun to go to the client: nobody, ever (RFC 9110 §9.2.2).
 //!
-//! Moves away from an endpoint that failed, fell silent or was ejected are bounded by the number of attempts alone.
-//! Retries on a status or a digest draw on a budget, hedges on another. All of it happens before one deadline.
+//! **Silence moves nothing.** It is reported, so that a probe is sent: a slow server is not a dead one. What moves a waiting
+//! request is that its connection broke or its time is over; a safe one moves also when the probe fails or its
+//! endpoint is ejected, and another that may be repeated when its endpoint is ejected as unreachable ([`Down`]). A
+//! request that has a session or a cache where it is ([`Affinity`]) stays while its endpoint passes probes.
+//!
+//! Moves away from an endpoint that failed are bounded by the number of attempts alone. What no failure forced draws on
+//! budgets: retries on a status or a digest on one, hedges on another. All of it happens before one deadline.
+//!
+//! A failure is evidence against an endpoint, and the request that met it may be to blame. So each is reported as alleged
+//! at once, and [examined](Action::Examined) in the end: proven if another endpoint did well with the same request,
+//! refuted if another failed alike.
 //!
 //! What the shell keeps to: it finishes the lease of each try once, as what it was ([`Outcome`](crate::Outcome): success
 //! for a response that is whole, failure for what it reported as failed, abandoned for what it was told to cancel), so
@@ -34,7 +43,8 @@
 //! not.
 //!
 //! A try that was overtaken stays where it is until the answer is decided, because the suspicion may have been wrong;
-//! then it is cancelled, and events that still arrive for it change nothing: a late answer reaches nobody.
+//! then it is cancelled or, if its server is at work on it, runs on for what it shows. Events that still arrive for it
+//! change nothing: a late answer reaches nobody.
 
 mod ending;
 mod event;
@@ -54,7 +64,9 @@ use crate::endpoint::Usual;
 use crate::evidence::{ConnectFailure, Evidence, ResponseFailure};
 use crate::picker::Unavailable;
 use crate::settings::AttemptSettings;
-pub use event::{Action, Actions, Condition, Event, Failure, FailureKind, Plan, Repeat, TryNo, Verdict, Why};
+pub use event::{
+    Action, Actions, Affinity, Condition, Down, Event, Failure, FailureKind, Plan, Repeat, TryNo, Verdict, Why,
+};
 use trail::{Stage, Try};
 pub use trail::{TrailEntry, TrailOutcome};
 
@@ -127,9 +139,9 @@ impl Attempts {
         won && self.tries.iter().any(Try::has_failed)
     }
 
-    /// Whether anything of the request was sent to a server.
-    pub fn was_sent(&self) -> bool {
-        self.sent
+    /// The endpoint of a try, once it is chosen.
+    pub fn endpoint(&self, number: TryNo) -> Option<crate::EndpointId> {
+        self.tries.get(number.index()).and_then(|tried| tried.endpoint)
     }
 
     /// What each attempt did, in the order in which they began.
@@ -155,7 +167,6 @@ impl Attempts {
             Event::Whole(number, verdict) => self.whole(number, verdict, budgets, now, actions),
             Event::Broken(number, why) => self.broken(number, why, now, actions),
             Event::BodyLost => self.body_lost(now),
-            Event::EndpointDown(number) => self.endpoint_down(number, now, actions),
             Event::ClientGone => self.client_gone(now, actions),
             Event::Woke(conditions) => self.woke(conditions, budgets, now, actions),
         }
@@ -273,7 +284,9 @@ impl Attempts {
         if crate::evidence::is_bad(status) {
             actions.push(Action::Report(number, Evidence::Status(status)));
         }
-        if moves_on && self.may_retry(number, budgets, now) {
+        // A session is known to its own server alone: what that says is its answer.
+        let belongs_here = self.plan.affinity == Affinity::Session;
+        if moves_on && !belongs_here && self.may_retry(number, budgets, now) {
             self.enter(number, Stage::Parked, now);
             self.carry_on(Why::Retry, now, actions);
         } else if held {
@@ -323,12 +336,6 @@ impl Attempts {
     fn body_lost(&mut self, now: Instant) {
         self.plan.replayable = false;
         self.deadline = now + self.settings.total;
-    }
-
-    fn endpoint_down(&mut self, number: TryNo, now: Instant, actions: &mut Actions) {
-        if self.is_in(number, Stage::Waiting) || self.is_in(number, Stage::Held) {
-            self.move_away(number, now, actions);
-        }
     }
 
     fn client_gone(&mut self, now: Instant, actions: &mut Actions) {

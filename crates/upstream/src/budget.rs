@@ -22,12 +22,20 @@ pub struct Budgets {
 impl Budgets {
     /// Budgets that hold what they grant without any request.
     pub fn new(retry: BudgetSettings, hedge: HedgeBudget) -> Self {
-        Self { retry: Budget::new(retry.percent, retry.per_second), hedge: Budget::new(hedge.percent, 0) }
+        Self {
+            retry: Budget::new(retry.percent, retry.per_second, RETRY_MEMORY),
+            hedge: Budget::new(hedge.percent, 0, HEDGE_MEMORY),
+        }
     }
 
     /// Takes one retry; false when there is none left.
     pub fn take_retry(&self) -> bool {
         self.retry.take()
+    }
+
+    /// Attempts that were bought of these budgets: they are no requests, and must not earn more of their like.
+    fn bought(&self) -> u64 {
+        self.retry.taken.load(Ordering::Relaxed) + self.hedge.taken.load(Ordering::Relaxed)
     }
 
     /// Gives back a retry that found no endpoint.
@@ -66,26 +74,37 @@ impl Budgets {
 struct Budget {
     percent: u32,
     per_second: u32,
+    memory: Duration,
     thousandths: CachePadded<AtomicU64>,
+    /// Beside the bucket: both are written by whoever takes.
+    taken: AtomicU64,
 }
 
 const WHOLE: u64 = 1_000;
 /// A bucket holds what this time grants, so that a quiet hour does not pay for a storm.
-const MEMORY: Duration = Duration::from_secs(10);
+const RETRY_MEMORY: Duration = Duration::from_secs(10);
+/// Hedges are for the odd slow answer. When everything turns slow at once, a fuller bucket would make it slower.
+const HEDGE_MEMORY: Duration = Duration::from_secs(1);
+/// How long requests count as recent.
+const RECENT: Duration = Duration::from_secs(10);
 
 impl Budget {
-    fn new(percent: u32, per_second: u32) -> Self {
-        let full = u64::from(per_second) * MEMORY.as_secs() * WHOLE;
-        Self { percent, per_second, thousandths: CachePadded::new(AtomicU64::new(full)) }
+    fn new(percent: u32, per_second: u32, memory: Duration) -> Self {
+        let full = u64::from(per_second) * memory.as_secs() * WHOLE;
+        let thousandths = CachePadded::new(AtomicU64::new(full));
+        Self { percent, per_second, memory, thousandths, taken: AtomicU64::new(0) }
     }
 
     fn take(&self) -> bool {
         let one_less = |left: u64| left.checked_sub(WHOLE);
-        self.thousandths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
+        let taken = self.thousandths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok();
+        self.taken.fetch_add(u64::from(taken), Ordering::Relaxed);
+        taken
     }
 
     fn give_back(&self) {
         self.thousandths.fetch_add(WHOLE, Ordering::Relaxed);
+        self.taken.fetch_sub(1, Ordering::Relaxed);
     }
 
     fn left(&self) -> u64 {
@@ -100,7 +119,7 @@ impl Budget {
         let grants = self.grants_per_second(requests_per_second) * WHOLE as f64;
         let more = to_thousandths(grants * elapsed.as_secs_f64());
         // Room for one at least, or a small share of few requests would never add up to anything.
-        let full = to_thousandths(grants * MEMORY.as_secs_f64()).max(WHOLE);
+        let full = to_thousandths(grants * self.memory.as_secs_f64()).max(WHOLE);
         let filled = |left: u64| Some((left + more).min(full.max(left)));
         // The closure always gives a value, so this cannot fail.
         let _ = self.thousandths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, filled);
@@ -130,6 +149,7 @@ impl Filler {
 
     /// `attempts`: all attempts ever begun on the endpoints there are; it falls when one of them goes.
     pub(crate) fn fill(&mut self, budgets: &Budgets, attempts: u64, now: Instant) {
+        let attempts = attempts.saturating_sub(budgets.bought());
         let Some(at) = self.at else {
             (self.at, self.attempts) = (Some(now), attempts);
             return;
@@ -141,7 +161,7 @@ impl Filler {
         let begun = attempts.saturating_sub(self.attempts) as f64;
         (self.at, self.attempts) = (Some(now), attempts);
         let current = begun / elapsed.as_secs_f64();
-        let weight = (elapsed.as_secs_f64() / MEMORY.as_secs_f64()).min(1.0);
+        let weight = (elapsed.as_secs_f64() / RECENT.as_secs_f64()).min(1.0);
         self.per_second += (current - self.per_second) * weight;
         // Requests that have just begun to come are recent requests as well.
         let recent = self.per_second.max(current.min(self.per_second * 2.0 + 10.0));

@@ -25,8 +25,8 @@ use std::time::{Duration, Instant};
 
 use crate::budget::Filler;
 use crate::endpoint::{EndpointId, Weight};
-use crate::evidence::Evidence;
-use crate::health::{Cause, Facts, Health};
+use crate::evidence::{Evidence, Standing, Testimony};
+use crate::health::{Cause, Facts, Health, Source};
 use crate::record::{Finding, Peers};
 use crate::settings::Settings;
 use crate::spec::UpstreamSpec;
@@ -95,10 +95,12 @@ impl Control {
     }
 
     /// Takes in what traffic showed of an endpoint. Of an endpoint that is gone, nothing.
-    pub fn evidence(&mut self, id: EndpointId, evidence: Evidence, now: Instant) {
+    pub fn evidence(&mut self, id: EndpointId, testimony: impl Into<Testimony>, now: Instant) {
+        let testimony: Testimony = testimony.into();
+        let evidence = testimony.evidence;
         let facts = self.facts(id, now);
         let Some(member) = self.members.get_mut(&id) else { return };
-        let finding = member.record.add(evidence, member.counters(), &self.settings.outliers, now);
+        let finding = member.record.add(testimony, member.known(), &self.settings.outliers, now);
         member.notice_suspicion(Some(evidence), &mut self.changes, now);
         let charge = match finding {
             Finding::Nothing => None,
@@ -111,13 +113,13 @@ impl Control {
                 member.trial_ended();
                 member.observed.trial_succeeded(facts, &self.settings, now)
             }
-            Health::Probation { .. } => match evidence.fails_a_trial() {
-                Some(cause) => {
+            Health::Probation { .. } => {
+                let failed = testimony.fails_a_trial().or(charge);
+                if failed.is_some() || testimony.standing == Standing::Refuted {
                     member.trial_ended();
-                    member.observed.trial_failed(cause, &self.settings, now)
                 }
-                None => false,
-            },
+                failed.is_some_and(|cause| member.observed.trial_failed(cause, &self.settings, now))
+            }
             _ => charge.is_some_and(|cause| member.observed.charged(cause, facts, &self.settings, now)),
         };
         if changed {
@@ -180,11 +182,13 @@ impl Control {
                 member.health_changed(now);
             }
             member.notice_suspicion(None, &mut self.changes, now);
+            member.review_accusation();
             if !probes {
                 member.outlive_suspicion(&self.settings, &mut self.changes, now);
             }
             member.write_bits(&self.settings, now);
         }
+        self.eject_the_unheard(now);
         self.open_trials(now);
         let attempts = self.members.values().map(|member| member.endpoint.attempts()).sum();
         self.filler.fill(self.upstream.budgets(), attempts, now);
@@ -193,6 +197,26 @@ impl Control {
     /// What changed since the last call, in order.
     pub fn take_changes(&mut self) -> impl Iterator<Item = Change> + use<> {
         self.changes.take().into_iter()
+    }
+
+    /// An endpoint that answers nothing soon looks busy and gets nothing new, so that no further evidence comes of it.
+    fn eject_the_unheard(&mut self, now: Instant) {
+        let unheard = |member: &&Member| {
+            let known = member.known();
+            member.endpoint.in_flight() > 0
+                && member.observed.health() == Health::Healthy
+                && member.record.is_unheard(known, &self.settings.outliers, now)
+        };
+        let unheard: Vec<EndpointId> = self.members.values().filter(unheard).map(Member::id).collect();
+        for id in unheard {
+            let facts = self.facts(id, now);
+            let Some(member) = self.members.get_mut(&id) else { continue };
+            if member.observed.charged(Cause::Misbehaving, facts, &self.settings, now) {
+                self.changes.add_health(member, Some(Evidence::Outpaced), now);
+                member.health_changed(now);
+                member.write_bits(&self.settings, now);
+            }
+        }
     }
 
     /// Whether a row of bad statuses since `since` is this endpoint's own doing. At most half of the endpoints are ever
@@ -211,10 +235,14 @@ impl Control {
 
     fn facts(&self, id: EndpointId, now: Instant) -> Facts {
         let serves = |member: &Member| member.id() != id && !member.vanished && member.endpoint.is_plain();
+        let present = || self.members.values().filter(|member| !member.vanished);
+        let out = present().filter(|member| member.id() != id && is_out_by_traffic(member)).count();
+        let may_be_out = present().count() * self.settings.outliers.max_ejected as usize / 100;
         let recent = self.settings.probes.traffic_outweighs;
         let success = self.members.get(&id).and_then(|member| member.endpoint.last_success());
         Facts {
             others_serve: self.members.values().any(serves),
+            may_eject: out < may_be_out.max(1),
             traffic_succeeds: success.is_some_and(|at| now.saturating_duration_since(at) < recent),
         }
     }
@@ -235,4 +263,12 @@ impl Control {
         let members = present.map(|member| (Arc::clone(&member.endpoint), member.weight));
         self.upstream.publish(members.collect());
     }
+}
+
+/// Whether traffic keeps it from serving: ejected, or not yet back.
+fn is_out_by_traffic(member: &Member) -> bool {
+    matches!(
+        member.observed.health(),
+        Health::Ejected { by: Source::Traffic, .. } | Health::Probation { .. }
+    )
 }

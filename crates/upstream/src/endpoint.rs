@@ -97,18 +97,23 @@ struct Failures([AtomicU64; FailureClass::ALL.len()]);
 /// The ramp of an endpoint that is not in slow start.
 pub(crate) const FULL_SHARE: u32 = 256;
 
-/// What is usual for an endpoint; `None` where nothing is known yet.
+/// What is usual for a request of some kind at an endpoint; `None` where nothing is known yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usual {
-    /// Time to a connection.
+    /// Time to a connection with the endpoint.
     pub connect: Option<Duration>,
-    /// Time from sending a request to the head of its response.
+    /// Time from sending a request of the kind to the head of its response, whoever answers.
     pub head: Option<Duration>,
-    /// After this time without a head, nineteen of twenty requests would have had one.
+    /// The slowest of the kind lately.
+    pub slowest: Option<Duration>,
+    /// After this time without a head, nineteen of twenty requests of the kind would have had one.
     pub hedge_after: Option<Duration>,
 }
 
 impl Endpoint {
+    /// Without the head of any response for so long, it is worth telling that others answer in its place.
+    const QUIET: Duration = Duration::from_secs(1);
+
     pub(crate) fn new(
         id: EndpointId,
         address: SocketAddr,
@@ -184,7 +189,7 @@ impl Endpoint {
 
     /// Counts `evidence` and acts on it as far as a worker may. True when
     /// [`Control`](crate::Control) should hear of it.
-    pub fn report(&self, evidence: Evidence) -> bool {
+    pub fn report(&self, evidence: Evidence, now: Instant) -> bool {
         let news = evidence.makes_suspect() && self.suspect();
         if let Some(class) = evidence.class() {
             self.failures.0[class as usize].fetch_add(1, Ordering::Relaxed);
@@ -192,6 +197,10 @@ impl Endpoint {
         match evidence {
             // One idle connection is closed after the other; the first has said it all.
             Evidence::Silent | Evidence::IdleClosed => news,
+            // Whoever answers at all is slow at most.
+            Evidence::Outpaced => self
+                .last_heard()
+                .is_none_or(|heard| now.saturating_duration_since(heard) >= Self::QUIET),
             _ => evidence.class().is_some(),
         }
     }
@@ -206,9 +215,14 @@ impl Endpoint {
         self.hot.generation.load(Ordering::Acquire)
     }
 
-    /// What is usual for it.
-    pub fn usual(&self) -> Usual {
-        self.hot.latency.usual()
+    /// How long it usually takes to a connection; `None` where nothing is known yet.
+    pub fn usual_connect(&self) -> Option<Duration> {
+        self.hot.latency.usual_connect()
+    }
+
+    /// How long its usual answer takes to its head, over all kinds of requests; `None` where nothing is known yet.
+    pub fn usual_head(&self) -> Option<Duration> {
+        self.hot.latency.usual_head()
     }
 
     /// When it last sent the head of any response.

@@ -2,10 +2,75 @@
 //!
 //! Evidence is made where something happened (a worker, a prober) and judged in one place
 //! ([`Control`](crate::Control)), so that the same fact always weighs the same.
+//!
+//! Evidence has an author. What a response looks like depends on who asked for what, so a single client could have any
+//! server ejected by asking for failures. A piece of evidence therefore says whose request it was ([`Author`]) and
+//! what came of asking another server the same ([`Standing`]):
+//!
+//! ```text
+//!                 another server did well  ──▶ proven: it counts by itself
+//! alleged ────────another failed alike     ──▶ refuted: the request is to blame, and it counts against nobody
+//!         └───────nobody else was asked    ──▶ counts together with another author, a proven one or a failed probe
+//! ```
 
 use std::fmt;
+use std::net::IpAddr;
 
 use crate::health::Cause;
+
+/// What was seen, on whose request, and how it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Testimony {
+    /// What was seen.
+    pub evidence: Evidence,
+    /// Whose request showed it.
+    pub author: Author,
+    /// What another endpoint made of the same request.
+    pub standing: Standing,
+}
+
+/// Who made the request that showed something: equal for requests of the same client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Author(u64);
+
+/// How a piece of evidence stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nobody else was asked, or not yet.
+    Alleged,
+    /// Another endpoint did well with the same request. Said of what was alleged before.
+    Proven,
+    /// Another endpoint failed alike. Said of what was alleged before.
+    Refuted,
+}
+
+impl Author {
+    /// No client: what a connection showed while it was idle.
+    pub const NOBODY: Self = Self(0);
+
+    /// The client at this address. Of IPv6 the first 64 bits: one household has all of the rest.
+    pub fn at(address: IpAddr) -> Self {
+        let bits = match address.to_canonical() {
+            IpAddr::V4(address) => u64::from(u32::from(address)),
+            IpAddr::V6(address) => (u128::from(address) >> 64) as u64,
+        };
+        Self(bits.wrapping_add(1))
+    }
+}
+
+impl Testimony {
+    /// That `author`'s request showed `evidence`.
+    pub fn alleged(evidence: Evidence, author: Author) -> Self {
+        Self { evidence, author, standing: Standing::Alleged }
+    }
+}
+
+impl From<Evidence> for Testimony {
+    /// Of what nobody's request showed.
+    fn from(evidence: Evidence) -> Self {
+        Self::alleged(evidence, Author::NOBODY)
+    }
+}
 
 /// Something an endpoint did, or failed to do, in the sight of traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,8 +83,10 @@ pub enum Evidence {
     WrongDigest,
     /// A whole response without the digest that it had announced.
     MissingDigest,
-    /// In flight and silent for longer than usual, while others answer.
+    /// In flight and silent for longer than usual, while others answer. A question to the probe, and no failure.
     Silent,
+    /// Another endpoint answered the same request well before this one had shown a sign of life.
+    Outpaced,
     /// An idle connection was closed or reset by the other side.
     IdleClosed,
     /// A response with this status. Only 500 and above says anything.
@@ -73,6 +140,8 @@ pub enum FailureClass {
     MissingDigest,
     /// [`Evidence::Silent`]
     Silent,
+    /// [`Evidence::Outpaced`]
+    Outpaced,
     /// [`Evidence::IdleClosed`]
     IdleClosed,
     /// [`Evidence::Status`] of 500 and above
@@ -81,13 +150,14 @@ pub enum FailureClass {
 
 impl FailureClass {
     /// Every class, in the order in which they are counted.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Connect,
         Self::Response,
         Self::Truncated,
         Self::WrongDigest,
         Self::MissingDigest,
         Self::Silent,
+        Self::Outpaced,
         Self::IdleClosed,
         Self::Status,
     ];
@@ -101,6 +171,7 @@ impl FailureClass {
             Self::WrongDigest => "wrong_digest",
             Self::MissingDigest => "missing_digest",
             Self::Silent => "silent",
+            Self::Outpaced => "outpaced",
             Self::IdleClosed => "idle_closed",
             Self::Status => "status",
         }
@@ -118,6 +189,7 @@ impl Evidence {
             Self::WrongDigest => Some(FailureClass::WrongDigest),
             Self::MissingDigest => Some(FailureClass::MissingDigest),
             Self::Silent => Some(FailureClass::Silent),
+            Self::Outpaced => Some(FailureClass::Outpaced),
             Self::IdleClosed => Some(FailureClass::IdleClosed),
             Self::Status(status) => is_bad(status).then_some(FailureClass::Status),
         }
@@ -129,21 +201,28 @@ impl Evidence {
             Self::ConnectFailed(why) => why != ConnectFailure::Local,
             Self::ResponseFailed(why) => why != ResponseFailure::Garbage,
             Self::Silent | Self::IdleClosed => true,
-            Self::WrongDigest | Self::MissingDigest | Self::Status(_) | Self::Succeeded => false,
+            Self::WrongDigest
+            | Self::MissingDigest
+            | Self::Outpaced
+            | Self::Status(_)
+            | Self::Succeeded => false,
         }
     }
 }
 
-impl Evidence {
-    /// Why an endpoint on probation is ejected again after this; `None` if it is not.
+impl Testimony {
+    /// Why an endpoint on probation is ejected again after this; `None` if it is not. No client can make a connect
+    /// fail; what else goes wrong in a trial has to be proven, or a client could keep an endpoint out.
     pub(crate) fn fails_a_trial(self) -> Option<Cause> {
-        match self {
-            Self::ConnectFailed(ConnectFailure::Local) | Self::IdleClosed | Self::Succeeded => None,
-            Self::ConnectFailed(_) => Some(Cause::Unreachable),
-            Self::Status(status) => is_bad(status).then_some(Cause::Misbehaving),
-            Self::ResponseFailed(_) | Self::WrongDigest | Self::MissingDigest | Self::Silent => {
-                Some(Cause::Misbehaving)
+        let proven = self.standing == Standing::Proven;
+        match self.evidence {
+            Evidence::ConnectFailed(ConnectFailure::Local) => None,
+            Evidence::ConnectFailed(_) => Some(Cause::Unreachable),
+            Evidence::Status(status) => (proven && is_bad(status)).then_some(Cause::Misbehaving),
+            Evidence::ResponseFailed(_) | Evidence::WrongDigest | Evidence::MissingDigest => {
+                proven.then_some(Cause::Misbehaving)
             }
+            Evidence::Silent | Evidence::Outpaced | Evidence::IdleClosed | Evidence::Succeeded => None,
         }
     }
 }
@@ -161,6 +240,7 @@ impl fmt::Display for Evidence {
             Self::WrongDigest => f.write_str("wrong digest"),
             Self::MissingDigest => f.write_str("digest missing"),
             Self::Silent => f.write_str("silent while others answer"),
+            Self::Outpaced => f.write_str("no sign of life while others answer the same"),
             Self::IdleClosed => f.write_str("idle connection closed"),
             Self::Status(status) => write!(f, "status {status}"),
             Self::Succeeded => f.write_str("good answer"),

@@ -71,6 +71,8 @@ pub enum Source {
 pub(crate) struct Facts {
     /// Another endpoint serves without anything against it.
     pub(crate) others_serve: bool,
+    /// Traffic has taken out fewer endpoints than it may.
+    pub(crate) may_eject: bool,
     /// Traffic of this endpoint has just succeeded.
     pub(crate) traffic_succeeds: bool,
 }
@@ -154,10 +156,11 @@ impl Observed {
         }
     }
 
-    /// Traffic amounts to a charge. True when it was acted upon: the last endpoint that serves is never ejected by it.
+    /// Traffic amounts to a charge. True when it was acted upon: traffic never ejects the last endpoint that serves, and only
+    /// a part of all.
     pub(crate) fn charged(&mut self, cause: Cause, facts: Facts, settings: &Settings, now: Instant) -> bool {
         match self.health {
-            Health::Healthy if facts.others_serve => self.eject_for_traffic(cause, settings, now),
+            Health::Healthy if facts.others_serve && facts.may_eject => self.eject_for_traffic(cause, settings, now),
             Health::Healthy | Health::Unproven | Health::Ejected { .. } | Health::Probation { .. } => false,
         }
     }

@@ -1,29 +1,25 @@
-//! What is usual for an endpoint, learnt from its answers without a lock.
+//! What is usual, learnt from answers without a lock.
 //!
-//! Three small estimators of a few bytes each. Workers update them with plain loads and stores: two at the same
+//! Small estimators of a few bytes each. Workers update those of an endpoint with plain loads and stores: two at the same
 //! moment may lose one sample of many, which changes no decision, and no request ever waits for another.
 //!
 //! * the usual time: an exponentially weighted mean (1/16 of each new sample);
-//! * the time nineteen of twenty answers stay below: a stochastic quantile (each sample moves the estimate by a small
-//!   step, up 19 times as far as down, so that it rests where one in twenty is above);
+//! * the time nineteen of twenty answers stay below, of a kind of request ([`Kinds`](crate::kinds::Kinds)): a stochastic
+//!   quantile (each sample moves the estimate by a small step, up 19 times as far as down, so that it rests where one
+//!   in twenty is above);
 //! * the mean that `peak_ewma` compares (1/16 of each new sample, more of one after a silence): a failure counts as a
 //!   peak, whole and at once, and what is not confirmed by answers fades with time.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::endpoint::Usual;
-
 /// The usual times of one endpoint, in microseconds; 0 says that nothing is known.
 #[derive(Default)]
 pub(crate) struct Latency {
     connect: AtomicU32,
     head: AtomicU32,
-    head_quantile: AtomicU32,
 }
 
-/// A hedge is never sent earlier than this multiple of the usual time, however narrow the distribution.
-const HEDGE_AT_LEAST_USUAL: u32 = 2;
 /// The quantile's step down, as a part of the estimate.
 const STEP_DOWN: u32 = 16 * ABOVE_TO_BELOW;
 /// One in twenty is above: nineteen are below for each.
@@ -38,27 +34,29 @@ impl Latency {
     pub(crate) fn answered(&self, took: Duration) {
         let sample = micros(took);
         self.head.store(mean(self.head.load(Ordering::Relaxed), sample), Ordering::Relaxed);
-        let quantile = self.head_quantile.load(Ordering::Relaxed);
-        self.head_quantile.store(towards_quantile(quantile, sample), Ordering::Relaxed);
     }
 
-    pub(crate) fn usual(&self) -> Usual {
-        let known = |micros: u32| (micros != 0).then(|| Duration::from_micros(micros.into()));
-        let head = self.head.load(Ordering::Relaxed);
-        let quantile = self.head_quantile.load(Ordering::Relaxed);
-        Usual {
-            connect: known(self.connect.load(Ordering::Relaxed)),
-            head: known(head),
-            hedge_after: known(quantile.max(head.saturating_mul(HEDGE_AT_LEAST_USUAL))),
-        }
+    /// The mean time to a connection; `None` where nothing is known.
+    pub(crate) fn usual_connect(&self) -> Option<Duration> {
+        known(self.connect.load(Ordering::Relaxed))
+    }
+
+    /// The mean time to a head, over all that it answered.
+    pub(crate) fn usual_head(&self) -> Option<Duration> {
+        known(self.head.load(Ordering::Relaxed))
     }
 }
 
-fn micros(took: Duration) -> u32 {
+/// A time in microseconds of which 0 says that nothing is known.
+pub(crate) fn known(micros: u32) -> Option<Duration> {
+    (micros != 0).then(|| Duration::from_micros(micros.into()))
+}
+
+pub(crate) fn micros(took: Duration) -> u32 {
     u32::try_from(took.as_micros()).unwrap_or(u32::MAX).max(1)
 }
 
-fn mean(estimate: u32, sample: u32) -> u32 {
+pub(crate) fn mean(estimate: u32, sample: u32) -> u32 {
     if estimate == 0 {
         return sample;
     }
@@ -69,7 +67,7 @@ fn mean(estimate: u32, sample: u32) -> u32 {
     next.max(1) as u32
 }
 
-fn towards_quantile(estimate: u32, sample: u32) -> u32 {
+pub(crate) fn towards_quantile(estimate: u32, sample: u32) -> u32 {
     if estimate == 0 {
         return sample;
     }
@@ -166,7 +164,7 @@ mod tests {
 
     #[test]
     fn nothing_is_usual_before_the_first_answer() {
-        assert_eq!(Latency::default().usual(), Usual::default());
+        assert_eq!(Latency::default().usual_head(), None);
     }
 
     #[test]
@@ -176,25 +174,8 @@ mod tests {
         for _ in 0..100 {
             latency.answered(10 * MS);
         }
-        let head = latency.usual().head.unwrap();
+        let head = latency.usual_head().unwrap();
         assert!(head > 9 * MS && head <= 10 * MS, "{head:?}");
-    }
-
-    #[test]
-    fn a_hedge_waits_until_one_answer_in_twenty_would_be_late() {
-        let latency = Latency::default();
-        let mut rng = fastrand::Rng::with_seed(11);
-        let mut above = 0;
-        for round in 0..40_000 {
-            let took = Duration::from_micros(rng.u64(1_000..21_000));
-            // The quantile alone, not the multiple of the usual that a hedge waits for at least.
-            let estimate = Duration::from_micros(latency.head_quantile.load(Ordering::Relaxed).into());
-            above += u32::from(round >= 20_000 && took > estimate);
-            latency.answered(took);
-        }
-        assert!((600..1_400).contains(&above), "{above} of 20000 above");
-        let usual = latency.usual();
-        assert!(usual.hedge_after >= usual.head.map(|head| 2 * head), "{usual:?}");
     }
 
     #[test]

@@ -4,8 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::attempt::Down;
 use crate::endpoint::{Endpoint, Flags};
 use crate::evidence::{Evidence, is_bad};
+use crate::health::Cause;
 use crate::upstream::Snapshot;
 
 /// One attempt's hold on an endpoint. Dropped unfinished, it ends as [`Outcome::Abandoned`].
@@ -54,19 +56,26 @@ impl Lease {
         self.trial
     }
 
-    /// Whether the endpoint was ejected or turned suspect since the lease was taken. A lease that was taken on a
-    /// suspect, because there was nothing better, is not down for that reason; and one that drains serves what it has.
-    pub fn is_down(&self) -> bool {
+    /// What has become of the endpoint since the lease was taken. A lease that was taken on an endpoint in trouble, because
+    /// there was nothing better, is not down for that trouble; and an endpoint that drains serves what it has.
+    pub fn down(&self) -> Down {
         let now = self.endpoint().flags();
-        let ejected = self.flags.has(Flags::HEALTHY) && !now.has(Flags::HEALTHY);
-        let suspect = !self.flags.has(Flags::SUSPECT) && now.has(Flags::SUSPECT);
-        ejected || suspect
+        let is_confirmed = |flags: Flags| flags.has(Flags::SUSPECT | Flags::DOUBTED);
+        if self.flags.has(Flags::HEALTHY) && !now.has(Flags::HEALTHY) {
+            let unreachable = now.has(Flags::UNREACHABLE);
+            Down::Ejected(if unreachable { Cause::Unreachable } else { Cause::Misbehaving })
+        } else if !is_confirmed(self.flags) && is_confirmed(now) {
+            Down::Confirmed
+        } else {
+            Down::No
+        }
     }
 
-    /// Whether a 500 says more about the endpoint than about the request: it was ejected since it was chosen, or is on
-    /// trial.
+    /// Whether a 500 says more about the endpoint than about the request: it answers so to one request after the other, was
+    /// ejected since it was chosen, or is on trial.
     pub fn is_accused(&self) -> bool {
-        self.trial || self.flags.has(Flags::HEALTHY) && !self.endpoint().flags().has(Flags::HEALTHY)
+        let now = self.endpoint().flags();
+        self.trial || now.has(Flags::ACCUSED) || self.flags.has(Flags::HEALTHY) && !now.has(Flags::HEALTHY)
     }
 
     /// A connection came about.

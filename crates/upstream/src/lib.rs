@@ -27,6 +27,7 @@ mod control;
 mod endpoint;
 mod evidence;
 mod health;
+mod kinds;
 mod latency;
 mod lease;
 mod picker;
@@ -45,8 +46,9 @@ pub use control::{
     UnknownEndpoint,
 };
 pub use endpoint::{Endpoint, EndpointId, Usual, Weight};
-pub use evidence::{ConnectFailure, Evidence, FailureClass, ResponseFailure};
+pub use evidence::{Author, ConnectFailure, Evidence, FailureClass, ResponseFailure, Standing, Testimony};
 pub use health::{Cause, Health, Source};
+pub use kinds::Kind;
 pub use lease::{Lease, Outcome};
 pub use picker::{Picker, Tried, Unavailable, Want};
 pub use pin::{NotAPin, Pin, PinKey};

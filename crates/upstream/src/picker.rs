@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use arrayvec::ArrayVec;
 
 use crate::attempt::{Condition, MAX_ATTEMPTS, TryNo};
-use crate::endpoint::{Endpoint, EndpointId, Flags, Rank};
+use crate::endpoint::{Endpoint, EndpointId, Flags, Rank, Usual};
+use crate::kinds::{Kind, Kinds};
 use crate::lease::{Lease, View};
 use crate::pin::Pin;
 use crate::policy::{Field, Law};
@@ -70,6 +71,7 @@ pub struct Picker {
     view: Arc<View>,
     law: Law,
     heard: Heard,
+    kinds: Kinds,
 }
 
 impl Picker {
@@ -79,7 +81,7 @@ impl Picker {
         let view = Arc::new(View { snapshot: upstream.snapshot() });
         let mut law = Law::new(upstream.settings().policy);
         law.adopt();
-        Self { upstream: upstream.clone(), generation, view, law, heard: Heard::default() }
+        Self { upstream: upstream.clone(), generation, view, law, heard: Heard::default(), kinds: Kinds::new() }
     }
 
     /// An endpoint for a request that has tried `tried`.
@@ -121,6 +123,30 @@ impl Picker {
         self.view.snapshot.endpoint(id)
     }
 
+    /// What is usual for a request of this kind at this endpoint.
+    pub fn usual(&self, endpoint: &Endpoint, kind: Kind) -> Usual {
+        let pace = self.kinds.pace(kind);
+        Usual {
+            connect: endpoint.usual_connect(),
+            head: pace.head,
+            slowest: pace.slowest,
+            hedge_after: pace.hedge_after,
+        }
+    }
+
+    /// A request of this kind had the head of a good answer after `took`.
+    pub fn learn(&mut self, kind: Kind, took: Duration) {
+        self.kinds.learn(kind, took);
+    }
+
+    /// Whether the endpoint that this pin leads to still keeps its sessions: it is a member, healthy and not leaving.
+    pub fn keeps(&mut self, pin: Pin) -> bool {
+        self.refresh();
+        let index = self.view.snapshot.pinned(pin);
+        let endpoint = index.and_then(|index| self.view.snapshot.endpoints().get(index));
+        endpoint.is_some_and(|endpoint| endpoint.flags().serves_pinned())
+    }
+
     /// How it stands with the endpoint of a live try, for [`Event::Woke`](crate::attempt::Event::Woke).
     pub fn condition(&mut self, number: TryNo, lease: &Lease, now: Instant) -> Condition {
         self.refresh();
@@ -128,7 +154,7 @@ impl Picker {
         self.heard.refresh(self.view.snapshot.endpoints(), now);
         Condition {
             number,
-            down: lease.is_down(),
+            down: lease.down(),
             last_heard: endpoint.last_heard(),
             others_heard: self.heard.by_others(endpoint.id()),
         }

@@ -7,32 +7,72 @@
 //! A bad *status* says something about the server only if its peers answer well at the same time; otherwise whoever can
 //! ask for `/status/503` could switch servers off. A row of `k` bad answers comes about by chance with probability
 //! `p^k`, where `p` is the share of bad answers of the peers. It is a charge when that is less than [`BY_CHANCE`].
+//!
+//! Whatever a client can bring about needs a second voice as well, or one client could switch servers off: the failures
+//! that make a charge must come from two clients, or one of them be proven by another endpoint that did well with the
+//! same request, or the last probe have failed ([`Standing`]). What was refuted is struck out.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
 
-use crate::evidence::{ConnectFailure, Evidence, is_bad};
+use crate::evidence::{Author, ConnectFailure, Evidence, Standing, Testimony, is_bad};
 use crate::health::Cause;
 use crate::settings::OutlierSettings;
 
 /// What one endpoint's traffic has shown lately.
 #[derive(Debug)]
 pub(crate) struct Record {
+    began: Instant,
     /// The endpoint's counter when evidence last came.
     successes: u64,
     connects: u32,
-    responses: u32,
-    silences: u32,
+    outpaced: u32,
     scattered: Option<Scattered>,
-    digests: ArrayVec<Instant, MAX_DIGESTS>,
+    exhibits: ArrayVec<Exhibit, MAX_EXHIBITS>,
     statuses: Statuses,
 }
 
-/// The most wrong digests that are remembered; a setting above it is met by it.
-const MAX_DIGESTS: usize = 16;
+/// The most failures that are remembered one by one, the newest; a setting above it is met by it.
+const MAX_EXHIBITS: usize = 32;
 /// Scattered failures are a charge when they are at least one in this many.
 const NOTICEABLE: u64 = 20;
+/// Bad answers in a row after which the next is compared with a peer's.
+const ACCUSED_AFTER: u32 = 2;
+
+/// A failure that a client may have brought about.
+#[derive(Clone, Copy, Debug)]
+struct Exhibit {
+    class: Class,
+    at: Instant,
+    author: Author,
+    proven: bool,
+    /// Nothing has succeeded since.
+    in_row: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Response,
+    Digest,
+    Status,
+}
+
+impl Class {
+    fn of(evidence: Evidence) -> Option<Self> {
+        match evidence {
+            Evidence::ResponseFailed(_) | Evidence::MissingDigest => Some(Self::Response),
+            Evidence::WrongDigest => Some(Self::Digest),
+            Evidence::Status(status) if is_bad(status) => Some(Self::Status),
+            Evidence::ConnectFailed(_)
+            | Evidence::Status(_)
+            | Evidence::Silent
+            | Evidence::Outpaced
+            | Evidence::IdleClosed
+            | Evidence::Succeeded => None,
+        }
+    }
+}
 
 #[derive(Debug)]
 struct Scattered {
@@ -58,22 +98,26 @@ impl Finding {
     }
 }
 
-/// The counters of the endpoint whose record it is.
+/// What is known of the endpoint beside its record.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Counters {
+pub(crate) struct Known {
     pub(crate) attempts: u64,
     pub(crate) successes: u64,
+    /// When it last sent the head of any response.
+    pub(crate) heard: Option<Instant>,
+    /// Its last probe failed.
+    pub(crate) probe_failed: bool,
 }
 
 impl Record {
-    pub(crate) fn new(counters: Counters) -> Self {
+    pub(crate) fn new(known: Known, now: Instant) -> Self {
         Self {
-            successes: counters.successes,
+            began: now,
+            successes: known.successes,
             connects: 0,
-            responses: 0,
-            silences: 0,
+            outpaced: 0,
             scattered: None,
-            digests: ArrayVec::new(),
+            exhibits: ArrayVec::new(),
             statuses: Statuses::default(),
         }
     }
@@ -81,38 +125,126 @@ impl Record {
     /// Takes in evidence.
     pub(crate) fn add(
         &mut self,
-        evidence: Evidence,
-        counters: Counters,
+        testimony: Testimony,
+        known: Known,
         settings: &OutlierSettings,
         now: Instant,
     ) -> Finding {
-        self.note_successes(counters.successes);
-        match evidence {
-            Evidence::ConnectFailed(ConnectFailure::Local) | Evidence::IdleClosed | Evidence::Succeeded => {
-                Finding::Nothing
-            }
+        self.note_successes(known.successes);
+        match testimony.evidence {
+            Evidence::ConnectFailed(ConnectFailure::Local) => Finding::Nothing,
             Evidence::ConnectFailed(_) => {
                 self.connects += 1;
                 Finding::charge_if(self.connects >= settings.connect_failures, Cause::Unreachable)
             }
-            Evidence::Silent => {
-                self.silences += 1;
-                Finding::charge_if(self.is_unresponsive(settings), Cause::Misbehaving)
+            Evidence::Outpaced => {
+                self.outpaced += 1;
+                Finding::charge_if(self.is_unheard(known, settings, now), Cause::Misbehaving)
             }
-            Evidence::ResponseFailed(_) | Evidence::MissingDigest => {
-                self.responses += 1;
-                let scattered = self.scatter(counters.attempts, settings, now);
-                let in_a_row = self.responses >= settings.response_failures || self.is_unresponsive(settings);
-                Finding::charge_if(scattered || in_a_row, Cause::Misbehaving)
-            }
-            Evidence::WrongDigest => Finding::charge_if(self.add_digest(settings, now), Cause::Misbehaving),
-            Evidence::Status(status) if is_bad(status) => {
-                let row_began = self.statuses.add_bad(now);
-                let long = self.statuses.row >= settings.bad_statuses;
-                if long { Finding::BadRow { since: row_began } } else { Finding::Nothing }
-            }
-            Evidence::Status(_) => Finding::Nothing,
+            evidence => match Class::of(evidence) {
+                Some(class) => {
+                    self.exhibit(class, testimony, known, settings, now);
+                    self.judge(class, known, settings, now)
+                }
+                None => Finding::Nothing,
+            },
         }
+    }
+
+    /// Whether it has answered nobody for long, while others answered the same requests in its place.
+    pub(crate) fn is_unheard(&self, known: Known, settings: &OutlierSettings, now: Instant) -> bool {
+        let heard = known.heard.map_or(self.began, |heard| heard.max(self.began));
+        self.outpaced >= settings.outpaced && now.saturating_duration_since(heard) >= settings.unheard
+    }
+
+    /// Puts a failure into the record, or says how one that is there already stands now.
+    fn exhibit(
+        &mut self,
+        class: Class,
+        testimony: Testimony,
+        known: Known,
+        settings: &OutlierSettings,
+        now: Instant,
+    ) {
+        let Testimony { author, standing, .. } = testimony;
+        let alike = |exhibit: &Exhibit| exhibit.class == class && exhibit.author == author && !exhibit.proven;
+        let known_already = self.exhibits.iter().rposition(alike);
+        match (standing, known_already) {
+            (Standing::Alleged, _) => {
+                if self.exhibits.is_full() {
+                    self.exhibits.remove(0);
+                }
+                self.exhibits.push(Exhibit { class, at: now, author, proven: false, in_row: true });
+                match class {
+                    Class::Status => self.statuses.add_bad(now),
+                    Class::Response => self.scatter(known.attempts, settings, now),
+                    Class::Digest => {}
+                }
+            }
+            (Standing::Proven, Some(index)) => self.exhibits[index].proven = true,
+            (Standing::Refuted, Some(index)) => {
+                let struck = self.exhibits.remove(index);
+                match class {
+                    Class::Status if struck.in_row => self.statuses.strike_one(),
+                    Class::Response => {
+                        if let Some(scattered) = &mut self.scattered {
+                            scattered.failures = scattered.failures.saturating_sub(1);
+                        }
+                    }
+                    Class::Status | Class::Digest => {}
+                }
+            }
+            // Health has changed since it was alleged, and the record begun anew.
+            (Standing::Proven | Standing::Refuted, None) => {}
+        }
+    }
+
+    fn judge(&self, class: Class, known: Known, settings: &OutlierSettings, now: Instant) -> Finding {
+        let lately =
+            |exhibit: &Exhibit, window: Duration| now.saturating_duration_since(exhibit.at) <= window;
+        match class {
+            Class::Response => {
+                let in_row = |exhibit: &Exhibit| exhibit.class == class && exhibit.in_row;
+                let row = self.is_charge(in_row, settings.response_failures, known);
+                let scattered = self.is_scattered(known.attempts, settings)
+                    && self.is_charge(
+                        |exhibit| exhibit.class == class && lately(exhibit, settings.window),
+                        1,
+                        known,
+                    );
+                Finding::charge_if(row || scattered, Cause::Misbehaving)
+            }
+            Class::Digest => {
+                let wrong = |exhibit: &Exhibit| exhibit.class == class && lately(exhibit, settings.digest_window);
+                Finding::charge_if(self.is_charge(wrong, settings.wrong_digests, known), Cause::Misbehaving)
+            }
+            Class::Status => {
+                let in_row = |exhibit: &Exhibit| exhibit.class == class && exhibit.in_row;
+                match self.statuses.row_began {
+                    Some(since) if self.is_charge(in_row, settings.bad_statuses, known) => {
+                        Finding::BadRow { since }
+                    }
+                    _ => Finding::Nothing,
+                }
+            }
+        }
+    }
+
+    /// Whether these failures are enough, in number and in voices.
+    fn is_charge(&self, which: impl Fn(&Exhibit) -> bool, enough: u32, known: Known) -> bool {
+        let mut chosen = self.exhibits.iter().filter(|exhibit| which(exhibit)).peekable();
+        let Some(first) = chosen.peek().map(|exhibit| exhibit.author) else { return false };
+        let (mut count, mut second_voice) = (0, known.probe_failed);
+        for exhibit in chosen {
+            count += 1;
+            second_voice |= exhibit.proven || exhibit.author != first;
+        }
+        count >= (enough as usize).min(MAX_EXHIBITS) && second_voice
+    }
+
+    /// Whether bad answers follow each other, so that the next should be compared with a peer's.
+    pub(crate) fn is_accused(&self) -> bool {
+        self.statuses.row >= ACCUSED_AFTER
     }
 
     /// Whether the present row of bad statuses is a charge, with peers that answer like this.
@@ -127,39 +259,33 @@ impl Record {
         self.statuses.share(successes_now.saturating_sub(self.successes))
     }
 
-    /// A request that could move away was silence, one that could not was a failure in the end: the same row.
-    fn is_unresponsive(&self, settings: &OutlierSettings) -> bool {
-        self.silences + self.responses >= settings.silences
-    }
-
-    fn note_successes(&mut self, successes: u64) {
+    /// A success ends every row.
+    pub(crate) fn note_successes(&mut self, successes: u64) {
         let since = successes.saturating_sub(self.successes);
         self.successes = successes;
         if since > 0 {
-            (self.connects, self.responses, self.silences) = (0, 0, 0);
+            (self.connects, self.outpaced) = (0, 0);
+            self.exhibits.iter_mut().for_each(|exhibit| exhibit.in_row = false);
             self.statuses.add_good(since);
         }
     }
 
-    fn scatter(&mut self, attempts: u64, settings: &OutlierSettings, now: Instant) -> bool {
+    fn scatter(&mut self, attempts: u64, settings: &OutlierSettings, now: Instant) {
         let over = |scattered: &Scattered| now.saturating_duration_since(scattered.since) > settings.window;
         if self.scattered.as_ref().is_none_or(over) {
             self.scattered = Some(Scattered { since: now, attempts_before: attempts, failures: 0 });
         }
-        let Some(scattered) = &mut self.scattered else { return false };
-        scattered.failures += 1;
-        let among = attempts.saturating_sub(scattered.attempts_before);
-        let noticeable = u64::from(scattered.failures) * NOTICEABLE >= among;
-        scattered.failures >= settings.scattered_failures && noticeable
+        if let Some(scattered) = &mut self.scattered {
+            scattered.failures += 1;
+        }
     }
 
-    fn add_digest(&mut self, settings: &OutlierSettings, now: Instant) -> bool {
-        self.digests.retain(|&mut seen| now.saturating_duration_since(seen) <= settings.digest_window);
-        if self.digests.is_full() {
-            self.digests.remove(0);
-        }
-        self.digests.push(now);
-        self.digests.len() >= (settings.wrong_digests as usize).min(MAX_DIGESTS)
+    fn is_scattered(&self, attempts: u64, settings: &OutlierSettings) -> bool {
+        self.scattered.as_ref().is_some_and(|scattered| {
+            let among = attempts.saturating_sub(scattered.attempts_before);
+            let noticeable = u64::from(scattered.failures) * NOTICEABLE >= among;
+            scattered.failures >= settings.scattered_failures && noticeable
+        })
     }
 }
 
@@ -189,12 +315,19 @@ impl Statuses {
     const FAST: f64 = 1.0 / 8.0;
     const SLOW: f64 = 1.0 / 64.0;
 
-    /// Returns when the row began.
-    fn add_bad(&mut self, now: Instant) -> Instant {
+    fn add_bad(&mut self, now: Instant) {
         self.row += 1;
         self.fast += (1.0 - self.fast) * Self::FAST;
         self.slow += (1.0 - self.slow) * Self::SLOW;
-        *self.row_began.get_or_insert(now)
+        self.row_began.get_or_insert(now);
+    }
+
+    /// One of the row was the request's doing. As an answer it stays in the shares: so do those of the peers.
+    fn strike_one(&mut self) {
+        self.row = self.row.saturating_sub(1);
+        if self.row == 0 {
+            self.row_began = None;
+        }
     }
 
     fn add_good(&mut self, count: u64) {

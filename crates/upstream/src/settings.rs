@@ -84,8 +84,10 @@ pub struct OutlierSettings {
     pub scattered_failures: u32,
     /// Wrong digests within [`Self::digest_window`]: one is never normal, so no share is asked for.
     pub wrong_digests: u32,
-    /// Times in a row that the endpoint was silent while others answered; broken responses between them count.
-    pub silences: u32,
+    /// Times in a row that others answered in the endpoint's place …
+    pub outpaced: u32,
+    /// … while it has not sent the head of any response for so long.
+    pub unheard: Duration,
     /// Answers of 500 and above in a row, while the peers answer well.
     pub bad_statuses: u32,
     /// How long scattered failures are remembered.
@@ -96,6 +98,8 @@ pub struct OutlierSettings {
     pub ejection: Duration,
     /// The longest ejection.
     pub max_ejection: Duration,
+    /// How many of the endpoints traffic may take out, in percent; one may always go, and never the last.
+    pub max_ejected: u32,
     /// Trials that must succeed in probation while others serve; one is enough when none does.
     pub trials: u32,
     /// Without probes, a suspicion ends after this time.
@@ -109,12 +113,14 @@ impl Default for OutlierSettings {
             response_failures: 3,
             scattered_failures: 5,
             wrong_digests: 3,
-            silences: 5,
+            outpaced: 5,
+            unheard: Duration::from_secs(3),
             bad_statuses: 5,
             window: Duration::from_secs(10),
             digest_window: Duration::from_mins(1),
             ejection: Duration::from_secs(1),
             max_ejection: Duration::from_mins(1),
+            max_ejected: 50,
             trials: 3,
             suspicion: Duration::from_secs(1),
         }
@@ -146,6 +152,8 @@ pub struct AttemptSettings {
     pub silence_unknown: Duration,
     /// Between two looks of a waiting request at the state of its endpoint.
     pub look_interval: Duration,
+    /// The same once the endpoint is suspected: its probe is about to tell.
+    pub urgent_look_interval: Duration,
 }
 
 impl Default for AttemptSettings {
@@ -162,6 +170,7 @@ impl Default for AttemptSettings {
             silence_min: Duration::from_millis(50),
             silence_unknown: Duration::from_secs(1),
             look_interval: Duration::from_millis(50),
+            urgent_look_interval: Duration::from_millis(10),
         }
     }
 }

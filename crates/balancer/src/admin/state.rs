@@ -149,8 +149,8 @@ impl EndpointView {
             attempts: endpoint.attempts,
             successes: endpoint.successes,
             failures: failures.map(|(class, count)| (class.name(), *count)).collect(),
-            usual_connect_ms: endpoint.usual.connect.map(millis),
-            usual_head_ms: endpoint.usual.head.map(millis),
+            usual_connect_ms: endpoint.usual_connect.map(millis),
+            usual_head_ms: endpoint.usual_head.map(millis),
             last_probe: endpoint.last_probe.map(|probe| ProbeView {
                 result: probe.result.to_string(),
                 took_ms: millis(probe.took),

@@ -105,6 +105,16 @@ pub(crate) const COMPONENT: Component = Component {
         ),
         Variable::new("IDLE_TIMEOUT", "75s", "for a client's connection between two requests"),
         Variable::new("SERVER_IDLE", "1500ms", "for a connection to a server between two requests"),
+        Variable::new(
+            "MAX_EJECTED",
+            "50",
+            "servers that failed requests may eject, in percent of all; one may always be, and never the last",
+        ),
+        Variable::new(
+            "REPEAT",
+            "idempotent",
+            "which requests may be sent again elsewhere once something of them was sent: idempotent (also PUT and DELETE), safe (GET, HEAD, OPTIONS) or never",
+        ),
         Variable::new("ATTEMPTS", "4", "tries of one request, each on another server; 1 to 4"),
         Variable::new("RACE", "on", "off: a slow connect is not raced by another server"),
         Variable::new("HEDGE", "on", "off: GET, HEAD and OPTIONS that wait long are not sent a second time"),

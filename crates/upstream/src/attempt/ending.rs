@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use crate::budget::Budgets;
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, ResponseFailure, Standing};
 use crate::picker::Unavailable;
 
-use super::event::{Action, Actions, Failure, FailureKind, TryNo, Why};
+use super::event::{Action, Actions, Failure, FailureKind, Repeat, TryNo, Why};
 use super::trail::{Fault, Stage, Try};
 use super::{Answer, Attempts};
 
@@ -33,10 +33,18 @@ impl Attempts {
 
     /// This try answers the client; all others are over.
     pub(super) fn commit(&mut self, number: TryNo, now: Instant, actions: &mut Actions) {
-        let right = !self.tries[number.index()].is_parked();
+        let tried = &self.tries[number.index()];
+        let seen = match (tried.is_well(), tried.stage) {
+            (false, _) => Seen::Nothing,
+            (true, Stage::Held) => Seen::Whole,
+            (true, _) => Seen::Head,
+        };
         self.enter(number, Stage::Committed, now);
         self.answer = Answer::Committed(number);
-        self.report_digests(right, actions);
+        self.examine(seen, actions);
+        if seen != Seen::Nothing {
+            self.outpace(number, now, actions);
+        }
         self.cancel_all_but(Some(number), now, actions);
         actions.push(Action::Commit(number));
     }
@@ -68,7 +76,7 @@ impl Attempts {
         {
             self.commit(number, now, actions);
         } else {
-            self.report_digests(false, actions);
+            self.examine(Seen::Nothing, actions);
             self.answer = Answer::Over;
             actions.push(Action::Reply(Failure { kind }));
         }
@@ -83,19 +91,43 @@ impl Attempts {
         self.numbers().find(|number| renewable(&self.tries[number.index()]))
     }
 
-    /// A wrong digest speaks against its endpoint, unless every endpoint sent the same bytes with the same digest: then
-    /// something between is to blame.
-    fn report_digests(&self, another_was_right: bool, actions: &mut Actions) {
-        let wrong = || {
-            self.numbers().filter_map(|number| match self.tries[number.index()].stage {
-                Stage::Failed(Fault::Digest(bytes)) => Some((number, bytes)),
-                _ => None,
-            })
+    /// The request is decided: what its failures say of their endpoints. Where one endpoint did well with it, the failures of
+    /// the others are proven; where several failed alike and none did well, it is the request's own doing.
+    fn examine(&self, well: Seen, actions: &mut Actions) {
+        let failed = || {
+            self.numbers()
+                .filter_map(|number| self.tries[number.index()].showed().map(|evidence| (number, evidence)))
         };
-        let all_the_same =
-            wrong().count() > 1 && wrong().zip(wrong().skip(1)).all(|(one, next)| one.1 == next.1);
-        if another_was_right || !all_the_same {
-            actions.extend(wrong().map(|(number, _)| Action::Report(number, Evidence::WrongDigest)));
+        for (number, evidence) in failed() {
+            let alike = |&(other, shown): &(TryNo, Evidence)| {
+                other != number && shown.class() == evidence.class()
+            };
+            let proven = well >= Seen::needed_against(&self.tries[number.index()]);
+            let refuted = well == Seen::Nothing && failed().any(|other| alike(&other));
+            // Told only now, when it is known whether all endpoints say the same: then something between is to blame.
+            if evidence == Evidence::WrongDigest && !refuted {
+                actions.push(Action::Report(number, evidence));
+            }
+            if proven {
+                actions.push(Action::Examined(number, evidence, Standing::Proven));
+            } else if refuted && evidence != Evidence::WrongDigest {
+                actions.push(Action::Examined(number, evidence, Standing::Refuted));
+            }
+        }
+    }
+
+    /// Whoever has not shown a sign of life while another answered the same. Its answer is still worth waiting for: without it
+    /// a slow endpoint would look like a dead one, and what is slow like what is usual.
+    fn outpace(&mut self, winner: TryNo, now: Instant, actions: &mut Actions) {
+        for number in self.numbers() {
+            if number == winner || !self.is_in(number, Stage::Waiting) {
+                continue;
+            }
+            actions.push(Action::Report(number, Evidence::Outpaced));
+            if self.plan.repeat == Repeat::Freely {
+                self.enter(number, Stage::Cancelled, now);
+                actions.push(Action::RunOn(number));
+            }
         }
     }
 
@@ -116,10 +148,26 @@ impl Attempts {
     }
 }
 
+/// How much of a good answer has been seen when the request is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Seen {
+    Nothing,
+    Head,
+    Whole,
+}
+
+impl Seen {
+    /// How much of another endpoint's answer shows that this one's failure was its own: as much as this one got wrong.
+    fn needed_against(failed: &Try) -> Self {
+        let after_its_head = matches!(failed.stage, Stage::Failed(_)) && failed.status.is_some();
+        if after_its_head { Self::Whole } else { Self::Head }
+    }
+}
+
 fn telling(kind: FailureKind) -> u8 {
     match kind {
         FailureKind::WrongDigest => 5,
-        FailureKind::Response(crate::evidence::ResponseFailure::TimedOut) | FailureKind::Deadline => 3,
+        FailureKind::Response(ResponseFailure::TimedOut) | FailureKind::Deadline => 3,
         FailureKind::Response(_) => 4,
         FailureKind::Stale => 2,
         FailureKind::Connect(_) => 1,

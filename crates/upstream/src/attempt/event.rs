@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use arrayvec::ArrayVec;
 
 use crate::endpoint::{EndpointId, Usual};
-use crate::evidence::{ConnectFailure, Evidence, ResponseFailure};
+use crate::evidence::{ConnectFailure, Evidence, ResponseFailure, Standing};
+use crate::health::Cause;
 use crate::picker::Unavailable;
 
 /// Names one try of a request.
@@ -40,10 +41,12 @@ impl fmt::Display for TryNo {
 pub struct Plan {
     /// Whether it may be sent again once a byte of it was sent.
     pub repeat: Repeat,
-    /// Whether it may be sent twice at once, for speed: GET, HEAD, OPTIONS.
+    /// Whether it may be sent twice at once, for speed: GET, HEAD and OPTIONS without a body.
     pub hedgeable: bool,
     /// Whether its body, if it has one, is kept so that it can be sent again.
     pub replayable: bool,
+    /// What it would lose elsewhere.
+    pub affinity: Affinity,
 }
 
 /// Whether a request may be sent again once a byte of it was sent.
@@ -51,10 +54,22 @@ pub struct Plan {
 pub enum Repeat {
     /// No: executing it twice is not the same as once.
     Never,
-    /// One after the other, never two at once: the servers share a store of idempotency keys.
+    /// One after the other, never two at once, and never because of a mere suspicion: PUT and DELETE (RFC 9110 §9.2.2), or
+    /// servers that share a store of idempotency keys.
     InTurn,
-    /// Yes: an idempotent method (RFC 9110 §9.2.2).
+    /// Yes: a safe method (RFC 9110 §9.2.1).
     Freely,
+}
+
+/// What a request has at one endpoint and not at another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Affinity {
+    /// Nothing.
+    None,
+    /// A warm cache, by its key: it is neither hedged nor raced.
+    Cache,
+    /// A session, by its cookie: nor does it move before its endpoint is ejected, and what its server says is its answer.
+    Session,
 }
 
 /// Something that happened to a request.
@@ -108,8 +123,6 @@ pub enum Event<'a> {
     /// Another piece of a body that is too large to be kept was written: the request cannot be sent again. Told for each
     /// piece, because a long upload that goes on is no slow answer: the deadline counts from the last one.
     BodyLost,
-    /// The endpoint of a waiting try was ejected or turned suspect.
-    EndpointDown(TryNo),
     /// The client reset its connection.
     ClientGone,
     /// The time of [`Attempts::next_wake`](super::Attempts::next_wake) has come. With the conditions of the endpoints
@@ -122,12 +135,23 @@ pub enum Event<'a> {
 pub struct Condition {
     /// Of which try.
     pub number: TryNo,
-    /// The endpoint was ejected or turned suspect since it was chosen.
-    pub down: bool,
+    /// What has become of it since it was chosen.
+    pub down: Down,
     /// When it last sent the head of any response.
     pub last_heard: Option<Instant>,
     /// When any other endpoint did.
     pub others_heard: Option<Instant>,
+}
+
+/// What has become of an endpoint since a try was begun on it ([`Lease::down`](crate::Lease::down)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Down {
+    /// Nothing, or a suspicion that no probe has confirmed: a slow server is not a dead one.
+    No,
+    /// It was suspected, and its probe failed.
+    Confirmed,
+    /// It was ejected.
+    Ejected(Cause),
 }
 
 /// What a whole response was worth.
@@ -152,7 +176,7 @@ pub enum Why {
     Race,
     /// The last one is slow to answer.
     Hedge,
-    /// The last one failed, fell silent or was ejected.
+    /// The last one failed, or its endpoint did.
     Moved,
 }
 
@@ -179,15 +203,22 @@ pub enum Action {
     Reconnect(TryNo),
     /// Give the try up. One that is still connecting may become an idle connection; any other connection is closed.
     Cancel(TryNo),
+    /// Another try was faster, and this one waits for its head. Its server works on it all the same: so it should count as in
+    /// flight, and what it shows of its endpoint be noted, until it has answered or its response timeout is over: also that
+    /// the endpoint is silent, from [`Attempts::silent_at`](super::Attempts::silent_at) on. What it answers reaches nobody.
+    RunOn(TryNo),
     /// This try's response goes to the client.
     Commit(TryNo),
-    /// Tell [`Control`](crate::Control), through [`Endpoint::report`](crate::Endpoint::report).
+    /// Tell [`Control`](crate::Control), through [`Endpoint::report`](crate::Endpoint::report), what the endpoint of this try
+    /// ([`Attempts::endpoint`](super::Attempts::endpoint)) is alleged to have done. The try may be over.
     Report(TryNo, Evidence),
+    /// Tell it that another endpoint has done well with the same request, or has failed alike.
+    Examined(TryNo, Evidence, Standing),
     /// The client gets an answer of the balancer's own.
     Reply(Failure),
 }
 
-/// Actions of one event. A try ends once, with at most a report and a cancel or a commit; three more are begun, looked
+/// Actions of one event. A try ends once, with at most two reports and a cancel or a commit; three more are begun, looked
 /// at with suspicion or replied: 16 are enough for four tries.
 pub type Actions = ArrayVec<Action, 16>;
 

@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use crate::budget::Budgets;
 use crate::evidence::Evidence;
+use crate::health::Cause;
 
-use super::event::{Action, Actions, Repeat, TryNo, Why};
+use super::event::{Action, Actions, Affinity, Down, Repeat, TryNo, Why};
 use super::trail::{Fault, Stage, Try};
 use super::{Attempts, timing};
 
@@ -30,14 +31,29 @@ impl Attempts {
         }
     }
 
-    /// Away from an endpoint that is down or silent, if the request may be sent again. The old try goes on: the
-    /// suspicion may be wrong.
+    /// Whether a request that waits at an endpoint moves on for what has become of that.
+    pub(super) fn moves_for(&self, tried: &Try, down: Down) -> bool {
+        let stays = self.plan.affinity == Affinity::Session;
+        match down {
+            Down::No => false,
+            Down::Confirmed => !stays && (self.plan.repeat == Repeat::Freely || !self.sent),
+            Down::Ejected(Cause::Unreachable) => true,
+            // It answers, only not well: what may not be executed twice waits for it.
+            Down::Ejected(Cause::Misbehaving) => {
+                self.plan.repeat == Repeat::Freely || tried.stage == Stage::Connecting
+            }
+        }
+    }
+
+    /// Away from an endpoint that is down, if the request may be sent again. A safe request goes on at the old one as well:
+    /// it may be back before another has answered.
     pub(super) fn move_away(&mut self, number: TryNo, now: Instant, actions: &mut Actions) {
         let fresh = self.tries.get(number.index()).is_some_and(|tried| !tried.moved_on);
         if !fresh || !self.may_try(now) {
             return;
         }
-        self.tries[number.index()].moved_on = true;
+        let tried = &mut self.tries[number.index()];
+        (tried.moved_on, tried.deserted) = (true, true);
         if !self.tries.iter().any(Try::is_promising) {
             self.make_way(now, actions);
             self.begin(Why::Moved, now, actions);
@@ -106,7 +122,7 @@ impl Attempts {
     pub(super) fn suspect_slow_connect(&mut self, number: TryNo, now: Instant, actions: &mut Actions) {
         let settings = self.settings;
         let Some(tried) = self.tries.get_mut(number.index()) else { return };
-        let patience = timing::silence(&settings, tried.usual.connect);
+        let patience = timing::silent_connect(&settings, &tried.usual);
         if !tried.suspected && now.saturating_duration_since(tried.since) >= patience {
             tried.suspected = true;
             actions.push(Action::Report(number, Evidence::Silent));

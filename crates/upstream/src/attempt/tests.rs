@@ -10,6 +10,8 @@ use super::*;
 use crate::endpoint::EndpointId;
 use crate::evidence::ConnectFailure::{Refused, TimedOut};
 use crate::evidence::ResponseFailure::{self, Closed, Reset, Truncated};
+use crate::evidence::Standing::{self, Proven, Refuted};
+use crate::health::Cause;
 use crate::settings::{BudgetSettings, HedgeBudget};
 
 const MS: Duration = Duration::from_millis(1);
@@ -18,16 +20,22 @@ const B: TryNo = TryNo::new(1);
 const C: TryNo = TryNo::new(2);
 const D: TryNo = TryNo::new(3);
 
-const GET: Plan = Plan { repeat: Repeat::Freely, hedgeable: true, replayable: true };
-const PUT: Plan = Plan { repeat: Repeat::Freely, hedgeable: false, replayable: true };
-const POST: Plan = Plan { repeat: Repeat::Never, hedgeable: false, replayable: true };
-const KEYED_POST: Plan = Plan { repeat: Repeat::InTurn, hedgeable: false, replayable: true };
+const GET: Plan =
+    Plan { repeat: Repeat::Freely, hedgeable: true, replayable: true, affinity: Affinity::None };
+const PUT: Plan = Plan { repeat: Repeat::InTurn, hedgeable: false, ..GET };
+const POST: Plan = Plan { repeat: Repeat::Never, hedgeable: false, ..GET };
+const CACHED_GET: Plan = Plan { affinity: Affinity::Cache, ..GET };
+const SESSION_GET: Plan = Plan { affinity: Affinity::Session, ..GET };
 
 const USUAL: Usual = Usual {
     connect: Some(MS),
     head: Some(Duration::from_millis(2)),
+    slowest: Some(Duration::from_millis(8)),
     hedge_after: Some(Duration::from_millis(10)),
 };
+
+const UNREACHABLE: Down = Down::Ejected(Cause::Unreachable);
+const MISBEHAVING: Down = Down::Ejected(Cause::Misbehaving);
 
 /// A request and the shell around it.
 struct Request {
@@ -98,14 +106,23 @@ impl Request {
 
     /// Wakes whenever it wants to be woken, with healthy endpoints, until it does something.
     fn wake_until_it_acts(&mut self) -> Vec<Action> {
-        self.wake_with(|number| Condition { number, down: false, last_heard: None, others_heard: None })
+        self.wake_with(|number| Condition { number, down: Down::No, last_heard: None, others_heard: None })
     }
 
     /// The same with endpoints of which only the others answer.
     fn wake_in_silence(&mut self) -> Vec<Action> {
         let begun = self.begun;
         let others_heard = Some(begun + Duration::from_hours(1));
-        self.wake_with(|number| Condition { number, down: false, last_heard: Some(begun), others_heard })
+        self.wake_with(|number| Condition { number, down: Down::No, last_heard: Some(begun), others_heard })
+    }
+
+    /// A look at endpoints of which this one has gone down.
+    fn goes_down(&mut self, which: TryNo, down: Down) -> Vec<Action> {
+        let how = |number| if number == which { down } else { Down::No };
+        let condition =
+            |number| Condition { number, down: how(number), last_heard: None, others_heard: None };
+        let conditions: Vec<_> = self.attempts.numbers().map(condition).collect();
+        self.on(Event::Woke(&conditions))
     }
 
     fn wake_with(&mut self, condition: impl Fn(TryNo) -> Condition) -> Vec<Action> {
@@ -142,4 +159,8 @@ fn status(actions: &[Action]) -> u16 {
 
 fn report(number: TryNo, evidence: Evidence) -> Action {
     Action::Report(number, evidence)
+}
+
+fn examined(number: TryNo, evidence: Evidence, standing: Standing) -> Action {
+    Action::Examined(number, evidence, standing)
 }

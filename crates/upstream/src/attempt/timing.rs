@@ -4,18 +4,28 @@ use std::time::{Duration, Instant};
 
 use crate::budget::Budgets;
 use crate::evidence::{ConnectFailure, Evidence, ResponseFailure};
+use crate::endpoint::Usual;
 use crate::settings::AttemptSettings;
 
-use super::event::{Action, Actions, Condition, FailureKind, TryNo, Why};
+use super::event::{Action, Actions, Affinity, Condition, FailureKind, TryNo, Why};
 use super::trail::{Fault, Stage, Try};
 use super::{Answer, Attempts};
 
 /// Slower than this multiple of the usual is slow.
 const SLOW: u32 = 4;
+/// And slower than this multiple of the slowest lately.
+const SLOWER_THAN_THE_SLOWEST: u32 = 2;
 
-/// After what time without a sign an endpoint is silent.
-pub(super) fn silence(settings: &AttemptSettings, usual: Option<Duration>) -> Duration {
-    usual.map_or(settings.silence_unknown, |usual| (usual * SLOW).max(settings.silence_min))
+/// After what time without a connection an endpoint is silent.
+pub(super) fn silent_connect(settings: &AttemptSettings, usual: &Usual) -> Duration {
+    usual.connect.map_or(settings.silence_unknown, |usual| (usual * SLOW).max(settings.silence_min))
+}
+
+/// After what time without a sign of life an endpoint is silent, for a request of which this is usual.
+fn silent_head(settings: &AttemptSettings, usual: &Usual) -> Duration {
+    let Some(head) = usual.head else { return settings.silence_unknown };
+    let slowest = usual.slowest.unwrap_or_default();
+    (head * SLOW).max(slowest * SLOWER_THAN_THE_SLOWEST).max(settings.silence_min)
 }
 
 impl Attempts {
@@ -30,19 +40,21 @@ impl Attempts {
     }
 
     fn next_look(&self, tried: &Try, may_try: bool) -> Option<Instant> {
+        // Where a request has moved on already, nothing that becomes of the endpoint matters.
+        let look = (!tried.moved_on).then(|| tried.looked_at + self.settings.look_interval);
         match tried.stage {
             Stage::Connecting => {
-                let gives_up = tried.since + self.settings.connect_timeout;
+                let gives_up = Some(tried.since + self.settings.connect_timeout);
                 let race = self.race_at(tried).filter(|_| may_try && !tried.moved_on);
-                Some(race.map_or(gives_up, |race| race.min(gives_up)))
+                [gives_up, race, look].into_iter().flatten().min()
             }
             Stage::Waiting | Stage::Held => {
-                let gives_up = self.gives_up_at(tried);
                 // Where the budget refused, the next look asks again.
                 let hedge = self.hedge_at(tried).filter(|&at| may_try && at > tried.looked_at);
-                let next = tried.looked_at + self.settings.look_interval;
-                let look = (!tried.moved_on || !tried.suspected).then_some(next);
-                [gives_up, hedge, look].into_iter().flatten().min()
+                let silent = self.turns_silent_at(tried).filter(|&at| at > tried.looked_at);
+                let urgent = tried.suspected && !tried.moved_on;
+                let urgent = urgent.then(|| tried.looked_at + self.settings.urgent_look_interval);
+                [self.gives_up_at(tried), hedge, silent, look, urgent].into_iter().flatten().min()
             }
             _ => None,
         }
@@ -63,10 +75,10 @@ impl Attempts {
                 return;
             }
             let Some(tried) = self.tries.get(number.index()) else { return };
+            let condition = conditions.iter().find(|condition| condition.number == number);
             match tried.stage {
-                Stage::Connecting => self.look_at_connect(number, now, actions),
+                Stage::Connecting => self.look_at_connect(number, condition, now, actions),
                 Stage::Waiting | Stage::Held => {
-                    let condition = conditions.iter().find(|condition| condition.number == number);
                     self.look_at_answer(number, condition, budgets, now, actions);
                 }
                 _ => {}
@@ -74,18 +86,27 @@ impl Attempts {
         }
     }
 
-    fn look_at_connect(&mut self, number: TryNo, now: Instant, actions: &mut Actions) {
-        let tried = &self.tries[number.index()];
+    fn look_at_connect(
+        &mut self,
+        number: TryNo,
+        condition: Option<&Condition>,
+        now: Instant,
+        actions: &mut Actions,
+    ) {
+        let tried = &mut self.tries[number.index()];
+        tried.looked_at = now;
         if now >= tried.since + self.settings.connect_timeout {
             self.fail(number, Fault::Connect(ConnectFailure::TimedOut), now);
             actions.push(Action::Cancel(number));
             actions.push(Action::Report(number, Evidence::ConnectFailed(ConnectFailure::TimedOut)));
             return self.carry_on(Why::Moved, now, actions);
         }
+        let tried = &self.tries[number.index()];
         let race = self.race_at(tried).is_some_and(|race| now >= race);
-        if race && !tried.moved_on && self.may_try(now) {
+        let down = condition.is_some_and(|condition| self.moves_for(tried, condition.down));
+        if (race || down) && !tried.moved_on && self.may_try(now) {
             self.tries[number.index()].moved_on = true;
-            self.begin(Why::Race, now, actions);
+            self.begin(if race { Why::Race } else { Why::Moved }, now, actions);
         }
     }
 
@@ -115,6 +136,7 @@ impl Attempts {
         }
     }
 
+    /// Silence asks the probe; what the probe says moves the request.
     fn look_at_endpoint(
         &mut self,
         number: TryNo,
@@ -122,14 +144,14 @@ impl Attempts {
         now: Instant,
         actions: &mut Actions,
     ) {
-        let settings = self.settings;
-        let tried = &mut self.tries[number.index()];
-        let silent = tried.stage == Stage::Waiting && is_silent(tried, condition, &settings, now);
-        if silent && !tried.suspected {
-            tried.suspected = true;
+        let tried = &self.tries[number.index()];
+        let silent = self.turns_silent_at(tried).is_some_and(|at| now >= at) && is_silent(tried, condition);
+        let moves = self.moves_for(tried, condition.down);
+        if silent {
+            self.tries[number.index()].suspected = true;
             actions.push(Action::Report(number, Evidence::Silent));
         }
-        if silent || condition.down {
+        if moves {
             self.move_away(number, now, actions);
         }
     }
@@ -138,9 +160,10 @@ impl Attempts {
         for number in self.numbers() {
             let tried = &self.tries[number.index()];
             if tried.stage == Stage::Waiting {
+                self.fail(number, Fault::Response(ResponseFailure::TimedOut), now);
+                actions.push(Action::Cancel(number));
                 actions.push(Action::Report(number, Evidence::ResponseFailed(ResponseFailure::TimedOut)));
-            }
-            if tried.is_live() {
+            } else if tried.is_live() {
                 self.overtake(number, now, actions);
             }
         }
@@ -151,12 +174,25 @@ impl Attempts {
     fn race_at(&self, tried: &Try) -> Option<Instant> {
         let (least, most) = (self.settings.race_after_min, self.settings.race_after_max);
         let after = tried.usual.connect.map_or(most, |usual| (usual * SLOW).clamp(least, most));
-        self.settings.race.then_some(tried.since + after)
+        let raced = self.settings.race && self.plan.affinity == Affinity::None;
+        raced.then_some(tried.since + after)
+    }
+
+    /// When the endpoint of a try counts as silent, if nothing was heard of it since; `None` before the request was sent.
+    pub fn silent_at(&self, number: TryNo) -> Option<Instant> {
+        let tried = self.tries.get(number.index())?;
+        Some(tried.sent_at? + silent_head(&self.settings, &tried.usual))
+    }
+
+    /// The same of a try that waits, unless that was said already.
+    fn turns_silent_at(&self, tried: &Try) -> Option<Instant> {
+        let waits = tried.stage == Stage::Waiting && !tried.suspected;
+        waits.then(|| tried.since + silent_head(&self.settings, &tried.usual))
     }
 
     fn hedge_at(&self, tried: &Try) -> Option<Instant> {
-        let wanted = self.settings.hedge && self.plan.hedgeable && !self.hedged && !tried.moved_on;
-        if !wanted {
+        let allowed = self.settings.hedge && self.plan.hedgeable && self.plan.affinity == Affinity::None;
+        if !allowed || self.hedged || tried.moved_on {
             return None;
         }
         Some(tried.sent_at? + tried.usual.hedge_after?)
@@ -168,11 +204,8 @@ impl Attempts {
     }
 }
 
-/// In flight and silent: not a sign of life from the endpoint since the request was sent, while others answer.
-fn is_silent(tried: &Try, condition: &Condition, settings: &AttemptSettings, now: Instant) -> bool {
-    let patience = silence(settings, tried.usual.head);
+/// Not a sign of life from the endpoint since the request was sent, while others answer.
+fn is_silent(tried: &Try, condition: &Condition) -> bool {
     let since_sent = |heard: Option<Instant>| heard.is_some_and(|heard| heard > tried.since);
-    now.saturating_duration_since(tried.since) >= patience
-        && !since_sent(condition.last_heard)
-        && since_sent(condition.others_heard)
+    !since_sent(condition.last_heard) && since_sent(condition.others_heard)
 }

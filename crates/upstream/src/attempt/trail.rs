@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::endpoint::{EndpointId, Usual};
-use crate::evidence::{ConnectFailure, ResponseFailure};
+use crate::evidence::{ConnectFailure, Evidence, ResponseFailure, is_bad};
 
 use super::event::{TryNo, Why};
 
@@ -31,6 +31,8 @@ pub(super) struct Try {
     pub(super) moved_on: bool,
     /// Its silence was reported.
     pub(super) suspected: bool,
+    /// Another try was begun because its endpoint went down.
+    pub(super) deserted: bool,
     pub(super) reconnected: bool,
 }
 
@@ -83,6 +85,7 @@ impl Try {
             begun: now,
             moved_on: false,
             suspected: false,
+            deserted: false,
             reconnected: false,
         }
     }
@@ -113,9 +116,24 @@ impl Try {
         self.stage == Stage::Parked || (self.stage == Stage::Committed && self.moves_on)
     }
 
-    /// Whether the client would have got an error of it.
+    /// Whether the client would have got an error of it, as far as anybody can tell.
     pub(super) fn has_failed(&self) -> bool {
-        matches!(self.stage, Stage::Failed(_)) || self.is_parked() || self.suspected
+        matches!(self.stage, Stage::Failed(_)) || self.is_parked() || self.deserted
+    }
+
+    /// Whether its response is one that speaks for its endpoint.
+    pub(super) fn is_well(&self) -> bool {
+        self.status.is_some_and(|status| !is_bad(status))
+    }
+
+    /// What it showed that a request may be to blame for as well as its endpoint.
+    pub(super) fn showed(&self) -> Option<Evidence> {
+        match self.stage {
+            Stage::Failed(Fault::Response(why)) => Some(Evidence::ResponseFailed(why)),
+            Stage::Failed(Fault::Digest(_)) => Some(Evidence::WrongDigest),
+            Stage::Failed(Fault::Connect(_) | Fault::Stale) => None,
+            _ => self.status.filter(|&status| is_bad(status)).map(Evidence::Status),
+        }
     }
 
     pub(super) fn entry(&self, number: TryNo) -> Option<TrailEntry> {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::endpoint::{EndpointId, Usual, Weight};
+use crate::endpoint::{EndpointId, Weight};
 use crate::evidence::FailureClass;
 use crate::health::Health;
 
@@ -43,8 +43,10 @@ pub struct EndpointState {
     pub ejections: u64,
     /// Requests in flight.
     pub in_flight: u32,
-    /// What is usual for it.
-    pub usual: Usual,
+    /// How long it usually takes to a connection; `None` where nothing is known yet.
+    pub usual_connect: Option<Duration>,
+    /// The same to the head of an answer, over all kinds of requests.
+    pub usual_head: Option<Duration>,
     /// The last probe that ended.
     pub last_probe: Option<LastProbe>,
     /// How long ago a response of it was last whole and good.
@@ -94,7 +96,8 @@ impl Member {
             weight: self.weight,
             ejections: self.observed.ejections(),
             in_flight: endpoint.in_flight(),
-            usual: endpoint.usual(),
+            usual_connect: endpoint.usual_connect(),
+            usual_head: endpoint.usual_head(),
             last_probe: self.last_probe,
             last_success: endpoint.last_success().map(ago),
             attempts: endpoint.attempts(),

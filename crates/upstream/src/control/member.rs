@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::endpoint::{Endpoint, EndpointId, FULL_SHARE, Flags, Weight};
 use crate::evidence::Evidence;
-use crate::health::{Health, Observed};
-use crate::record::{Counters, Record};
+use crate::health::{Cause, Health, Observed};
+use crate::record::{Known, Record};
 use crate::settings::Settings;
 
 use super::changes::{Changes, News};
@@ -43,7 +43,7 @@ impl Member {
         settings: &Settings,
         now: Instant,
     ) -> Self {
-        let record = Record::new(counters(&endpoint));
+        let record = Record::new(known(&endpoint), now);
         Self {
             endpoint,
             observed: Observed::new(settings, now),
@@ -64,8 +64,8 @@ impl Member {
         self.endpoint.id()
     }
 
-    pub(super) fn counters(&self) -> Counters {
-        counters(&self.endpoint)
+    pub(super) fn known(&self) -> Known {
+        known(&self.endpoint)
     }
 
     /// Writes what is thought of the endpoint where the workers read it.
@@ -79,6 +79,9 @@ impl Member {
             (Flags::LEAVING, self.leaving),
             (Flags::TRIAL, matches!(health, Health::Probation { .. }) && !self.vanished && !self.draining),
             (Flags::ANSWERS, answers),
+            (Flags::UNREACHABLE, matches!(health, Health::Ejected { cause: Cause::Unreachable, .. })),
+            (Flags::ACCUSED, healthy && self.record.is_accused()),
+            // Last, so that who sees it ejected sees why.
             (Flags::HEALTHY, healthy),
         ] {
             self.endpoint.set_flags(bits, on);
@@ -100,7 +103,7 @@ impl Member {
     pub(super) fn health_changed(&mut self, now: Instant) {
         match self.observed.health() {
             Health::Ejected { .. } => self.endpoint.drop_idle_connections(),
-            Health::Healthy | Health::Probation { .. } => self.record = Record::new(self.counters()),
+            Health::Healthy | Health::Probation { .. } => self.record = Record::new(self.known(), now),
             Health::Unproven => {}
         }
         self.suspect_since = None;
@@ -124,6 +127,18 @@ impl Member {
             self.probes.hasten(now);
             changes.add(self, News::Suspect(evidence.unwrap_or(Evidence::IdleClosed)), now);
         }
+    }
+
+    /// Takes note of successes, of which nobody tells: they end the row of bad answers that it is accused of.
+    pub(super) fn review_accusation(&mut self) {
+        if self.endpoint.flags().has(Flags::ACCUSED) {
+            self.record.note_successes(self.endpoint.successes());
+        }
+    }
+
+    /// What the last probe says.
+    pub(super) fn doubt(&self, failed: bool) {
+        self.endpoint.set_flags(Flags::DOUBTED, failed);
     }
 
     pub(super) fn clear_suspicion(&mut self, changes: &mut Changes, now: Instant) {
@@ -165,6 +180,11 @@ impl Member {
 /// An endpoint in slow start takes at least this part.
 const LEAST_RAMP: f64 = 0.1;
 
-fn counters(endpoint: &Endpoint) -> Counters {
-    Counters { attempts: endpoint.attempts(), successes: endpoint.successes() }
+fn known(endpoint: &Endpoint) -> Known {
+    Known {
+        attempts: endpoint.attempts(),
+        successes: endpoint.successes(),
+        heard: endpoint.last_heard(),
+        probe_failed: endpoint.flags().has(Flags::DOUBTED),
+    }
 }

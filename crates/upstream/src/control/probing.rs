@@ -173,6 +173,11 @@ impl Control {
         let Some(member) = self.members.get_mut(&id) else { return };
         member.probes.started = None;
         member.last_probe = Some(LastProbe { at: now, took, result });
+        match result {
+            ProbeResult::Passed | ProbeResult::Draining => member.doubt(false),
+            ProbeResult::Failed(ProbeFailure::Local) => {}
+            ProbeResult::Failed(_) => member.doubt(true),
+        }
         let changed = match result {
             ProbeResult::Passed => {
                 if std::mem::take(&mut member.leaving) {

@@ -5,9 +5,12 @@ mod members;
 mod returning;
 mod serving;
 
+use std::net::Ipv4Addr;
+
 use super::*;
+use crate::attempt::Down;
 use crate::endpoint::{Endpoint, FULL_SHARE};
-use crate::evidence::{ConnectFailure, ResponseFailure};
+use crate::evidence::{Author, ConnectFailure, ResponseFailure};
 use crate::health::Source;
 use crate::lease::Outcome;
 use crate::picker::{Picker, Tried, Unavailable, Want};
@@ -26,6 +29,8 @@ struct Set {
     picker: Picker,
     rng: fastrand::Rng,
     now: Instant,
+    /// How many clients have asked: each request is another's.
+    clients: u32,
 }
 
 impl Set {
@@ -48,7 +53,14 @@ impl Set {
         let picker = Picker::new(&upstream);
         // A second after the epoch, so that stamps are not all the same.
         let mut set =
-            Self { upstream, control, picker, rng: fastrand::Rng::with_seed(3), now: now + 1_000 * MS };
+            Self {
+                upstream,
+                control,
+                picker,
+                rng: fastrand::Rng::with_seed(3),
+                now: now + 1_000 * MS,
+                clients: 0,
+            };
         set.resolve(0, count);
         set.control.tick(set.now);
         set
@@ -95,9 +107,32 @@ impl Set {
         self.picker.pick(want, &Tried::default(), &mut || self.rng.u64(..), self.now)
     }
 
+    fn lease_on(&mut self, index: u8) -> crate::Lease {
+        (0..100)
+            .find_map(|_| self.lease(&POST).ok().filter(|lease| index_of(lease) == index))
+            .expect("it is picked now and then")
+    }
+
     /// A request that its endpoint answers like this.
     fn serve(&mut self, want: &Want, status: u16) -> Result<u8, Unavailable> {
         self.serve_by(want, |_| status)
+    }
+
+    /// A good answer of this endpoint.
+    fn serve_on(&mut self, index: u8) {
+        let mut lease = self.lease_on_any(index);
+        lease.head_received(200, 2 * MS, self.now);
+        let evidence = lease.finish(Outcome::Success, self.now);
+        if let Some(evidence) = evidence {
+            self.control.evidence(self.id(index), evidence, self.now);
+        }
+    }
+
+    /// A lease on this endpoint, whatever its standing.
+    fn lease_on_any(&self, index: u8) -> crate::Lease {
+        let view = Arc::new(crate::lease::View { snapshot: self.upstream.snapshot() });
+        let at = view.snapshot.endpoints().iter().position(|endpoint| endpoint.id() == self.id(index));
+        crate::Lease::take(&view, at.unwrap(), false).unwrap()
     }
 
     /// A request whose answer depends on who gets it.
@@ -106,8 +141,10 @@ impl Set {
         let (index, id) = (index_of(&lease), lease.endpoint().id());
         let status = status(index);
         lease.head_received(status, 2 * MS, self.now);
-        if lease.endpoint().report(Evidence::Status(status)) {
-            self.control.evidence(id, Evidence::Status(status), self.now);
+        self.clients += 1;
+        self.see_by(index, Evidence::Status(status), client(self.clients));
+        if lease.is_trial() && status >= 500 {
+            self.examined(index, Evidence::Status(status), client(self.clients), Standing::Proven);
         }
         if let Some(evidence) = lease.finish(Outcome::Success, self.now) {
             self.control.evidence(id, evidence, self.now);
@@ -115,11 +152,21 @@ impl Set {
         Ok(index)
     }
 
-    /// What a worker sees and reports.
+    /// What a worker sees and reports, each time for another client.
     fn see(&mut self, index: u8, evidence: Evidence) {
-        if self.endpoint(index).report(evidence) {
-            self.control.evidence(self.id(index), evidence, self.now);
+        self.clients += 1;
+        self.see_by(index, evidence, client(self.clients));
+    }
+
+    fn see_by(&mut self, index: u8, evidence: Evidence, author: Author) {
+        if self.endpoint(index).report(evidence, self.now) {
+            self.control.evidence(self.id(index), Testimony::alleged(evidence, author), self.now);
         }
+    }
+
+    /// What came of asking another endpoint the same.
+    fn examined(&mut self, index: u8, evidence: Evidence, author: Author, standing: Standing) {
+        self.control.evidence(self.id(index), Testimony { evidence, author, standing }, self.now);
     }
 
     fn health(&self, index: u8) -> Health {
@@ -149,4 +196,8 @@ fn index_of(lease: &crate::Lease) -> u8 {
         SocketAddr::V4(address) => address.ip().octets()[3] - 2,
         SocketAddr::V6(_) => unreachable!("all addresses here are IPv4"),
     }
+}
+
+fn client(number: u32) -> Author {
+    Author::at(Ipv4Addr::from(number).into())
 }

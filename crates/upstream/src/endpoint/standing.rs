@@ -20,6 +20,14 @@ impl Flags {
     /// Serves only while no other can.
     pub(crate) const BACKUP: u32 = 1 << 6;
 
+    // The bits from here on say nothing about the rank.
+    /// Its last probe failed.
+    pub(crate) const DOUBTED: u32 = 1 << 7;
+    /// Ejected because it cannot be reached.
+    pub(crate) const UNREACHABLE: u32 = 1 << 8;
+    /// Answers 500 to one request after the other: what it answers to others is compared with its peers.
+    pub(crate) const ACCUSED: u32 = 1 << 9;
+
     const COMBINATIONS: usize = 1 << 7;
     const RANKS: [Rank; Self::COMBINATIONS] = Self::ranks();
 
@@ -63,9 +71,9 @@ impl Flags {
     }
 
     /// Whether a session that is pinned to the endpoint still goes there: a draining endpoint serves the sessions
-    /// it has, one that is leaving hands them on while it can.
+    /// it has, one that is leaving hands them on while it can. A suspicion moves no session: elsewhere nobody knows it.
     pub(crate) fn serves_pinned(self) -> bool {
-        self.has(Self::HEALTHY) && !self.has(Self::LEAVING) && !self.has(Self::SUSPECT)
+        self.has(Self::HEALTHY) && !self.has(Self::LEAVING)
     }
 }
 

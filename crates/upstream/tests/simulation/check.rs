@@ -30,6 +30,9 @@ pub(crate) struct Ledger {
     /// Of the busy, those that did not even wait.
     pub(crate) turned_away: u64,
     pub(crate) bad_statuses: u64,
+    /// Answers to a session that did not come from where it is.
+    pub(crate) sessions_moved: u64,
+    /// The slowest answer to a safe request.
     pub(crate) slowest: Duration,
     pub(crate) picks: BTreeMap<EndpointId, u64>,
     /// Leases that the shell has.
@@ -84,7 +87,7 @@ impl Ledger {
         match ending {
             Ending::Response(status) => {
                 self.bad_statuses += u64::from(status >= 500);
-                if exchange.is_idempotent() {
+                if exchange.is_safe() {
                     self.slowest = self.slowest.max(took);
                 }
             }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use evenkeel_upstream::attempt::{Attempts, FailureKind, Plan, Repeat, TryNo};
-use evenkeel_upstream::{Lease, Place, Tried};
+use evenkeel_upstream::{Author, Lease, Place, Tried};
 
 /// A request and its tries.
 pub(crate) struct Exchange {
@@ -12,6 +12,7 @@ pub(crate) struct Exchange {
     pub(crate) number: u64,
     pub(crate) worker: usize,
     pub(crate) plan: Plan,
+    pub(crate) client: Author,
     pub(crate) key: u64,
     pub(crate) session: Option<u64>,
     /// Where its session was when it arrived.
@@ -63,6 +64,10 @@ pub(crate) enum Ending {
 
 impl Exchange {
     pub(crate) fn is_idempotent(&self) -> bool {
+        self.plan.repeat != Repeat::Never
+    }
+
+    pub(crate) fn is_safe(&self) -> bool {
         self.plan.repeat == Repeat::Freely
     }
 

@@ -39,6 +39,17 @@ impl Simulation {
         assert!(self.ledger.slowest <= limit, "slowest {:?}", self.ledger.slowest);
     }
 
+    fn nobody_was_ejected(&self) {
+        let states = self.control.describe(self.now);
+        assert!(states.iter().all(|state| state.ejections == 0), "{states:#?}");
+    }
+
+    /// In percent of the requests, beyond which servers were asked for nothing.
+    fn repeats_are_at_most(&self, percent: u64) {
+        let repeats = self.ledger.retries + self.ledger.hedges + self.ledger.moves;
+        assert!(repeats * 100 <= self.ledger.begun * percent, "{repeats} of {}", self.ledger.begun);
+    }
+
     /// Lets time pass until it is so, for a second at most.
     fn wait_until(&mut self, it_is_so: impl Fn(&Self) -> bool) {
         let latest = self.now + SECOND;
@@ -72,6 +83,12 @@ impl Simulation {
         let snapshot = self.upstream.snapshot();
         let endpoint = self.control.find(self.servers[server].address).and_then(|id| snapshot.endpoint(id));
         endpoint.map_or(0, |endpoint| endpoint.in_flight())
+    }
+
+    fn attempts(&self, server: usize) -> u64 {
+        let snapshot = self.upstream.snapshot();
+        let endpoint = self.control.find(self.servers[server].address).and_then(|id| snapshot.endpoint(id));
+        endpoint.map_or(0, |endpoint| endpoint.attempts())
     }
 
     fn serves(&self, server: usize) -> bool {
@@ -243,11 +260,14 @@ fn f11_probes_pass_and_the_data_path_is_dead() {
         set.run(5 * SECOND);
         set.servers[0].probes = Probes::AlwaysPass;
         set.set_state(0, State::Frozen);
+        let attempts = set.attempts(0);
         set.run(80 * SECOND);
-        assert!(!set.serves(0));
+        // Whoever looks busy with one request that is never answered may get no other to be judged by.
+        let left_alone = set.attempts(0) - attempts <= 10;
+        assert!(!set.serves(0) || left_alone);
         set.nothing_repeatable_was_lost();
-        // Each waits for its timeout; meanwhile the endpoint looks busy and gets little.
-        assert!(set.ledger.lost_unrepeatable <= 10, "{:#?}", set.ledger);
+        // Three seconds pass before slow is told from dead; the policies that look at load give it little meanwhile.
+        assert!(set.ledger.lost_unrepeatable <= 40, "{:#?}", set.ledger);
     });
 }
 
@@ -282,6 +302,59 @@ fn f15_three_become_six_and_then_two() {
         set.nothing_was_lost();
         assert_eq!(set.upstream.snapshot().endpoints().len(), 2);
     });
+}
+
+#[test]
+fn f19_one_in_ten_is_slow_everywhere() {
+    play("f19_one_in_ten_is_slow_everywhere", |set| {
+        set.servers.iter_mut().for_each(|server| server.slow = Some((10, 800 * MS)));
+        set.run(60 * SECOND);
+        set.nothing_was_lost();
+        set.nobody_was_ejected();
+        set.repeats_are_at_most(5);
+        assert_eq!(set.ledger.moves, 0, "slow is no reason to move");
+    });
+}
+
+#[test]
+fn f20_sessions_stay_where_pages_are_slow() {
+    play_with("f20_sessions_stay_where_pages_are_slow", sessions::sticky, |set| {
+        set.servers.iter_mut().for_each(|server| server.slow = Some((30, 700 * MS)));
+        set.run(60 * SECOND);
+        set.nothing_was_lost();
+        set.nobody_was_ejected();
+        assert_eq!(set.ledger.sessions_moved, 0);
+    });
+}
+
+#[test]
+fn f21_all_are_ten_times_slower_for_a_while() {
+    play("f21_all_are_ten_times_slower_for_a_while", |set| {
+        set.run(10 * SECOND);
+        set.servers.iter_mut().for_each(|server| server.latency *= 10);
+        set.run(10 * SECOND);
+        set.servers.iter_mut().for_each(|server| server.latency /= 10);
+        set.run(10 * SECOND);
+        set.nothing_was_lost();
+        set.nobody_was_ejected();
+        set.repeats_are_at_most(10);
+    });
+}
+
+#[test]
+fn a_client_that_asks_for_failures_has_nobody_ejected() {
+    for faults in [
+        Faults { corrupt: 100, ..Faults::default() },
+        Faults { truncate: 100, ..Faults::default() },
+        Faults { reset: 100, ..Faults::default() },
+    ] {
+        play("a_client_that_asks_for_failures_has_nobody_ejected", |set| {
+            set.run(5 * SECOND);
+            set.hostile = Some(faults);
+            set.run(20 * SECOND);
+            set.nobody_was_ejected();
+        });
+    }
 }
 
 #[test]

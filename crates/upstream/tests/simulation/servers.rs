@@ -29,6 +29,25 @@ pub(crate) struct Faults {
     pub(crate) stall: u32,
 }
 
+impl Faults {
+    pub(crate) fn fate(self, rng: &mut fastrand::Rng) -> Fate {
+        let Self { corrupt, truncate, reset, stall } = self;
+        let mut draw = rng.u32(0..100);
+        for (percent, fate) in [
+            (corrupt, Fate::Corrupt),
+            (truncate, Fate::Truncated),
+            (reset, Fate::Reset),
+            (stall, Fate::Stalled),
+        ] {
+            if draw < percent {
+                return fate;
+            }
+            draw -= percent;
+        }
+        Fate::Right
+    }
+}
+
 /// What probes hear, whatever requests hear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Probes {
@@ -43,6 +62,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) state: State,
     pub(crate) latency: Duration,
+    /// So many of a hundred requests take so long, whatever they are.
+    pub(crate) slow: Option<(u32, Duration)>,
     pub(crate) status: u16,
     pub(crate) faults: Faults,
     pub(crate) probes: Probes,
@@ -70,6 +91,7 @@ impl Server {
             address: ([172, 18, 0, number + 2], 8080).into(),
             state: State::Up,
             latency: Duration::from_millis(2),
+            slow: None,
             status: 200,
             faults: Faults::default(),
             probes: Probes::Honest,
@@ -84,21 +106,16 @@ impl Server {
         Self { backup: true, ..Self::new(number) }
     }
 
-    pub(crate) fn fate(&self, rng: &mut fastrand::Rng) -> Fate {
-        let Faults { corrupt, truncate, reset, stall } = self.faults;
-        let mut draw = rng.u32(0..100);
-        for (percent, fate) in [
-            (corrupt, Fate::Corrupt),
-            (truncate, Fate::Truncated),
-            (reset, Fate::Reset),
-            (stall, Fate::Stalled),
-        ] {
-            if draw < percent {
-                return fate;
-            }
-            draw -= percent;
+    /// How long it works on a request.
+    pub(crate) fn works_for(&self, rng: &mut fastrand::Rng) -> Duration {
+        match self.slow {
+            Some((percent, time)) if rng.u32(0..100) < percent => time,
+            _ => self.latency * rng.u32(80..150) / 100,
         }
-        Fate::Right
+    }
+
+    pub(crate) fn fate(&self, rng: &mut fastrand::Rng) -> Fate {
+        self.faults.fate(rng)
     }
 
     /// Whether a request that has arrived is worked on.

@@ -8,24 +8,28 @@ mod sessions;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use evenkeel_upstream::attempt::{Action, Attempts, Condition, Event, Plan, Repeat, TryNo, Verdict, Why};
+use evenkeel_upstream::attempt::{
+    Action, Affinity, Attempts, Condition, Event, Plan, Repeat, TryNo, Verdict, Why,
+};
 use evenkeel_upstream::{
-    ConnectFailure, Control, EndpointId, Evidence, Outcome, Picker, ProbeResult, Queue, ResponseFailure,
-    Settings, Tried, Unavailable, Upstream, Want,
+    Author, ConnectFailure, Control, EndpointId, Evidence, Kind, Lease, Outcome, Picker, PolicySettings,
+    ProbeResult, Queue, ResponseFailure, Settings, Testimony, Tried, Unavailable, Upstream, Want,
 };
 
 use crate::check::{Ledger, Picked};
 use crate::exchange::{Ending, Exchange, Running};
-use crate::servers::{Fate, Server, State};
+use crate::servers::{Fate, Faults, Server, State};
 pub(crate) use orders::Orders;
 use queueing::Called;
 use sessions::Sessions;
 
 const MS: Duration = Duration::from_millis(1);
 const WORKERS: usize = 2;
+/// All requests here are of one kind.
+const KIND: Kind = Kind::new(7 << 32);
 /// Between something seen by a worker and the control task's hearing of it.
 const CHANNEL: Duration = Duration::from_micros(200);
 /// One way through the network.
@@ -48,6 +52,10 @@ enum Due {
     BodyEnds(On, FateNo),
     Stale(On),
     ClientGone(u64),
+    /// A request that runs on has not been answered for longer than is usual.
+    RunsSilently(On),
+    /// It has run for long enough.
+    RunsTooLong(On),
     Evidence(EndpointId, SeenNo),
     Probed(EndpointId, ProbeNo),
 }
@@ -83,6 +91,10 @@ pub(crate) struct Simulation {
     pub(crate) upstream: Upstream,
     pub(crate) control: Control,
     pub(crate) rate: u32,
+    /// How many clients there are; requests are shared among them by chance.
+    pub(crate) clients: u32,
+    /// What one of them asks of whoever answers it.
+    pub(crate) hostile: Option<Faults>,
     orders: Orders,
     sessions: Sessions,
     rng: fastrand::Rng,
@@ -92,11 +104,19 @@ pub(crate) struct Simulation {
     next_exchange: u64,
     due: BinaryHeap<Reverse<(Instant, u64, Due)>>,
     next_due: u64,
-    seen: Vec<Evidence>,
+    seen: Vec<Testimony>,
     probes: BTreeMap<ProbeNo, (ProbeResult, Duration)>,
+    /// What runs on at its server though another answered.
+    left: BTreeMap<On, Left>,
     /// What frozen servers will do when they thaw.
     frozen: Vec<(usize, Due)>,
     called: Called,
+}
+
+struct Left {
+    lease: Lease,
+    sent: Instant,
+    client: Author,
 }
 
 struct Worker {
@@ -123,6 +143,8 @@ impl Simulation {
             upstream,
             control,
             rate: 100,
+            clients: 20,
+            hostile: None,
             orders: Orders::default(),
             sessions,
             rng: fastrand::Rng::with_seed(seed),
@@ -134,6 +156,7 @@ impl Simulation {
             next_due: 0,
             seen: Vec::new(),
             probes: BTreeMap::new(),
+            left: BTreeMap::new(),
             frozen: Vec::new(),
             called: Called::default(),
         };
@@ -207,6 +230,8 @@ impl Simulation {
             Due::Executes(sent) => self.executes(sent, due),
             Due::Head(on, fate) => self.head(on, fate, due),
             Due::BodyEnds(on, fate) => self.body_ends(on, FATES[fate], due),
+            Due::RunsSilently(on) => self.runs_silently(on),
+            Due::RunsTooLong(on) => self.let_go(on, Outcome::Abandoned),
             Due::ClientGone(id) => {
                 self.tell(id, Event::ClientGone);
                 self.settle(id, Some(Ending::Nothing));

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn any_method_moves_after_a_failed_connect() {
-    for plan in [GET, PUT, POST, KEYED_POST] {
+    for plan in [GET, PUT, POST, SESSION_GET] {
         let mut request = Request::new(plan);
         request.connecting(A);
         let moved = [report(A, Evidence::ConnectFailed(Refused)), Action::Try(B, Why::Moved)];
@@ -24,7 +24,7 @@ fn a_connect_ends_after_its_timeout() {
     let actions = request.wake_until_it_acts();
     let failed = Evidence::ConnectFailed(TimedOut);
     assert_eq!(actions, [Action::Cancel(A), report(A, failed), Action::Try(B, Why::Moved)]);
-    assert_eq!(request.waited(), Duration::from_secs(3));
+    assert_eq!(request.waited(), AttemptSettings::default().connect_timeout);
 }
 
 #[test]
@@ -227,4 +227,15 @@ fn the_fresh_connection_is_there_after_the_others_have_failed() {
     assert_eq!(request.on(Event::NoneLeft(Unavailable::NoneUntried)), [Action::Reconnect(A)]);
     assert_eq!(request.fails_to_connect(A).last(), Some(&Action::Try(C, Why::Moved)));
     assert_eq!(status(&request.on(Event::NoneLeft(Unavailable::NoneUntried))), 503);
+}
+
+#[test]
+fn what_the_server_of_a_session_says_is_its_answer() {
+    let mut request = Request::new(SESSION_GET);
+    request.sent(A);
+    assert_eq!(request.head(A, 503), [report(A, Evidence::Status(503))]);
+    assert_eq!(request.whole(A), [Action::Commit(A)]);
+    let mut request = Request::new(CACHED_GET);
+    request.sent(A);
+    assert_eq!(request.head(A, 503).last(), Some(&Action::Try(B, Why::Retry)));
 }

@@ -3,38 +3,113 @@
 use super::*;
 
 #[test]
+fn silence_asks_the_probe_and_moves_nobody() {
+    for plan in [GET, PUT, POST, CACHED_GET, SESSION_GET] {
+        let mut request = Request::new(plan);
+        request.sent(A);
+        assert_eq!(request.wake_in_silence(), [report(A, Evidence::Silent)], "{plan:?}");
+        assert_eq!(request.waited(), 50 * MS);
+        request.wake_in_silence();
+        assert_eq!(request.waited(), Duration::from_secs(30), "{plan:?}");
+    }
+}
+
+#[test]
+fn what_is_slow_now_and_then_is_not_silent_before_twice_that() {
+    let mut request = Request::new(GET);
+    let usual = Usual { slowest: Some(800 * MS), ..USUAL };
+    let chosen = Event::Chosen { number: A, endpoint: EndpointId(0), usual, reused: true };
+    assert_eq!(request.on(chosen), []);
+    request.write(A);
+    assert_eq!(request.wake_in_silence(), [report(A, Evidence::Silent)]);
+    assert_eq!(request.waited(), 1_600 * MS);
+}
+
+#[test]
+fn what_was_never_seen_is_waited_for_for_a_second() {
+    let mut request = Request::hedging(GET);
+    let unknown = Usual { connect: Some(MS), ..Usual::default() };
+    let chosen = Event::Chosen { number: A, endpoint: EndpointId(0), usual: unknown, reused: true };
+    assert_eq!(request.on(chosen), []);
+    request.write(A);
+    assert_eq!(request.wake_in_silence(), [report(A, Evidence::Silent)]);
+    assert_eq!(request.waited(), Duration::from_secs(1));
+}
+
+#[test]
+fn who_moves_when_a_failed_probe_confirms_the_suspicion() {
+    for (plan, moves) in
+        [(GET, true), (PUT, false), (POST, false), (CACHED_GET, true), (SESSION_GET, false)]
+    {
+        let mut request = Request::new(plan);
+        request.sent(A);
+        request.wake_in_silence();
+        let actions = request.goes_down(A, Down::Confirmed);
+        assert_eq!(actions == [Action::Try(B, Why::Moved)], moves, "{plan:?}: {actions:?}");
+        assert!(moves || actions.is_empty(), "{plan:?}: {actions:?}");
+    }
+}
+
+#[test]
+fn who_moves_when_the_endpoint_is_ejected() {
+    for (plan, down, expected) in [
+        (GET, UNREACHABLE, &[Action::Try(B, Why::Moved)][..]),
+        (GET, MISBEHAVING, &[Action::Try(B, Why::Moved)]),
+        (SESSION_GET, MISBEHAVING, &[Action::Try(B, Why::Moved)]),
+        (PUT, UNREACHABLE, &[Action::Cancel(A), Action::Try(B, Why::Moved)]),
+        (PUT, MISBEHAVING, &[]),
+        (POST, UNREACHABLE, &[]),
+        (POST, MISBEHAVING, &[]),
+    ] {
+        let mut request = Request::new(plan);
+        request.sent(A);
+        assert_eq!(request.goes_down(A, down), expected, "{plan:?} {down:?}");
+    }
+}
+
+#[test]
+fn a_put_moves_when_the_response_timeout_is_over() {
+    let mut request = Request::new(PUT);
+    request.sent(A);
+    let actions = request.wake_until_it_acts();
+    assert_eq!(request.waited(), Duration::from_secs(30));
+    assert_eq!(actions.last(), Some(&Action::Try(B, Why::Moved)));
+}
+
+#[test]
 fn a_post_waits_until_the_response_timeout() {
     let mut request = Request::new(POST);
     request.sent(A);
-    assert_eq!(request.wake_in_silence(), [report(A, Evidence::Silent)]);
-    assert_eq!(request.on(Event::EndpointDown(A)), []);
-    assert_eq!(status(&request.wake_in_silence()), 504);
+    assert_eq!(status(&request.wake_until_it_acts()), 504);
     assert_eq!(request.waited(), Duration::from_secs(30));
 }
 
 #[test]
-fn a_get_moves_away_from_silence() {
-    let mut request = Request::new(GET);
-    request.sent(A);
-    assert_eq!(request.wake_in_silence(), [report(A, Evidence::Silent), Action::Try(B, Why::Moved)]);
-    assert_eq!(request.waited(), 50 * MS);
+fn what_has_not_been_sent_moves_from_a_dead_endpoint_whatever_it_is() {
+    for (plan, down) in [(POST, Down::Confirmed), (PUT, Down::Confirmed), (SESSION_GET, UNREACHABLE)] {
+        let mut request = Request::new(plan);
+        request.attempts.settings.race = false;
+        request.connecting(A);
+        assert_eq!(request.goes_down(A, down), [Action::Try(B, Why::Moved)], "{plan:?}");
+    }
 }
 
 #[test]
-fn the_trail_says_who_was_silent_and_not_whose_endpoint_was_down() {
-    for is_silent in [true, false] {
-        let mut request = Request::new(GET);
+fn the_trail_says_who_was_silent_and_only_a_forced_move_masks() {
+    for (down, masked) in [(Down::No, false), (Down::Confirmed, true)] {
+        let mut request = Request::hedging(GET);
         request.sent(A);
-        if is_silent {
-            request.wake_in_silence();
-        } else {
-            request.on(Event::EndpointDown(A));
+        request.wake_in_silence();
+        if masked {
+            request.attempts.hedged = true;
+            request.attempts.tries.truncate(1);
+            request.attempts.tries[0].moved_on = false;
+            request.goes_down(A, down);
         }
         request.sent(B);
         request.head(B, 200);
         request.whole(B);
-        let trail: Vec<_> = request.attempts.trail().map(|entry| entry.silent).collect();
-        assert_eq!((trail, request.attempts.is_masked()), (vec![is_silent, false], is_silent));
+        assert_eq!(request.attempts.is_masked(), masked);
     }
 }
 
@@ -51,21 +126,22 @@ fn an_endpoint_that_answers_others_is_not_silent() {
     let mut request = Request::new(GET);
     request.sent(A);
     let late = Some(request.begun + Duration::from_hours(1));
-    request.wake_with(|number| Condition { number, down: false, last_heard: late, others_heard: late });
+    request.wake_with(|number| Condition { number, down: Down::No, last_heard: late, others_heard: late });
     assert_eq!(request.waited(), Duration::from_secs(30));
 }
 
 #[test]
-fn a_get_moves_when_its_endpoint_goes_down_and_takes_whichever_answer_comes_first() {
+fn a_get_takes_whichever_answer_comes_first() {
     for (first, other) in [(A, B), (B, A)] {
         let mut request = Request::new(GET);
         request.sent(A);
-        let down = |number| Condition { number, down: true, last_heard: None, others_heard: None };
+        let down =
+            |number| Condition { number, down: Down::Confirmed, last_heard: None, others_heard: None };
         assert_eq!(request.wake_with(down), [Action::Try(B, Why::Moved)]);
-        assert_eq!(request.waited(), 50 * MS);
         request.sent(B);
         request.head(first, 200);
-        assert_eq!(request.whole(first), [Action::Cancel(other), Action::Commit(first)]);
+        let outpaced = report(other, Evidence::Outpaced);
+        assert_eq!(request.whole(first), [outpaced, Action::RunOn(other), Action::Commit(first)]);
         assert_eq!(request.head(other, 200), [], "a late answer reaches nobody");
     }
 }
@@ -74,30 +150,44 @@ fn a_get_moves_when_its_endpoint_goes_down_and_takes_whichever_answer_comes_firs
 fn it_moves_away_from_an_endpoint_once() {
     let mut request = Request::new(GET);
     request.sent(A);
-    assert_eq!(request.on(Event::EndpointDown(A)), [Action::Try(B, Why::Moved)]);
-    assert_eq!(request.on(Event::EndpointDown(A)), []);
+    assert_eq!(request.goes_down(A, UNREACHABLE), [Action::Try(B, Why::Moved)]);
+    assert_eq!(request.goes_down(A, UNREACHABLE), []);
     request.sent(B);
-    assert_eq!(request.on(Event::EndpointDown(A)), []);
-    assert_eq!(request.on(Event::EndpointDown(B)), [Action::Try(C, Why::Moved)]);
+    assert_eq!(request.goes_down(A, UNREACHABLE), []);
+    assert_eq!(request.goes_down(B, UNREACHABLE), [Action::Try(C, Why::Moved)]);
 }
 
 #[test]
 fn where_there_is_nowhere_to_go_it_waits_on() {
     let mut request = Request::new(GET);
     request.sent(A);
-    request.on(Event::EndpointDown(A));
+    request.goes_down(A, UNREACHABLE);
     assert_eq!(request.on(Event::NoneLeft(Unavailable::NoneUntried)), []);
     request.head(A, 200);
     assert_eq!(request.whole(A), [Action::Commit(A)]);
 }
 
 #[test]
-fn a_keyed_post_is_never_in_two_places_at_once() {
-    let mut request = Request::new(KEYED_POST);
+fn what_may_be_repeated_in_turn_is_never_in_two_places_at_once() {
+    let mut request = Request::new(PUT);
     request.sent(A);
-    assert_eq!(request.on(Event::EndpointDown(A)), [Action::Cancel(A), Action::Try(B, Why::Moved)]);
+    assert_eq!(request.goes_down(A, UNREACHABLE), [Action::Cancel(A), Action::Try(B, Why::Moved)]);
     request.sent(B);
     assert_eq!(request.head(A, 200), []);
+}
+
+#[test]
+fn a_request_with_a_cache_or_a_session_is_neither_raced_nor_hedged() {
+    for plan in [CACHED_GET, SESSION_GET] {
+        let mut request = Request::hedging(plan);
+        request.sent(A);
+        request.wake_until_it_acts();
+        assert_eq!(request.waited(), Duration::from_secs(30), "{plan:?} is hedged");
+        let mut request = Request::new(plan);
+        request.connecting(A);
+        request.wake_until_it_acts();
+        assert_eq!(request.waited(), AttemptSettings::default().connect_timeout, "{plan:?} is raced");
+    }
 }
 
 #[test]
@@ -166,7 +256,8 @@ fn a_get_without_an_answer_is_hedged_once() {
     assert_eq!(request.waited(), 10 * MS);
     request.sent(B);
     request.head(B, 200);
-    assert_eq!(request.whole(B), [Action::Cancel(A), Action::Commit(B)]);
+    let outpaced = report(A, Evidence::Outpaced);
+    assert_eq!(request.whole(B), [outpaced, Action::RunOn(A), Action::Commit(B)]);
     assert!(!request.attempts.is_masked(), "slow is not wrong");
 }
 
@@ -202,7 +293,8 @@ fn a_bad_status_beside_a_running_hedge_takes_no_retry() {
     assert_eq!(request.head(A, 503), [report(A, Evidence::Status(503))]);
     assert_eq!(request.budgets.retries_left(), left);
     request.head(B, 200);
-    assert_eq!(request.whole(B), [Action::Cancel(A), Action::Commit(B)]);
+    let proven = examined(A, Evidence::Status(503), Proven);
+    assert_eq!(request.whole(B), [proven, Action::Cancel(A), Action::Commit(B)]);
 }
 
 #[test]

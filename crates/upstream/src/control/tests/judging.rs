@@ -132,14 +132,118 @@ fn three_wrong_digests_in_a_minute_eject_whatever_succeeds_between() {
 }
 
 #[test]
-fn silence_that_repeats_ejects_although_probes_pass() {
+fn silence_ejects_nobody_while_probes_pass() {
     let mut set = Set::of(3);
-    for _ in 0..5 {
-        assert!(!set.is_ejected(0));
+    for _ in 0..100 {
         set.see(0, Evidence::Silent);
+        assert!(!set.endpoint(0).is_plain());
+        set.probe(0, ProbeResult::Passed);
+        set.pass_time(100 * MS);
+        assert!(set.endpoint(0).is_plain());
+    }
+}
+
+#[test]
+fn who_answers_nothing_at_all_while_others_answer_the_same_is_out_although_probes_pass() {
+    let mut set = Set::of(3);
+    set.serve_on(0);
+    for _ in 0..50 {
+        set.see(0, Evidence::Outpaced);
+        set.pass_time(50 * MS);
         set.probe(0, ProbeResult::Passed);
     }
+    assert!(!set.is_ejected(0), "it may be slow");
+    for _ in 0..12 {
+        set.see(0, Evidence::Outpaced);
+        set.pass_time(50 * MS);
+    }
     assert!(set.is_ejected(0));
+}
+
+#[test]
+fn who_answers_slowly_is_never_out_however_often_others_are_faster() {
+    let mut set = Set::of(3);
+    for _ in 0..20 {
+        (0..20).for_each(|_| set.see(0, Evidence::Outpaced));
+        set.pass_time(2_000 * MS);
+        set.serve_on(0);
+    }
+    assert!(!set.is_ejected(0));
+}
+
+const CLIENT_FAULTS: [Evidence; 5] = [
+    RESET,
+    Evidence::ResponseFailed(ResponseFailure::TimedOut),
+    Evidence::WrongDigest,
+    Evidence::MissingDigest,
+    Evidence::Status(500),
+];
+
+#[test]
+fn one_client_ejects_nobody() {
+    for evidence in CLIENT_FAULTS {
+        let mut set = Set::of(3);
+        (1..3).for_each(|peer| set.serve_on(peer));
+        for _ in 0..200 {
+            set.see_by(0, evidence, client(7));
+            set.pass_time(10 * MS);
+            (1..3).for_each(|peer| set.serve_on(peer));
+            set.probe(0, ProbeResult::Passed);
+        }
+        assert!(!set.is_ejected(0), "{evidence}");
+    }
+}
+
+#[test]
+fn a_second_client_a_proof_or_a_failed_probe_makes_it_count() {
+    type Step = fn(&mut Set, Evidence);
+    let corroborated: [Step; 3] = [
+        |set, evidence| set.see_by(0, evidence, client(8)),
+        |set, evidence| set.examined(0, evidence, client(7), Standing::Proven),
+        |set, evidence| {
+            set.probe(0, FAILED);
+            set.see_by(0, evidence, client(7));
+        },
+    ];
+    for evidence in CLIENT_FAULTS {
+        for step in corroborated {
+            let mut set = Set::of(3);
+            for _ in 0..6 {
+                set.see_by(0, evidence, client(7));
+                set.pass_time(10 * MS);
+                (1..3).for_each(|peer| set.serve_on(peer));
+            }
+            assert!(!set.is_ejected(0), "{evidence}");
+            step(&mut set, evidence);
+            assert!(set.is_ejected(0), "{evidence}");
+        }
+    }
+}
+
+#[test]
+fn what_is_refuted_is_struck_out() {
+    for evidence in CLIENT_FAULTS {
+        let mut set = Set::of(3);
+        for number in 0..200 {
+            set.see_by(0, evidence, client(number));
+            set.examined(0, evidence, client(number), Standing::Refuted);
+            set.pass_time(10 * MS);
+            (1..3).for_each(|peer| set.serve_on(peer));
+        }
+        assert!(!set.is_ejected(0), "{evidence}");
+    }
+}
+
+#[test]
+fn traffic_takes_out_half_of_the_set_at_most() {
+    for (count, out) in [(2, 1), (3, 1), (4, 2), (7, 3)] {
+        let mut set = Set::of(count);
+        for _ in 0..10 {
+            (0..count).for_each(|index| (0..5).for_each(|_| set.see(index, RESET)));
+        }
+        let ejected = (0..count).filter(|&index| set.is_ejected(index)).count();
+        assert_eq!(ejected, out, "of {count}");
+    }
 }
 
 #[test]
@@ -165,7 +269,7 @@ fn an_ejection_says_how_long_it_lasts_and_how_many_there_were() {
     set.eject_by_traffic(0);
     set.pass_time(1_000 * MS);
     set.probe(0, ProbeResult::Passed);
-    set.see(0, RESET);
+    set.see(0, REFUSED);
     (0..2).for_each(|_| set.probe(1, FAILED));
     let mut news: Vec<_> = set.control.take_changes().map(|change| change.news.to_string()).collect();
     news.retain(|news| news.contains("ejected"));
@@ -173,7 +277,7 @@ fn an_ejection_says_how_long_it_lasts_and_how_many_there_were() {
         news,
         [
             "misbehaves (connection reset); ejected for 1 s",
-            "misbehaves (connection reset); ejected for 2 s, 2 times so far",
+            "cannot be reached (connection refused); ejected for 2 s, 2 times so far",
             "stopped answering probes; ejected until probes pass",
         ]
     );

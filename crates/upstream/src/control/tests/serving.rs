@@ -83,10 +83,10 @@ fn a_lease_is_not_down_because_its_endpoint_drains() {
     let mut set = Set::of(2);
     let lease = set.lease(&POST).unwrap();
     set.control.command(lease.endpoint().id(), Command::Drain, set.now).unwrap();
-    assert!(!lease.is_down());
+    assert_eq!(lease.down(), Down::No);
     let other = set.lease(&POST).unwrap();
     set.resolve(index_of(&lease), 1);
-    assert!(!other.is_down(), "vanished, but it finishes what it has");
+    assert_eq!(other.down(), Down::No, "vanished, but it finishes what it has");
 }
 
 #[test]
@@ -123,7 +123,12 @@ fn a_pinned_session_goes_where_it_was_even_while_that_drains() {
     assert!((0..10).all(|_| set.pick(&pinned) == Ok(2)));
     set.control.command(set.id(2), Command::Drain, set.now).unwrap();
     assert!((0..10).all(|_| set.pick(&pinned) == Ok(2)));
-    (0..2).for_each(|_| set.probe(2, FAILED));
+    set.see(2, Evidence::Silent);
+    set.probe(2, FAILED);
+    assert!((0..10).all(|_| set.pick(&pinned) == Ok(2)), "elsewhere nobody knows the session");
+    assert!(set.picker.keeps(key.pin(address(2))));
+    set.probe(2, FAILED);
+    assert!(!set.picker.keeps(key.pin(address(2))));
     assert!((0..10).all(|_| set.pick(&pinned).is_ok_and(|index| index != 2)), "an ejected endpoint re-pins");
 }
 
@@ -151,16 +156,29 @@ fn a_lease_that_is_dropped_gives_its_place_back() {
 }
 
 #[test]
-fn a_lease_knows_when_its_endpoint_went_down() {
+fn a_suspicion_is_confirmed_by_a_failed_probe() {
     let mut set = Set::of(2);
     let lease = set.lease(&POST).unwrap();
-    assert!(!lease.is_down());
-    set.see(index_of(&lease), Evidence::Silent);
-    assert!(lease.is_down());
+    let index = index_of(&lease);
+    set.see(index, Evidence::Silent);
+    assert_eq!(lease.down(), Down::No, "a slow server is not a dead one");
+    set.probe(index, FAILED);
+    assert_eq!(lease.down(), Down::Confirmed);
     let other = set.lease(&POST).unwrap();
     set.see(index_of(&other), Evidence::Silent);
+    set.probe(index_of(&other), FAILED);
     let third = set.lease(&POST).unwrap();
-    assert!(!third.is_down(), "it was suspect when it was chosen");
+    assert_eq!(third.down(), Down::No, "it was down when it was chosen");
+    set.probe(index, FAILED);
+    assert_eq!(lease.down(), Down::Ejected(Cause::Unreachable));
+}
+
+#[test]
+fn a_failed_probe_without_a_suspicion_confirms_nothing() {
+    let mut set = Set::of(2);
+    let lease = set.lease(&POST).unwrap();
+    set.probe(index_of(&lease), FAILED);
+    assert_eq!(lease.down(), Down::No);
 }
 
 #[test]
@@ -172,4 +190,17 @@ fn a_lease_knows_when_its_endpoint_is_accused() {
     set.eject_by_traffic(index_of(&lease));
     assert!(lease.is_accused());
     assert!(!set.lease(&POST).unwrap().is_accused());
+}
+
+#[test]
+fn a_second_500_in_a_row_accuses_until_one_succeeds() {
+    let mut set = Set::of(3);
+    set.see(0, Evidence::Status(500));
+    let lease = set.lease_on(0);
+    assert!(!lease.is_accused());
+    set.see(0, Evidence::Status(500));
+    assert!(lease.is_accused());
+    let _ = lease.finish(Outcome::Success, set.now);
+    set.pass_time(200 * MS);
+    assert!(!set.lease_on(0).is_accused());
 }

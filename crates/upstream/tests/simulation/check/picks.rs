@@ -52,7 +52,8 @@ impl Picked<'_> {
             let usable = self.others(snapshot).find(|other| other.is_usable());
             assert!(usable.is_none(), "{endpoint:?} is picked while {usable:?} is usable");
         }
-        if !endpoint.is_plain() && !self.orders.drain(endpoint.address()) {
+        // A suspicion moves no session.
+        if !endpoint.is_plain() && !self.is_of_its_session() {
             let better = self.others(snapshot).find(|other| other.is_plain() && self.is_untried(other));
             assert!(better.is_none(), "{endpoint:?} is picked while {better:?} is plainly healthy");
         }
@@ -110,5 +111,5 @@ impl Picked<'_> {
 
 /// Draining or not: only somebody who cannot serve hands its sessions on.
 fn serves_its_sessions(state: &EndpointState) -> bool {
-    state.health == Health::Healthy && !state.suspect && !state.leaving && !state.vanished
+    state.health == Health::Healthy && !state.leaving && !state.vanished
 }

@@ -10,24 +10,29 @@ impl Simulation {
         let mean = Duration::from_secs(1) / self.rate;
         let pause = mean * self.rng.u32(20..180) / 100;
         self.after(pause, Due::Arrival);
-        let plan = match self.rng.u32(0..100) {
-            0..60 => Plan { repeat: Repeat::Freely, hedgeable: true, replayable: true },
-            60..70 => Plan { repeat: Repeat::Freely, hedgeable: false, replayable: true },
-            70..75 => Plan { repeat: Repeat::InTurn, hedgeable: false, replayable: true },
-            _ => Plan { repeat: Repeat::Never, hedgeable: false, replayable: true },
+        let (repeat, hedgeable) = match self.rng.u32(0..100) {
+            0..60 => (Repeat::Freely, true),
+            60..65 => (Repeat::Freely, false),
+            65..75 => (Repeat::InTurn, false),
+            _ => (Repeat::Never, false),
         };
         let id = self.next_exchange;
         self.next_exchange += 1;
         self.ledger.begun += 1;
-        let attempts = Attempts::new(plan, &self.upstream.settings().attempts, self.now);
         let session = self.sessions.draw(id, &mut self.rng);
+        let pinned = session.and_then(|session| self.sessions.place(session));
+        let worker = self.rng.usize(0..WORKERS);
+        let affinity = self.affinity(worker, pinned);
+        let plan = Plan { repeat, hedgeable, replayable: true, affinity };
+        let attempts = Attempts::new(plan, &self.upstream.settings().attempts, self.now);
         let exchange = Exchange {
             number: id,
-            worker: self.rng.usize(0..WORKERS),
+            worker,
             plan,
+            client: Author::at(Ipv4Addr::from(self.rng.u32(1..=self.clients)).into()),
             key: self.rng.u64(0..500),
             session,
-            pinned: session.and_then(|session| self.sessions.place(session)),
+            pinned,
             arrived: self.now,
             attempts,
             tried: Tried::default(),
@@ -46,6 +51,18 @@ impl Simulation {
             self.after(soon, Due::ClientGone(id));
         }
         self.tell(id, Event::Start);
+    }
+
+    /// What the request would lose elsewhere.
+    fn affinity(&mut self, worker: usize, pinned: Option<SocketAddr>) -> Affinity {
+        let pin = pinned.and_then(|place| self.sessions.pin(place));
+        if pin.is_some_and(|pin| self.workers[worker].picker.keeps(pin)) {
+            Affinity::Session
+        } else if matches!(self.upstream.settings().policy, PolicySettings::ConsistentHash(_)) {
+            Affinity::Cache
+        } else {
+            Affinity::None
+        }
     }
 
     /// An event of a try, if it still concerns it.
@@ -90,12 +107,22 @@ impl Simulation {
                 self.release(id, number.index(), Outcome::Abandoned);
                 Vec::new()
             }
+            Action::RunOn(number) => {
+                self.leave_running(id, number.index());
+                Vec::new()
+            }
             Action::Commit(number) => {
                 self.committed(id, number.index());
                 Vec::new()
             }
             Action::Report(number, evidence) => {
-                self.report(id, number.index(), evidence);
+                self.report(id, number, evidence);
+                Vec::new()
+            }
+            Action::Examined(number, evidence, standing) => {
+                let exchange = &self.exchanges[&id];
+                let Some(endpoint) = exchange.attempts.endpoint(number) else { return Vec::new() };
+                self.testify(endpoint, Testimony { evidence, author: exchange.client, standing });
                 Vec::new()
             }
             Action::Reply(failure) => {
@@ -148,7 +175,7 @@ impl Simulation {
         let chosen = Event::Chosen {
             number,
             endpoint: endpoint.id(),
-            usual: endpoint.usual(),
+            usual: worker.picker.usual(endpoint, KIND),
             reused: idle.is_some(),
         };
         exchange.tries.push(Running {
@@ -177,6 +204,8 @@ impl Simulation {
     pub(super) fn committed(&mut self, id: u64, index: usize) {
         let Some(exchange) = self.exchanges.get_mut(&id) else { return };
         let running = &exchange.tries[index];
+        let by = self.servers[running.server].address;
+        self.ledger.sessions_moved += u64::from(exchange.pinned.is_some_and(|place| place != by));
         if let Some(session) = exchange.session {
             self.sessions.answered(session, self.servers[running.server].address);
         }
@@ -192,16 +221,55 @@ impl Simulation {
         self.close_if_ended(id);
     }
 
-    pub(super) fn report(&mut self, id: u64, index: usize, evidence: Evidence) {
+    pub(super) fn report(&mut self, id: u64, number: TryNo, evidence: Evidence) {
         let Some(exchange) = self.exchanges.get(&id) else { return };
-        let server = exchange.tries[index].server;
-        let Some(endpoint) = self.control.find(self.servers[server].address) else { return };
-        let worker = &mut self.workers[exchange.worker];
-        let news = worker.picker.endpoint(endpoint).is_some_and(|endpoint| endpoint.report(evidence));
-        if news {
-            self.seen.push(evidence);
-            self.after(CHANNEL, Due::Evidence(endpoint, self.seen.len() - 1));
+        let Some(endpoint) = exchange.attempts.endpoint(number) else { return };
+        let author = exchange.client;
+        let known = self.workers[exchange.worker].picker.endpoint(endpoint);
+        if known.is_some_and(|endpoint| endpoint.report(evidence, self.now)) {
+            self.testify(endpoint, Testimony::alleged(evidence, author));
         }
+    }
+
+    /// On its way to the control task.
+    pub(super) fn testify(&mut self, endpoint: EndpointId, testimony: impl Into<Testimony>) {
+        self.seen.push(testimony.into());
+        self.after(CHANNEL, Due::Evidence(endpoint, self.seen.len() - 1));
+    }
+
+    /// The answer that nobody waits for still shows how its server is.
+    pub(super) fn leave_running(&mut self, id: u64, index: usize) {
+        let Some(exchange) = self.exchanges.get_mut(&id) else { return };
+        let (client, now) = (exchange.client, self.now);
+        let Some(running) = exchange.tries.get_mut(index) else { return };
+        let on = On { exchange: id, index, epoch: running.epoch };
+        let silent_at = exchange.attempts.silent_at(running.number);
+        if let Some(lease) = running.lease.take() {
+            self.left.insert(on, Left { lease, sent: running.sent.unwrap_or(now), client });
+            if let Some(at) = silent_at {
+                self.after(at.saturating_duration_since(now), Due::RunsSilently(on));
+            }
+            self.after(self.upstream.settings().attempts.response_timeout, Due::RunsTooLong(on));
+        }
+    }
+
+    pub(super) fn runs_silently(&mut self, on: On) {
+        let Some(Left { lease, sent, client }) = self.left.get(&on) else { return };
+        let (id, client) = (lease.endpoint().id(), *client);
+        let heard = lease.endpoint().last_heard().is_some_and(|heard| heard > *sent);
+        if !heard && lease.endpoint().report(Evidence::Silent, self.now) {
+            self.testify(id, Testimony::alleged(Evidence::Silent, client));
+        }
+    }
+
+    pub(super) fn let_go(&mut self, on: On, outcome: Outcome) {
+        let Some(Left { lease, .. }) = self.left.remove(&on) else { return };
+        let endpoint = lease.endpoint().id();
+        self.ledger.released(endpoint);
+        if let Some(evidence) = lease.finish(outcome, self.now) {
+            self.testify(endpoint, evidence);
+        }
+        self.upstream.queue().call();
     }
 
     pub(super) fn release(&mut self, id: u64, index: usize, outcome: Outcome) {
@@ -213,8 +281,7 @@ impl Simulation {
         let endpoint = lease.endpoint().id();
         self.ledger.released(endpoint);
         if let Some(evidence) = lease.finish(outcome, self.now) {
-            self.seen.push(evidence);
-            self.after(CHANNEL, Due::Evidence(endpoint, self.seen.len() - 1));
+            self.testify(endpoint, evidence);
         }
         self.upstream.queue().call();
     }

@@ -43,12 +43,15 @@ impl Simulation {
             self.breaks(on, ResponseFailure::Closed);
         }
         let address = self.servers[server].address;
+        let left = |(on, Left { lease, .. }): (&On, &Left)| (lease.endpoint().address() == address).then_some(*on);
+        let left: Vec<On> = self.left.iter().filter_map(left).collect();
+        left.into_iter().for_each(|on| self.let_go(on, Outcome::Failure));
         for worker in &mut self.workers {
             let before = worker.idle.len();
             worker.idle.retain(|&(of, ..)| of != server);
             let endpoint = self.control.find(address).and_then(|id| worker.picker.endpoint(id).cloned());
             if let Some(endpoint) = endpoint.filter(|_| worker.idle.len() < before)
-                && endpoint.report(Evidence::IdleClosed)
+                && endpoint.report(Evidence::IdleClosed, self.now)
             {
                 self.control.evidence(endpoint.id(), Evidence::IdleClosed, self.now);
             }
@@ -137,16 +140,20 @@ impl Simulation {
         let sent = Sent { exchange: id, server: running.server, incarnation: running.incarnation };
         let server = &self.servers[sent.server];
         let closed = sent.incarnation != server.incarnation;
-        let latency = server.latency;
-        let fate = server.fate(&mut self.rng);
+        let time = server.works_for(&mut self.rng);
+        // Whoever answers the hostile client fails.
+        let hostile = self.hostile.filter(|_| exchange.client == hostile_client());
+        let fate = match hostile {
+            Some(faults) => faults.fate(&mut self.rng),
+            None => server.fate(&mut self.rng),
+        };
         Ledger::sent(exchange);
         if closed {
             self.after(WAY, Due::Stale(on));
         } else {
             self.after(WAY, Due::Executes(sent));
-            let jitter = self.rng.u32(80..150);
             let fate = FATES.iter().position(|&other| other == fate).unwrap_or(0);
-            self.after(2 * WAY + latency * jitter / 100, Due::Head(on, fate));
+            self.after(2 * WAY + time, Due::Head(on, fate));
         }
     }
 
@@ -180,6 +187,9 @@ impl Simulation {
     }
 
     pub(super) fn head(&mut self, on: On, fate: FateNo, due: Due) {
+        if self.left.contains_key(&on) {
+            return self.head_of_what_ran_on(on, fate, due);
+        }
         let (now, held) = (self.now, self.rng.u32(0..10) > 0);
         let body = MS / 2 * self.rng.u32(0..4);
         let Some(running) = self.arrives(on, due) else { return };
@@ -196,8 +206,26 @@ impl Simulation {
             accused = lease.is_accused();
         }
         (running.status, running.held, running.head_at) = (Some(status), held, Some(now));
+        if status < 500 {
+            let worker = self.exchanges[&on.exchange].worker;
+            self.workers[worker].picker.learn(KIND, now - sent);
+        }
         self.feed(on, |number| Event::Head { number, status, accused, held });
         self.after(body, Due::BodyEnds(on, fate));
+    }
+
+    fn head_of_what_ran_on(&mut self, on: On, fate: FateNo, due: Due) {
+        let address = self.left[&on].lease.endpoint().address();
+        let of = self.servers.iter().position(|server| server.address == address).expect("a server");
+        let (status, latency, now) = (self.servers[of].status, self.servers[of].latency, self.now);
+        if !self.servers[of].is_working() {
+            self.frozen.push((of, due));
+        } else if FATES[fate] != Fate::Stalled {
+            if let Some(Left { lease, .. }) = self.left.get_mut(&on) {
+                lease.head_received(status, latency, now);
+            }
+            self.let_go(on, Outcome::Success);
+        }
     }
 
     pub(super) fn body_ends(&mut self, on: On, fate: Fate, due: Due) {
@@ -230,4 +258,9 @@ impl Simulation {
         let idle = (running.server, lease.endpoint().generation(), running.incarnation);
         self.workers[exchange.worker].idle.push(idle);
     }
+}
+
+/// The client that asks for failures, where there is one.
+fn hostile_client() -> Author {
+    Author::at(Ipv4Addr::from(1).into())
 }

@@ -1,0 +1,53 @@
+//! What is compared with what: requests of one method to one part of a site are of one kind.
+//!
+//! The kind decides what counts as slow ([`evenkeel_upstream::Kind`]). A part of a site is the beginning of a path, in
+//! which what looks like a number or an id stands for all of its like: `/users/7/mail` and `/users/8/mail` are one
+//! page, and `/export` is another than `/`.
+
+use std::hash::Hasher;
+
+use evenkeel_upstream::Kind;
+use rustc_hash::FxHasher;
+
+/// How many segments of a path count.
+const SEGMENTS: usize = 3;
+
+/// A longer segment is taken for an id.
+const NAME: usize = 32;
+
+/// The kind of a request with this method and this target, whose query does not count.
+pub(crate) fn of(method: &[u8], target: &[u8]) -> Kind {
+    let path = target.split(|&byte| byte == b'?').next().unwrap_or_default();
+    let mut hasher = FxHasher::default();
+    hasher.write(method);
+    for segment in path.split(|&byte| byte == b'/').skip(1).take(SEGMENTS) {
+        let is_id = segment.len() > NAME || segment.iter().any(u8::is_ascii_digit);
+        hasher.write(if is_id { b"0" } else { segment });
+        hasher.write_u8(b'/');
+    }
+    Kind::new(hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn get(target: &str) -> Kind {
+        of(b"GET", target.as_bytes())
+    }
+
+    #[test]
+    fn a_page_is_of_one_kind_whatever_it_shows() {
+        assert_eq!(get("/users/7/mail"), get("/users/12345/mail?unread=yes"));
+        assert_eq!(get("/f/3f2504e0-4f89"), get("/f/aa11"));
+        assert_eq!(get("/a/b/c/d"), get("/a/b/c/e"));
+    }
+
+    #[test]
+    fn other_pages_and_other_methods_are_of_other_kinds() {
+        let kinds = [get("/"), get("/export"), get("/users/7"), get("/users/7/mail"), of(b"PUT", b"/export")];
+        for (index, kind) in kinds.iter().enumerate() {
+            assert!(!kinds[..index].contains(kind), "{index}");
+        }
+    }
+}
