@@ -195,6 +195,11 @@ impl AttemptIo {
         took
     }
 
+    /// From when on it waits for what comes next: since the whole request was written, for the head of the response.
+    pub(crate) fn since(&self) -> Instant {
+        self.since
+    }
+
     /// How long it has waited for what comes next: a connection or, later, the head of a response.
     pub(crate) fn waited(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.since)

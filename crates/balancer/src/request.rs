@@ -56,12 +56,15 @@ pub(crate) enum RepeatSetting {
 impl RepeatSetting {
     /// What may be done with a request of this method. `keyed`: the servers recognise a repetition by its key.
     fn of(self, method: Method, keyed: bool) -> Repeat {
-        match self {
-            Self::Never => Repeat::Never,
-            Self::Safe | Self::Idempotent if method.is_safe() => Repeat::Freely,
-            Self::Idempotent if method.is_idempotent() => Repeat::InTurn,
-            Self::Safe | Self::Idempotent if keyed => Repeat::InTurn,
-            Self::Safe | Self::Idempotent => Repeat::Never,
+        let in_turn = keyed || self == Self::Idempotent && method.is_idempotent();
+        if self == Self::Never {
+            Repeat::Never
+        } else if method.is_safe() {
+            Repeat::Freely
+        } else if in_turn {
+            Repeat::InTurn
+        } else {
+            Repeat::Never
         }
     }
 }
@@ -198,10 +201,10 @@ mod tests {
 
     #[test]
     fn what_may_be_repeated_is_as_the_setting_says() {
+        use Repeat::{Freely, InTurn, Never};
         let of = |setting: RepeatSetting, keyed| {
             [Method::Get, Method::Put, Method::Delete, Method::Post].map(|method| setting.of(method, keyed))
         };
-        use Repeat::{Freely, InTurn, Never};
         assert_eq!(of(RepeatSetting::Idempotent, false), [Freely, InTurn, InTurn, Never]);
         assert_eq!(of(RepeatSetting::Idempotent, true), [Freely, InTurn, InTurn, InTurn]);
         assert_eq!(of(RepeatSetting::Safe, false), [Freely, Never, Never, Never]);

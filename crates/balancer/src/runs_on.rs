@@ -34,7 +34,7 @@ pub(crate) fn start(worker: &Rc<Worker>, request: &Request, io: AttemptIo, silen
         return;
     }
     worker.running_on.set(worker.running_on.get() + 1);
-    let sent_at = now() - io.waited(now());
+    let sent_at = io.since();
     let outpaced = Outpaced {
         worker: worker.clone(),
         io,

@@ -14,8 +14,8 @@ use evenkeel_digest::{Algorithm, Digest};
 use evenkeel_http1::Limits;
 use evenkeel_service::{Reading, Reported, Setting, Size, Variable, descriptors, not};
 use evenkeel_upstream::{
-    AdmissionSettings, AttemptSettings, BudgetSettings, ConsistentHashSettings, HedgeBudget, OutlierSettings, PinKey,
-    PolicySettings, ProbeSettings, UpstreamSpec,
+    AdmissionSettings, AttemptSettings, BudgetSettings, ConsistentHashSettings, HedgeBudget, OutlierSettings,
+    PinKey, PolicySettings, ProbeSettings, UpstreamSpec,
 };
 use serde::Serialize;
 

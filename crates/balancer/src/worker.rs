@@ -173,8 +173,6 @@ impl Worker {
 
     /// Watches the idle connections to servers for as long as the worker runs.
     pub(crate) async fn watch_idle(self: Rc<Self>) {
-        self.idle
-            .watch(|id| self.report(id, Evidence::IdleClosed, Author::NOBODY, now()))
-            .await;
+        self.idle.watch(|id| self.report(id, Evidence::IdleClosed, Author::NOBODY, now())).await;
     }
 }

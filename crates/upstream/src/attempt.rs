@@ -65,7 +65,8 @@ use crate::evidence::{ConnectFailure, Evidence, ResponseFailure};
 use crate::picker::Unavailable;
 use crate::settings::AttemptSettings;
 pub use event::{
-    Action, Actions, Affinity, Condition, Down, Event, Failure, FailureKind, Plan, Repeat, TryNo, Verdict, Why,
+    Action, Actions, Affinity, Condition, Down, Event, Failure, FailureKind, Plan, Repeat, TryNo, Verdict,
+    Why,
 };
 use trail::{Stage, Try};
 pub use trail::{TrailEntry, TrailOutcome};

@@ -267,8 +267,5 @@ impl Control {
 
 /// Whether traffic keeps it from serving: ejected, or not yet back.
 fn is_out_by_traffic(member: &Member) -> bool {
-    matches!(
-        member.observed.health(),
-        Health::Ejected { by: Source::Traffic, .. } | Health::Probation { .. }
-    )
+    matches!(member.observed.health(), Health::Ejected { by: Source::Traffic, .. } | Health::Probation { .. })
 }

@@ -198,9 +198,9 @@ impl Endpoint {
             // One idle connection is closed after the other; the first has said it all.
             Evidence::Silent | Evidence::IdleClosed => news,
             // Whoever answers at all is slow at most.
-            Evidence::Outpaced => self
-                .last_heard()
-                .is_none_or(|heard| now.saturating_duration_since(heard) >= Self::QUIET),
+            Evidence::Outpaced => {
+                self.last_heard().is_none_or(|heard| now.saturating_duration_since(heard) >= Self::QUIET)
+            }
             _ => evidence.class().is_some(),
         }
     }

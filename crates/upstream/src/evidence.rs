@@ -201,11 +201,9 @@ impl Evidence {
             Self::ConnectFailed(why) => why != ConnectFailure::Local,
             Self::ResponseFailed(why) => why != ResponseFailure::Garbage,
             Self::Silent | Self::IdleClosed => true,
-            Self::WrongDigest
-            | Self::MissingDigest
-            | Self::Outpaced
-            | Self::Status(_)
-            | Self::Succeeded => false,
+            Self::WrongDigest | Self::MissingDigest | Self::Outpaced | Self::Status(_) | Self::Succeeded => {
+                false
+            }
         }
     }
 }
@@ -216,13 +214,16 @@ impl Testimony {
     pub(crate) fn fails_a_trial(self) -> Option<Cause> {
         let proven = self.standing == Standing::Proven;
         match self.evidence {
-            Evidence::ConnectFailed(ConnectFailure::Local) => None,
+            Evidence::ConnectFailed(ConnectFailure::Local)
+            | Evidence::Silent
+            | Evidence::Outpaced
+            | Evidence::IdleClosed
+            | Evidence::Succeeded => None,
             Evidence::ConnectFailed(_) => Some(Cause::Unreachable),
             Evidence::Status(status) => (proven && is_bad(status)).then_some(Cause::Misbehaving),
             Evidence::ResponseFailed(_) | Evidence::WrongDigest | Evidence::MissingDigest => {
                 proven.then_some(Cause::Misbehaving)
             }
-            Evidence::Silent | Evidence::Outpaced | Evidence::IdleClosed | Evidence::Succeeded => None,
         }
     }
 }

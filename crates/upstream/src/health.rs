@@ -160,7 +160,9 @@ impl Observed {
     /// a part of all.
     pub(crate) fn charged(&mut self, cause: Cause, facts: Facts, settings: &Settings, now: Instant) -> bool {
         match self.health {
-            Health::Healthy if facts.others_serve && facts.may_eject => self.eject_for_traffic(cause, settings, now),
+            Health::Healthy if facts.others_serve && facts.may_eject => {
+                self.eject_for_traffic(cause, settings, now)
+            }
             Health::Healthy | Health::Unproven | Health::Ejected { .. } | Health::Probation { .. } => false,
         }
     }

@@ -81,7 +81,14 @@ impl Picker {
         let view = Arc::new(View { snapshot: upstream.snapshot() });
         let mut law = Law::new(upstream.settings().policy);
         law.adopt();
-        Self { upstream: upstream.clone(), generation, view, law, heard: Heard::default(), kinds: Kinds::new() }
+        Self {
+            upstream: upstream.clone(),
+            generation,
+            view,
+            law,
+            heard: Heard::default(),
+            kinds: Kinds::new(),
+        }
     }
 
     /// An endpoint for a request that has tried `tried`.

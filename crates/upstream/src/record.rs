@@ -215,7 +215,8 @@ impl Record {
                 Finding::charge_if(row || scattered, Cause::Misbehaving)
             }
             Class::Digest => {
-                let wrong = |exhibit: &Exhibit| exhibit.class == class && lately(exhibit, settings.digest_window);
+                let wrong =
+                    |exhibit: &Exhibit| exhibit.class == class && lately(exhibit, settings.digest_window);
                 Finding::charge_if(self.is_charge(wrong, settings.wrong_digests, known), Cause::Misbehaving)
             }
             Class::Status => {

@@ -95,12 +95,14 @@ fn p59_a_digest_that_was_announced_and_does_not_come_speaks_against_its_server_a
     let log = directory.path().join("access.log");
     let settings =
         [("ACCESS_LOG", "text"), ("ACCESS_LOG_SAMPLE", "0"), ("ACCESS_LOG_PATH", log.to_str().unwrap())];
-    let stage = Stage::of(2, &settings);
+    let trusted = [("TRUSTED_PROXIES", "127.0.0.0/8")];
+    let stage = Stage::of(2, &[&settings[..], &trusted].concat());
     let mut missing = 0;
-    // Enough of them in a short time eject it, though each answer is passed on.
+    // Enough of them in a short time eject it, though each answer is passed on. One client would not be enough.
     while !stage.balancer.admin("/api/endpoints").text().contains("\"state\":\"ejected\"") {
         assert!(missing < 100, "it is not ejected");
-        let mut client = stage.client(GET);
+        let asked_by = format!("GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 10.0.0.{missing}\r\n\r\n");
+        let mut client = stage.client(asked_by);
         let (index, mut server) = stage.servers.accept_at_any();
         server.message();
         if index == 0 {

@@ -7,6 +7,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod blame;
 mod bound;
 mod chunked;
 mod dates_and_statuses;
@@ -25,5 +26,6 @@ mod request_framing;
 mod request_line;
 mod responses;
 mod reuse_and_retry;
+mod slowness;
 mod upgrade;
 mod vanishing;

@@ -99,9 +99,8 @@ impl Attempts {
                 .filter_map(|number| self.tries[number.index()].showed().map(|evidence| (number, evidence)))
         };
         for (number, evidence) in failed() {
-            let alike = |&(other, shown): &(TryNo, Evidence)| {
-                other != number && shown.class() == evidence.class()
-            };
+            let alike =
+                |&(other, shown): &(TryNo, Evidence)| other != number && shown.class() == evidence.class();
             let proven = well >= Seen::needed_against(&self.tries[number.index()]);
             let refuted = well == Seen::Nothing && failed().any(|other| alike(&other));
             // Told only now, when it is known whether all endpoints say the same: then something between is to blame.

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::budget::Budgets;
-use crate::evidence::{ConnectFailure, Evidence, ResponseFailure};
 use crate::endpoint::Usual;
+use crate::evidence::{ConnectFailure, Evidence, ResponseFailure};
 use crate::settings::AttemptSettings;
 
 use super::event::{Action, Actions, Affinity, Condition, FailureKind, TryNo, Why};

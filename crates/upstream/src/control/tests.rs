@@ -52,15 +52,14 @@ impl Set {
         let (upstream, control) = Upstream::new(spec.parse().unwrap(), settings, now);
         let picker = Picker::new(&upstream);
         // A second after the epoch, so that stamps are not all the same.
-        let mut set =
-            Self {
-                upstream,
-                control,
-                picker,
-                rng: fastrand::Rng::with_seed(3),
-                now: now + 1_000 * MS,
-                clients: 0,
-            };
+        let mut set = Self {
+            upstream,
+            control,
+            picker,
+            rng: fastrand::Rng::with_seed(3),
+            now: now + 1_000 * MS,
+            clients: 0,
+        };
         set.resolve(0, count);
         set.control.tick(set.now);
         set

@@ -140,8 +140,8 @@ fn a_failure_is_refuted_by_another_endpoint_that_fails_alike() {
     request.sent(B);
     request.on(Event::Broken(B, Closed));
     let actions = request.on(Event::NoneLeft(Unavailable::NoneUntried));
-    let refuted =
-        [(A, Reset), (B, Closed)].map(|(number, why)| examined(number, Evidence::ResponseFailed(why), Refuted));
+    let refuted = [(A, Reset), (B, Closed)]
+        .map(|(number, why)| examined(number, Evidence::ResponseFailed(why), Refuted));
     assert_eq!(actions[..2], refuted);
 }
 

@@ -38,8 +38,7 @@ fn what_was_never_seen_is_waited_for_for_a_second() {
 
 #[test]
 fn who_moves_when_a_failed_probe_confirms_the_suspicion() {
-    for (plan, moves) in
-        [(GET, true), (PUT, false), (POST, false), (CACHED_GET, true), (SESSION_GET, false)]
+    for (plan, moves) in [(GET, true), (PUT, false), (POST, false), (CACHED_GET, true), (SESSION_GET, false)]
     {
         let mut request = Request::new(plan);
         request.sent(A);
@@ -135,8 +134,7 @@ fn a_get_takes_whichever_answer_comes_first() {
     for (first, other) in [(A, B), (B, A)] {
         let mut request = Request::new(GET);
         request.sent(A);
-        let down =
-            |number| Condition { number, down: Down::Confirmed, last_heard: None, others_heard: None };
+        let down = |number| Condition { number, down: Down::Confirmed, last_heard: None, others_heard: None };
         assert_eq!(request.wake_with(down), [Action::Try(B, Why::Moved)]);
         request.sent(B);
         request.head(first, 200);

@@ -43,9 +43,12 @@ impl Simulation {
             self.breaks(on, ResponseFailure::Closed);
         }
         let address = self.servers[server].address;
-        let left = |(on, Left { lease, .. }): (&On, &Left)| (lease.endpoint().address() == address).then_some(*on);
+        let left =
+            |(on, Left { lease, .. }): (&On, &Left)| (lease.endpoint().address() == address).then_some(*on);
         let left: Vec<On> = self.left.iter().filter_map(left).collect();
-        left.into_iter().for_each(|on| self.let_go(on, Outcome::Failure));
+        for on in left {
+            self.let_go(on, Outcome::Failure);
+        }
         for worker in &mut self.workers {
             let before = worker.idle.len();
             worker.idle.retain(|&(of, ..)| of != server);
