@@ -16,7 +16,7 @@ use tokio::time::sleep;
 
 use crate::{
     authentication,
-    faults::{self, Instead, Mishap, Socket},
+    faults::{Instead, Mishap, Socket},
     journal::Entry,
     probed,
     problem::Problem,
@@ -36,7 +36,8 @@ pub(crate) async fn exchange(
     let method = request.method().clone();
     let socket = request.conn_data::<Socket>().cloned();
     let credentials = check(&state, &request);
-    let (mishap, refused) = match faults::draw(&state, &request, credentials.is_ok()) {
+    let may_bring = state.settings.faults_by_request && credentials.is_ok();
+    let (mishap, refused) = match state.faults.befall(&request, may_bring) {
         Ok(mishap) => (mishap, None),
         Err(problem) => (Mishap::default(), Some(problem)),
     };

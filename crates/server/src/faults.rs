@@ -27,7 +27,7 @@ pub(crate) use self::{
     mishap::{Instead, Mishap},
     rule::{Facts, Rules},
 };
-use crate::{probed, problem::Problem, state::State};
+use crate::{probed, problem::Problem};
 
 /// The field in which a request may bring faults of its own.
 const X_EVENKEEL_FAULT: HeaderName = HeaderName::from_static("x-evenkeel-fault");
@@ -118,6 +118,24 @@ impl Faults {
             .collect()
     }
 
+    /// Draws what goes wrong with a request: from the rules in force, and from those it brings, if it may.
+    pub(crate) fn befall(&self, request: &ServiceRequest, may_bring: bool) -> Result<Mishap, Problem> {
+        let facts = Facts {
+            path: request.path(),
+            method: request.method(),
+            is_health: probed::is_health(request.path()),
+        };
+        let mut mishap = self.draw(&facts, Instant::now());
+        if may_bring && let Some(field) = request.headers().get(X_EVENKEEL_FAULT) {
+            let rules = field.to_str().map_err(|_| "the field is not text".to_owned()).and_then(Rules::parse);
+            let rules = rules.map_err(|reason| {
+                Problem::new(StatusCode::BAD_REQUEST, format!("X-Evenkeel-Fault: {reason}"))
+            })?;
+            self.draw_brought(&rules, &facts, &mut mishap);
+        }
+        Ok(mishap)
+    }
+
     /// What the rules in force do to this request.
     fn draw(&self, facts: &Facts<'_>, now: Instant) -> Mishap {
         let standing = self.standing.load();
@@ -154,27 +172,6 @@ impl Standing {
         let tallies = rules.iter().map(|_| Tally::default()).collect();
         Self { rules, since: Instant::now(), tallies }
     }
-}
-
-/// Draws what goes wrong with a request, from the rules in force and from those it brings, if it may: that takes the
-/// setting, and a client that `is_known` by its credentials.
-pub(crate) fn draw(state: &State, request: &ServiceRequest, is_known: bool) -> Result<Mishap, Problem> {
-    let facts = Facts {
-        path: request.path(),
-        method: request.method(),
-        is_health: probed::is_health(request.path()),
-    };
-    let mut mishap = state.faults.draw(&facts, Instant::now());
-    if state.settings.faults_by_request
-        && is_known
-        && let Some(field) = request.headers().get(X_EVENKEEL_FAULT)
-    {
-        let rules = field.to_str().map_err(|_| "the field is not text".to_owned()).and_then(Rules::parse);
-        let rules = rules
-            .map_err(|reason| Problem::new(StatusCode::BAD_REQUEST, format!("X-Evenkeel-Fault: {reason}")))?;
-        state.faults.draw_brought(&rules, &facts, &mut mishap);
-    }
-    Ok(mishap)
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ pub(super) async fn guard(
     };
     let mut response = match checked {
         Err(problem) => {
-            warn!(peer = ?request.peer_addr(), path = request.path(), "{problem}");
+            warn!(peer = ?request.peer_addr(), path = shown(request.path()), "{problem}");
             let refused = problem.error_response();
             request.into_response(refused)
         }
@@ -79,9 +79,16 @@ pub(super) fn authorise(request: &HttpRequest, settings: &AdminSettings) -> Resu
     if given.is_some_and(|given| given.ct_eq(token.expose().as_bytes()).into()) {
         return Ok(());
     }
-    warn!(peer = ?request.peer_addr(), path = request.path(), "a change was asked for without the right token");
+    warn!(peer = ?request.peer_addr(), path = shown(request.path()), "a change was asked for without the right token");
     let detail = "Give the token of BALANCER_ADMIN_TOKEN, as Authorization: Bearer <token>.";
     Err(Problem::new(StatusCode::UNAUTHORIZED, detail))
+}
+
+/// How much of what was sent is shown again, in bytes: whoever is refused does not fill the log with it.
+const SHOWN: usize = 100;
+
+fn shown(text: &str) -> &str {
+    &text[..text.floor_char_boundary(SHOWN)]
 }
 
 /// What follows the scheme, whose name has no case (RFC 9110 §11.1, RFC 6750 §2.1).
@@ -96,6 +103,7 @@ fn check(headers: &HeaderMap, settings: &AdminSettings) -> Result<(), Problem> {
     let Some(host) = headers.get(header::HOST) else { return Ok(()) };
     let host = host.to_str().unwrap_or_default();
     if !is_ours(host_name(host), &settings.hosts) {
+        let host = shown(host);
         return refused(format!("{host:?} is not a name of this interface; add it to BALANCER_ADMIN_HOSTS."));
     }
     let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
@@ -104,7 +112,7 @@ fn check(headers: &HeaderMap, settings: &AdminSettings) -> Result<(), Problem> {
     if authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host)) {
         return Ok(());
     }
-    refused(format!("A page of another origin ({origin:?}) asked for this."))
+    refused(format!("A page of another origin ({:?}) asked for this.", shown(origin)))
 }
 
 /// A Host without its port.
@@ -160,6 +168,14 @@ mod tests {
         {
             assert!(!checked(foreign, None), "{foreign}");
         }
+    }
+
+    #[test]
+    fn what_is_long_is_not_shown_whole() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, "x.".repeat(5000).parse().unwrap());
+        let refused = check(&headers, &AdminSettings::default()).unwrap_err().to_string();
+        assert!(refused.len() < 250, "{}", refused.len());
     }
 
     #[test]

@@ -7,10 +7,10 @@ use actix_web::{
     body::BoxBody,
     http::{
         ConnectionType, StatusCode,
-        header::{HeaderMap, HeaderValue},
+        header::{HeaderMap, HeaderName, HeaderValue},
     },
 };
-use evenkeel_digest::{Algorithm, Digest};
+use evenkeel_digest::{Algorithm, CONTENT_DIGEST, Digest, REPR_DIGEST};
 use evenkeel_service::Size;
 
 use super::{
@@ -18,7 +18,6 @@ use super::{
     body::{Cut, Spoiled},
     rule::fraction,
 };
-use crate::stamp::{CONTENT_DIGEST, REPR_DIGEST};
 
 /// What goes wrong with one request. Of faults that exclude each other the first holds.
 #[derive(Debug, Default)]
@@ -95,7 +94,7 @@ impl Mishap {
 
 /// Replaces the digests of a response by those of something else.
 fn promise_another(headers: &mut HeaderMap) {
-    for field in [CONTENT_DIGEST, REPR_DIGEST] {
+    for field in [CONTENT_DIGEST, REPR_DIGEST].map(HeaderName::from_static) {
         let given = headers.get(&field).and_then(|value| value.to_str().ok());
         let Some(given) = given else { continue };
         let algorithm = Algorithm::ALL.into_iter().find(|algorithm| given.starts_with(algorithm.name()));
