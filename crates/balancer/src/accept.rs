@@ -2,20 +2,20 @@
 //! each worker has its even share whatever the kernel's hash would have done.
 //!
 //! Beyond the connection limit a client is accepted, answered with 503 and closed, so that it knows; when the process
-//! is out of descriptors the loop waits for one to come back. When the balancer leaves, the queue of connections that the
-//! kernel has already completed is emptied before the listener closes, because each of them may carry a request.
+//! is out of descriptors the loop waits for one to come back. The loop lasts as long as the process; where it has to end before
+//! ([`crate::leaving`]), the queue of connections that the kernel has already completed is emptied before the listener closes,
+//! because each of them may carry a request.
 
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use evenkeel_service::Shutdown;
 use evenkeel_wire::Stream;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, warn};
 
 use crate::connection;
@@ -31,40 +31,59 @@ pub(crate) struct Arrival {
 /// The connections of clients that are open, over all workers, and how many may be.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    open: AtomicUsize,
+    /// Those that came before the balancer began to leave, and those that came later.
+    open: [AtomicUsize; 2],
+    later: AtomicBool,
     most: usize,
 }
 
 /// The right of one connection to be open; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Permit(Arc<Connections>);
+pub(crate) struct Permit {
+    connections: Arc<Connections>,
+    later: bool,
+}
 
 impl Connections {
     pub(crate) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { open: AtomicUsize::new(0), most })
+        Arc::new(Self { open: Default::default(), later: AtomicBool::new(false), most })
     }
 
     /// How many are open now.
     pub(crate) fn open(&self) -> usize {
-        self.open.load(Ordering::Acquire)
+        self.open.iter().map(|open| open.load(Ordering::Acquire)).sum()
+    }
+
+    /// How many of those that came before [`Connections::begin_later`] are open now.
+    pub(crate) fn earlier(&self) -> usize {
+        self.open[0].load(Ordering::Acquire)
+    }
+
+    /// Those that are admitted from now on came later.
+    pub(crate) fn begin_later(&self) {
+        self.later.store(true, Ordering::Release);
     }
 
     pub(crate) fn admit(self: &Arc<Self>) -> Option<Permit> {
-        let before = self.open.fetch_add(1, Ordering::AcqRel);
-        let permit = Permit(self.clone());
-        (before < self.most).then_some(permit)
+        // One thread admits, and all others only give back.
+        (self.open() < self.most).then(|| self.count())
     }
 
     /// For a client in whose stead another has been asked to go: until that has gone, there is one more than there may be.
     fn admit_in_stead(self: &Arc<Self>) -> Permit {
-        self.open.fetch_add(1, Ordering::AcqRel);
-        Permit(self.clone())
+        self.count()
+    }
+
+    fn count(self: &Arc<Self>) -> Permit {
+        let later = self.later.load(Ordering::Acquire);
+        self.open[usize::from(later)].fetch_add(1, Ordering::AcqRel);
+        Permit { connections: self.clone(), later }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::AcqRel);
+        self.connections.open[usize::from(self.later)].fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -78,19 +97,18 @@ pub(crate) const UNSENT: u32 = 128 * 1024;
 /// How long to wait for a descriptor to come back before accepting again.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(10);
 
-/// Accepts until the balancer leaves; then empties the queue and closes the listener.
+/// Accepts until it is told to close; then empties the queue and closes the listener.
 pub(crate) async fn accept(
     worker: Rc<Worker>,
     listener: TcpListener,
     others: Vec<mpsc::UnboundedSender<Arrival>>,
-    shutdown: Shutdown,
+    mut close: oneshot::Receiver<()>,
 ) {
     let mut turn = 0;
-    let mut leaving = std::pin::pin!(shutdown.requested());
     loop {
         let accepted = tokio::select! {
             biased;
-            () = &mut leaving => break,
+            _ = &mut close => break,
             accepted = listener.accept() => accepted,
         };
         match accepted {
@@ -172,5 +190,19 @@ mod tests {
         assert_eq!(connections.open(), 1);
         drop(first);
         assert!(connections.admit().is_some());
+    }
+
+    #[test]
+    fn those_that_came_before_are_told_from_those_that_came_later() {
+        let connections = Connections::new(2);
+        let early = connections.admit();
+        connections.begin_later();
+        let late = connections.admit();
+        assert_eq!((connections.open(), connections.earlier()), (2, 1));
+        assert!(connections.admit().is_none());
+        drop(early);
+        assert_eq!((connections.open(), connections.earlier()), (1, 0));
+        drop(late);
+        assert_eq!(connections.open(), 0);
     }
 }

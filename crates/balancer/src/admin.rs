@@ -137,7 +137,7 @@ async fn livez() -> HttpResponse {
 }
 
 async fn readyz(admin: web::Data<Admin>) -> HttpResponse {
-    let (mut answer, words) = if admin.shared.is_leaving() {
+    let (mut answer, words) = if admin.shared.leaving.is_unready() {
         (HttpResponse::ServiceUnavailable(), "leaving\n")
     } else if admin.shared.upstream.snapshot().can_serve() {
         (HttpResponse::Ok(), "ready\n")

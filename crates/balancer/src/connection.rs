@@ -33,7 +33,7 @@ use crate::clock::{self, now};
 use crate::exchange::{self, Then};
 use crate::introduction;
 use crate::pace::{Pace, Patience};
-use crate::parked::Idle;
+use crate::parked::{Idle, QUIET_WHILE_LEAVING};
 use crate::reply;
 use crate::tunnel;
 use crate::upload::Upload;
@@ -121,6 +121,9 @@ pub(crate) const LOOK: Duration = Duration::from_millis(500);
 const LINGER: Duration = Duration::from_secs(10);
 const LINGER_QUIET: Duration = Duration::from_secs(2);
 
+/// The same for a client that is told to go because the balancer leaves, which lasts no longer for its sake.
+const LINGER_WHILE_LEAVING: Duration = Duration::from_millis(200);
+
 /// The most refused connections that wait until their client has read its 503: about half of the descriptors in reserve.
 const REFUSED_LINGERING: usize = 64;
 
@@ -149,6 +152,15 @@ pub(crate) async fn resume(worker: Rc<Worker>, idle: Idle) {
     clock::still(Box::pin(client.serve(worker, permit))).await;
 }
 
+/// Closes the connection of a client that has been quiet, in order: one that begins to ask in this very moment finds an end of
+/// input and not a reset.
+pub(crate) async fn take_leave(idle: Idle) {
+    let Idle { stream, peer, permit, .. } = idle;
+    let Ok(stream) = Stream::from_std(stream) else { return };
+    Client::new(stream, peer).linger(LINGER_WHILE_LEAVING).await;
+    drop(permit);
+}
+
 /// Answers a connection beyond the limit with 503 and closes it.
 pub(crate) async fn refuse(worker: Rc<Worker>, stream: Stream) {
     let peer = SocketAddr::from(([0, 0, 0, 0], 0));
@@ -169,7 +181,7 @@ pub(crate) async fn refuse(worker: Rc<Worker>, stream: Stream) {
     }
     worker.refused.set(lingering + 1);
     if client.send(&out, b"", Patience { quiet: LINGER_QUIET, rate: None }).await.is_ok() {
-        client.linger().await;
+        client.linger(LINGER_QUIET).await;
     }
     worker.refused.set(worker.refused.get() - 1);
 }
@@ -191,7 +203,7 @@ async fn serve_some(worker: &Rc<Worker>, client: &mut Client, scratch: &mut Scra
                 scratch.reply.clear();
                 reply::refused(worker, &mut client.machine, &refusal, None, &mut scratch.reply);
                 if client.send(&scratch.reply, b"", worker.settings().patience()).await.is_ok() {
-                    client.linger().await;
+                    client.linger(lingering(worker)).await;
                 }
                 scratch.account.refused(&refusal);
                 account::settle(worker, client, scratch);
@@ -203,7 +215,7 @@ async fn serve_some(worker: &Rc<Worker>, client: &mut Client, scratch: &mut Scra
             Then::Next => {}
             Then::Close => return false,
             Then::Linger => {
-                client.linger().await;
+                client.linger(lingering(worker)).await;
                 return false;
             }
             Then::Tunnel(server) => {
@@ -212,6 +224,10 @@ async fn serve_some(worker: &Rc<Worker>, client: &mut Client, scratch: &mut Scra
             }
         }
     }
+}
+
+fn lingering(worker: &Worker) -> Duration {
+    if worker.shared.is_leaving() { LINGER_WHILE_LEAVING } else { LINGER_QUIET }
 }
 
 enum Next {
@@ -256,7 +272,9 @@ impl Client {
         let Self { peer, destination, introduced, first_byte_by, .. } = self;
         let destination = destination.map(Box::new);
         let idle = Idle { stream, peer, destination, introduced, first_byte_by, permit };
-        worker.parked.park(idle, first_byte_by.unwrap_or(since + worker.settings().idle_timeout));
+        let until = first_byte_by.unwrap_or(since + worker.settings().idle_timeout);
+        let leaving = worker.shared.is_leaving().then(|| since + QUIET_WHILE_LEAVING);
+        worker.parked.park(idle, leaving.map_or(until, |leaving| leaving.min(until)));
     }
 
     /// Waits for a while from `since`. False when nothing has come.
@@ -370,8 +388,9 @@ impl Client {
         })
     }
 
-    /// Says that nothing more will come, and waits a bounded time until the client has taken that in.
-    async fn linger(&mut self) {
+    /// Says that nothing more will come, and waits a bounded time, and at most so long for each sign of it, until the client has
+    /// taken that in.
+    async fn linger(&mut self, quiet: Duration) {
         let deadline = now() + LINGER;
         self.alarm.set(Some(deadline));
         if poll_fn(|cx| self.stream.poll_finish(cx)).await.is_err() {
@@ -380,7 +399,7 @@ impl Client {
         let mut unread = Buffer::with_capacity(Buffer::ORDINARY);
         loop {
             unread.clear();
-            self.alarm.set(Some(deadline.min(now() + LINGER_QUIET)));
+            self.alarm.set(Some(deadline.min(now() + quiet)));
             if self.fill(&mut unread).await != Filled::Some || now() >= deadline {
                 return;
             }

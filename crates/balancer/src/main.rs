@@ -23,6 +23,7 @@ mod idle;
 mod intake;
 mod introduction;
 mod kind;
+mod leaving;
 mod ledger;
 mod names;
 mod observe;

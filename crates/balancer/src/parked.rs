@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! busy ──quiet for a while──▶ parked ──a byte, or the end──▶ busy
-//!                               └──idle for too long──▶ closed without a word
+//!                               └──idle for too long──▶ closed without a word; with a FIN first when the balancer leaves
 //! ```
 //! A task with its registration and its timer costs a kilobyte or more, and most connections of a real site idle most of
 //! the time. So an idle one is taken out of the runtime and registered with an epoll instance of the worker's own, which
@@ -12,6 +12,7 @@ use std::cell::RefCell;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use rustix::event::Timespec;
@@ -22,6 +23,7 @@ use tokio::io::unix::AsyncFd;
 
 use crate::accept::Permit;
 use crate::clock::now;
+use crate::leaving::Leaving;
 
 /// A connection without anything under way, so that its protocol state is that of a new one.
 pub(crate) struct Idle {
@@ -47,6 +49,13 @@ struct Entry {
     idle: Idle,
     until: Instant,
 }
+
+/// How long a client may be quiet before its connection is closed because the balancer leaves. One that asks again within it
+/// is answered and told; one that is quiet for so long hardly begins to ask in the moment in which it is closed.
+pub(crate) const QUIET_WHILE_LEAVING: Duration = Duration::from_secs(1);
+
+/// Between two looks for them.
+const SWEEP_WHILE_LEAVING: Duration = Duration::from_millis(10);
 
 /// Events taken from the kernel at once.
 const EVENTS: usize = 256;
@@ -80,8 +89,17 @@ impl Parked {
 
     /// Hands each connection that is no longer quiet to `wake`, and closes those whose time is over; as long
     /// as the worker runs.
-    pub(crate) async fn watch(&self, mut wake: impl FnMut(Idle)) {
+    ///
+    /// When the balancer leaves, none is waited for longer than [`QUIET_WHILE_LEAVING`]: those go to `take_leave`.
+    pub(crate) async fn watch(
+        &self,
+        leaving: &Leaving,
+        mut wake: impl FnMut(Idle),
+        mut take_leave: impl FnMut(Idle),
+    ) {
         let mut sweep = tokio::time::interval(self.period);
+        let mut telling = pin!(leaving.telling());
+        let mut told = false;
         loop {
             tokio::select! {
                 ready = self.epoll.readable() => {
@@ -91,7 +109,21 @@ impl Parked {
                         ready.clear_ready();
                     }
                 }
-                _ = sweep.tick() => self.close_the_overdue(),
+                () = &mut telling, if !told => {
+                    told = true;
+                    let latest = now() + QUIET_WHILE_LEAVING;
+                    self.entries.borrow_mut().iter_mut().for_each(|(_, entry)| entry.until = entry.until.min(latest));
+                    sweep = tokio::time::interval(SWEEP_WHILE_LEAVING);
+                }
+                _ = sweep.tick() => {
+                    // One that has said something is not idle, however late it is noticed.
+                    while told && self.wake_some(&mut wake) {}
+                    for idle in self.take_overdue() {
+                        if told {
+                            take_leave(idle);
+                        }
+                    }
+                }
             }
         }
     }
@@ -116,8 +148,16 @@ impl Parked {
         !events.is_empty()
     }
 
-    fn close_the_overdue(&self) {
+    fn take_overdue(&self) -> Vec<Idle> {
         let now = now();
-        self.entries.borrow_mut().retain(|_, entry| now < entry.until);
+        let mut entries = self.entries.borrow_mut();
+        let overdue: Vec<usize> =
+            entries.iter().filter(|(_, entry)| entry.until <= now).map(|(key, _)| key).collect();
+        let taken = overdue.into_iter().filter_map(|key| entries.try_remove(key));
+        // A descriptor that is closed is forgotten by itself.
+        taken
+            .map(|entry| entry.idle)
+            .filter(|idle| epoll::delete(self.epoll.get_ref(), &idle.stream).is_ok())
+            .collect()
     }
 }

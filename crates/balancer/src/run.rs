@@ -5,15 +5,13 @@
 //! worker 1:     accepts for all · its connections
 //! worker 2…:    its connections
 //! ```
-//! At SIGTERM: `/readyz` says 503, the accept queue is emptied and the listener closes, each client is told to go with its
-//! next response. The process ends when all have gone, or when the grace is over. Nothing that was begun is lost.
+//! It leaves as [`crate::leaving`] says: the process ends when all clients have gone, or when the grace is over.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -31,12 +29,13 @@ use crate::admin;
 use crate::clock::now;
 use crate::control;
 use crate::events::Events;
+use crate::leaving::{self, Door, Leaving};
 use crate::ledger::Ledger;
 use crate::observe::{ControlStats, Stats};
 use crate::settings::Settings;
 use crate::worker::{Shared, Worker};
 
-/// How often the process looks whether the first server is there, or the last client gone.
+/// How often the process looks whether the first server is there.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Runs the balancer until it is told to leave.
@@ -57,7 +56,6 @@ async fn serve(settings: Settings) -> io::Result<()> {
     let traffic = listener.local_addr()?;
     let (upstream, control) = Upstream::new(settings.servers.clone(), settings.upstream.clone(), now());
     let (evidence, reports) = mpsc::channel(control::EVIDENCE_WAITING);
-    let grace = settings.grace;
     let workers = settings.workers;
     let admin_bind = settings.admin_bind;
     let access_log =
@@ -65,7 +63,7 @@ async fn serve(settings: Settings) -> io::Result<()> {
     let ledger = settings.ledger.map(|bytes| Arc::new(Ledger::new(bytes)));
     let shared = Arc::new(Shared {
         connections: Connections::new(settings.max_connections),
-        leaving: AtomicBool::new(false),
+        leaving: Leaving::default(),
         settings,
         upstream,
         evidence,
@@ -82,7 +80,7 @@ async fn serve(settings: Settings) -> io::Result<()> {
     actix_web::rt::spawn(vital::task("control task", control));
     actix_web::rt::spawn(vital::task("admin interface", serve_admin(admin)));
     first_proof(&shared, &shutdown).await;
-    let accepting = start_workers(&shared, &stats, listener, &shutdown)?;
+    let door = start_workers(&shared, &stats, listener)?;
     info!("listening traffic={traffic} admin={admin_address}");
     if shared.settings.admin.has_demonstration_token() {
         warn!(
@@ -92,14 +90,7 @@ async fn serve(settings: Settings) -> io::Result<()> {
     }
 
     shutdown.requested().await;
-    let over = now() + grace;
-    // Clients are told to go only when nobody can come back: one that reconnected to a listener which is about to close would
-    // be reset. Fails only when the first worker is gone, and then nothing is accepted any more either.
-    let _ = accepting.await;
-    shared.leaving.store(true, Ordering::Relaxed);
-    while shared.connections.open() > 0 && now() < over {
-        tokio::time::sleep(LOOK).await;
-    }
+    leaving::leave(&shared, door).await;
     if let Some(log) = &shared.access_log {
         log.finish();
     }
@@ -130,30 +121,26 @@ async fn first_proof(shared: &Shared, shutdown: &Shutdown) {
 /// Questions of the admin interface that wait for the control task; more wait for their turn to ask.
 const ASKS_WAITING: usize = 64;
 
-/// Starts a thread for each worker. What it returns is ready once nothing is accepted any more.
-fn start_workers(
-    shared: &Arc<Shared>,
-    stats: &[Arc<Stats>],
-    listener: TcpListener,
-    shutdown: &Shutdown,
-) -> io::Result<oneshot::Receiver<()>> {
-    let (closed, accepting) = oneshot::channel();
+/// Starts a thread for each worker. Nothing is accepted any more once the door that it returns is closed.
+fn start_workers(shared: &Arc<Shared>, stats: &[Arc<Stats>], listener: TcpListener) -> io::Result<Door> {
+    let (close, told) = oneshot::channel();
+    let (done, closed) = oneshot::channel();
+    let door = Door { listener: listener.try_clone()?, close, closed };
     let mut others = Vec::new();
     for (index, stats) in stats.iter().enumerate().skip(1) {
         let (handover, arrivals) = mpsc::unbounded_channel::<Arrival>();
         others.push(handover);
         start(index, shared, stats, async |worker| accept::receive(worker, arrivals).await)?;
     }
-    let shutdown = shutdown.clone();
     start(0, shared, &stats[0], async move |worker| {
         match tokio::net::TcpListener::from_std(listener) {
-            Ok(listener) => accept::accept(worker, listener, others, shutdown).await,
+            Ok(listener) => accept::accept(worker, listener, others, told).await,
             Err(error) => error!(%error, "the listener cannot be used"),
         }
         // The main thread waits for it, unless the process is ending anyway.
-        let _ = closed.send(());
+        let _ = done.send(());
     })?;
-    Ok(accepting)
+    Ok(door)
 }
 
 fn start<Work>(index: usize, shared: &Arc<Shared>, stats: &Arc<Stats>, work: Work) -> io::Result<()>

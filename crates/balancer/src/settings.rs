@@ -75,6 +75,7 @@ pub(crate) struct Settings {
     pub(crate) upgrades: Upgrades,
     pub(crate) repeat: RepeatSetting,
     pub(crate) retry_keyed: bool,
+    pub(crate) leave_after: Duration,
     pub(crate) grace: Duration,
     /// The same once more as it was written, for people.
     pub(crate) in_force: Vec<InForce>,
@@ -163,6 +164,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
         ],
     );
     let retry_keyed = reading.value("RETRY_KEYED");
+    let leave_after = reading.value("LEAVE_AFTER");
     let grace = reading.value("GRACE");
     let in_force = COMPONENT.variables.iter().map(|variable| in_force(reading, variable)).collect();
     let (probe, mut upstream) = (probe?, upstream?);
@@ -208,6 +210,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
         upgrades: upgrades?,
         repeat: repeat?,
         retry_keyed: retry_keyed?,
+        leave_after: leave_after?,
         grace: grace?,
         in_force,
     })

@@ -6,7 +6,6 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use evenkeel_upstream::{Author, EndpointId, Evidence, Lease, Outcome, Picker, Testimony, Upstream};
@@ -20,6 +19,7 @@ use crate::connection::{self, Scratch};
 use crate::date::Date;
 use crate::events::Events;
 use crate::idle::IdleConnections;
+use crate::leaving::Leaving;
 use crate::ledger::{Ledger, Pen};
 use crate::observe::{ControlStats, EndpointStats, Stats};
 use crate::parked::Parked;
@@ -30,8 +30,8 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) upstream: Upstream,
     pub(crate) connections: Arc<Connections>,
-    /// Set once the balancer is leaving: each response then tells its client to go.
-    pub(crate) leaving: AtomicBool,
+    /// How far it is on its way out: from some moment on each response tells its client to go.
+    pub(crate) leaving: Leaving,
     /// To the control task; when it is full a report is dropped and counted, and the next failure reports again.
     pub(crate) evidence: mpsc::Sender<(EndpointId, Testimony)>,
     /// What happened to the endpoints, for whoever watches.
@@ -47,7 +47,7 @@ pub(crate) struct Shared {
 impl Shared {
     /// Whether each client should be told to go.
     pub(crate) fn is_leaving(&self) -> bool {
-        self.leaving.load(Ordering::Relaxed)
+        self.leaving.is_telling()
     }
 }
 
@@ -165,9 +165,11 @@ impl Worker {
     /// Watches the parked connections of clients for as long as the worker runs.
     pub(crate) async fn watch_parked(self: Rc<Self>) {
         self.parked
-            .watch(|idle| {
-                tokio::task::spawn_local(connection::resume(self.clone(), idle));
-            })
+            .watch(
+                &self.shared.leaving,
+                |idle| _ = tokio::task::spawn_local(connection::resume(self.clone(), idle)),
+                |idle| _ = tokio::task::spawn_local(connection::take_leave(idle)),
+            )
             .await;
     }
 

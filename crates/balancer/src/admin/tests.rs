@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::atomic::AtomicBool;
 
 use actix_web::body::MessageBody;
 use actix_web::http::StatusCode;
@@ -19,6 +18,7 @@ use crate::accept::Connections;
 use crate::clock::now;
 use crate::control;
 use crate::events::Events;
+use crate::leaving::Leaving;
 use crate::ledger::Ledger;
 use crate::observe::ControlStats;
 use crate::settings;
@@ -36,7 +36,7 @@ async fn admin(token: Option<&str>) -> Admin {
     let (evidence, reports) = mpsc::channel(1);
     let shared = Arc::new(Shared {
         connections: Connections::new(1),
-        leaving: AtomicBool::new(false),
+        leaving: Leaving::default(),
         settings,
         upstream,
         evidence,

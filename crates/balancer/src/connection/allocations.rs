@@ -3,7 +3,6 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::thread;
 
 use evenkeel_service::Reading;
@@ -14,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::*;
 use crate::accept::Connections;
 use crate::events::Events;
+use crate::leaving::Leaving;
 use crate::observe::ControlStats;
 use crate::settings;
 use crate::worker::Shared;
@@ -79,7 +79,7 @@ fn shared(upstream: &str) -> Arc<Shared> {
     let (evidence, _) = mpsc::channel(1);
     Arc::new(Shared {
         connections: Connections::new(1),
-        leaving: AtomicBool::new(false),
+        leaving: Leaving::default(),
         settings,
         upstream: known,
         evidence,

@@ -190,6 +190,11 @@ pub(crate) const COMPONENT: Component = Component {
             "16MiB",
             "with BALANCER_RUNS, how much to remember of their requests for GET /ledger; off: nothing",
         ),
+        Variable::new(
+            "LEAVE_AFTER",
+            "0s",
+            "from SIGTERM until the balancer begins to leave: /readyz says 503, the rest is as before",
+        ),
         Variable::new("GRACE", "8s", "for clients to finish when the balancer leaves"),
     ],
 };

@@ -7,6 +7,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod leaving;
 mod names;
 mod probes;
 mod readers;
