@@ -366,7 +366,7 @@ impl<'a> Course<'a> {
             let mut random = self.worker.random.borrow_mut();
             let lease =
                 self.worker.picker.borrow_mut().pick(&want, &self.tried, &mut || random.u64(..), now)?;
-            let idle = self.worker.idle.take(lease.endpoint(), now);
+            let idle = self.worker.idle.take(lease.endpoint(), self.request.idleness(), now);
             (lease, idle)
         };
         self.worker.stats.begun(why);

@@ -30,7 +30,7 @@ impl Bound {
     /// to authenticate anew on another.
     pub(crate) fn resume(self, worker: &Worker) -> Option<(Lease, ServerConnection)> {
         let Self { endpoint, connection } = self;
-        if connection.stream.idleness() != Idleness::Quiet {
+        if connection.stream.idleness_now() != Idleness::Quiet {
             return None;
         }
         let lease = worker.picker.borrow_mut().lease(endpoint)?;

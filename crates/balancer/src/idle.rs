@@ -58,14 +58,19 @@ impl IdleConnections {
         Self { lifetime, by_endpoint: RefCell::default(), watcher: RefCell::new(Waker::noop().clone()) }
     }
 
-    /// The newest connection to `endpoint` that is still good, as far as is known.
-    pub(crate) fn take(&self, endpoint: &Endpoint, now: Instant) -> Option<ServerConnection> {
+    /// The newest connection to `endpoint` that is still good, as far as `idleness` knows.
+    pub(crate) fn take(
+        &self,
+        endpoint: &Endpoint,
+        idleness: impl Fn(&Stream) -> Idleness,
+        now: Instant,
+    ) -> Option<ServerConnection> {
         let mut by_endpoint = self.by_endpoint.borrow_mut();
         let idle = by_endpoint.get_mut(&endpoint.id())?;
         let generation = endpoint.generation();
         while let Some(Idle { connection, since }) = idle.pop() {
             let young = now.saturating_duration_since(since) < self.lifetime;
-            if young && connection.generation == generation && connection.stream.idleness() == Idleness::Quiet
+            if young && connection.generation == generation && idleness(&connection.stream) == Idleness::Quiet
             {
                 return Some(connection);
             }

@@ -6,6 +6,7 @@ use std::ops::Range;
 use evenkeel_http1::{Framing, Method, Refusal, RequestHead, RequestRewrite, Version, request_id, rewrite};
 use evenkeel_upstream::attempt::{Affinity, Plan, Repeat};
 use evenkeel_upstream::{Author, Kind, PolicySettings, Want};
+use evenkeel_wire::{Idleness, Stream};
 
 use crate::connection::{Client, Scratch};
 use crate::exchange::is_gathered;
@@ -162,6 +163,11 @@ impl Request {
     pub(crate) fn plan(&self) -> Plan {
         let hedgeable = self.plain && self.repeat == Repeat::Freely;
         Plan { repeat: self.repeat, hedgeable, replayable: true, affinity: self.affinity }
+    }
+
+    /// How to ask an idle connection whether it is one still: with more care for what could not be sent again.
+    pub(crate) fn idleness(&self) -> fn(&Stream) -> Idleness {
+        if self.repeat == Repeat::Never { Stream::idleness_now } else { Stream::idleness }
     }
 
     /// Whether it may be the trial of an endpoint on probation: if it fails, nobody notices.

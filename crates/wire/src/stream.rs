@@ -3,6 +3,7 @@
 
 use std::io;
 use std::io::IoSlice;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::pin::Pin;
@@ -187,6 +188,16 @@ impl Stream {
         }
     }
 
+    /// The same as the kernel knows it at this moment, for a system call: for what cannot be sent a second time.
+    pub fn idleness_now(&self) -> Idleness {
+        let mut byte = [MaybeUninit::<u8>::uninit()];
+        match SockRef::from(&self.tcp).peek(&mut byte) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Idleness::Quiet,
+            Ok(0) | Err(_) => Idleness::Closed,
+            Ok(_) => Idleness::Unasked,
+        }
+    }
+
     /// Says that nothing more will be sent (FIN), while the other side may go on.
     pub fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.tcp).poll_shutdown(cx)
@@ -200,5 +211,45 @@ impl Stream {
     /// Whether the connection has been reset, as the kernel knows it: also after this side has read its end of input.
     pub fn is_reset(&self) -> bool {
         !matches!(self.tcp.take_error(), Ok(None))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::net::TcpListener;
+    use std::time::Instant;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// What the kernel comes to know of a stream whose other end did this, while the runtime looks at nothing.
+    async fn after(what: impl FnOnce(std::net::TcpStream)) -> Idleness {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = connect(listener.local_addr().unwrap(), PATIENCE).await.unwrap();
+        let (peer, _) = listener.accept().unwrap();
+        assert_eq!(stream.idleness_now(), Idleness::Quiet);
+        what(peer);
+        let begun = Instant::now();
+        while stream.idleness_now() == Idleness::Quiet {
+            assert!(begun.elapsed() < PATIENCE, "it stays quiet");
+        }
+        assert_eq!(stream.idleness(), Idleness::Quiet, "as far as the runtime knows");
+        stream.idleness_now()
+    }
+
+    #[tokio::test]
+    async fn an_end_is_seen_before_the_runtime_hears_of_it() {
+        assert_eq!(after(drop).await, Idleness::Closed);
+    }
+
+    #[tokio::test]
+    async fn so_is_what_nobody_asked_for() {
+        let kept = std::cell::OnceCell::new();
+        let found = after(|mut peer| {
+            peer.write_all(b"HTTP/1.1 408 Request Timeout").unwrap();
+            kept.set(peer).unwrap();
+        });
+        assert_eq!(found.await, Idleness::Unasked);
     }
 }
