@@ -356,7 +356,7 @@ impl<'a> Course<'a> {
     fn pick(&mut self, number: TryNo, why: Why, now: Instant) -> Result<(), Unavailable> {
         let want = Want {
             trial: self.request.may_be_trial(),
-            plain_only: matches!(why, Why::Race | Why::Hedge),
+            plain_only: self.attempts.can_do_without(number),
             ..self.request.want
         };
         let bound = self.client.bound.take().and_then(|bound| bound.resume(self.worker));

@@ -140,6 +140,13 @@ impl Attempts {
         won && self.tries.iter().any(Try::has_failed)
     }
 
+    /// Whether the request may still be answered without this try: then only an endpoint against which nothing speaks is
+    /// worth it ([`Want::plain_only`](crate::Want)).
+    pub fn can_do_without(&self, number: TryNo) -> bool {
+        let others = self.tries.iter().enumerate().filter(|&(index, _)| index != number.index());
+        others.map(|(_, tried)| tried).any(Try::is_live)
+    }
+
     /// The endpoint of a try, once it is chosen.
     pub fn endpoint(&self, number: TryNo) -> Option<crate::EndpointId> {
         self.tries.get(number.index()).and_then(|tried| tried.endpoint)

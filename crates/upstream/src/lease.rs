@@ -60,7 +60,7 @@ impl Lease {
     /// there was nothing better, is not down for that trouble; and an endpoint that drains serves what it has.
     pub fn down(&self) -> Down {
         let now = self.endpoint().flags();
-        let is_confirmed = |flags: Flags| flags.has(Flags::SUSPECT | Flags::DOUBTED);
+        let is_confirmed = |flags: Flags| flags.has(Flags::SUSPECT | Flags::CONFIRMED);
         if self.flags.has(Flags::HEALTHY) && !now.has(Flags::HEALTHY) {
             let unreachable = now.has(Flags::UNREACHABLE);
             Down::Ejected(if unreachable { Cause::Unreachable } else { Cause::Misbehaving })

@@ -30,7 +30,7 @@ pub struct Want {
     pub pin: Option<Pin>,
     /// It may be a trial: a GET that can be repeated elsewhere.
     pub trial: bool,
-    /// Only an endpoint against which nothing speaks will do: for races and hedges, which nobody needs.
+    /// Only an endpoint against which nothing speaks will do: for a try that the request can do without.
     pub plain_only: bool,
 }
 

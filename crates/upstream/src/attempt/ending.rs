@@ -24,7 +24,12 @@ impl Attempts {
         match tried.why {
             Why::Retry => budgets.give_back_retry(),
             Why::Hedge => budgets.give_back_hedge(),
-            Why::First | Why::Race | Why::Moved => {}
+            // It waits on, and looks again.
+            Why::Moved => {
+                let left = self.tries.iter_mut().filter(|tried| tried.is_live() && tried.deserted);
+                left.for_each(|tried| (tried.moved_on, tried.deserted) = (false, false));
+            }
+            Why::First | Why::Race => {}
         }
         self.tries.pop();
         self.unavailable = Some(unavailable);

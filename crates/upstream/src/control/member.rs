@@ -108,6 +108,7 @@ impl Member {
         }
         self.suspect_since = None;
         self.endpoint.set_flags(Flags::SUSPECT, false);
+        self.endpoint.set_flags(Flags::CONFIRMED, false);
         self.trial_opened = None;
         self.probes.hasten(now);
     }
@@ -136,9 +137,11 @@ impl Member {
         }
     }
 
-    /// What the last probe says.
-    pub(super) fn doubt(&self, failed: bool) {
+    /// What a probe says that was started at `started`.
+    pub(super) fn doubt(&self, failed: bool, started: Option<Instant>) {
         self.endpoint.set_flags(Flags::DOUBTED, failed);
+        let asked = self.suspect_since.is_some_and(|since| started.is_some_and(|at| at >= since));
+        self.endpoint.set_flags(Flags::CONFIRMED, failed && asked);
     }
 
     pub(super) fn clear_suspicion(&mut self, changes: &mut Changes, now: Instant) {

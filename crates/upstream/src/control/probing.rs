@@ -171,12 +171,12 @@ impl Control {
     pub fn probed(&mut self, id: EndpointId, result: ProbeResult, took: Duration, now: Instant) {
         let facts = self.facts(id, now);
         let Some(member) = self.members.get_mut(&id) else { return };
-        member.probes.started = None;
+        let started = member.probes.started.take().map(|started| started.at);
         member.last_probe = Some(LastProbe { at: now, took, result });
         match result {
-            ProbeResult::Passed | ProbeResult::Draining => member.doubt(false),
+            ProbeResult::Passed | ProbeResult::Draining => member.doubt(false, started),
             ProbeResult::Failed(ProbeFailure::Local) => {}
-            ProbeResult::Failed(_) => member.doubt(true),
+            ProbeResult::Failed(_) => member.doubt(true, started),
         }
         let changed = match result {
             ProbeResult::Passed => {

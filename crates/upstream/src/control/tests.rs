@@ -82,6 +82,10 @@ impl Set {
         self.control.probed(self.id(index), result, MS, self.now);
     }
 
+    fn start_probes(&mut self) {
+        self.control.probes_due(self.now, &mut || 0);
+    }
+
     fn probe_all(&mut self, result: ProbeResult) {
         let ids: Vec<_> = self.control.members.keys().copied().collect();
         for id in ids {

@@ -23,6 +23,8 @@ impl Flags {
     // The bits from here on say nothing about the rank.
     /// Its last probe failed.
     pub(crate) const DOUBTED: u32 = 1 << 7;
+    /// It was suspected, and a probe that was sent for that failed.
+    pub(crate) const CONFIRMED: u32 = 1 << 10;
     /// Ejected because it cannot be reached.
     pub(crate) const UNREACHABLE: u32 = 1 << 8;
     /// Answers 500 to one request after the other: what it answers to others is compared with its peers.

@@ -342,6 +342,22 @@ fn f21_all_are_ten_times_slower_for_a_while() {
 }
 
 #[test]
+fn what_stands_still_everywhere_is_not_asked_for_again() {
+    play("what_stands_still_everywhere_is_not_asked_for_again", |set| {
+        set.run(10 * SECOND);
+        let begun = set.ledger.begun;
+        (0..3).for_each(|server| set.set_state(server, State::Frozen));
+        set.run(800 * MS);
+        (0..3).for_each(|server| set.set_state(server, State::Up));
+        set.run(SECOND);
+        let repeats = set.ledger.retries + set.ledger.hedges + set.ledger.moves;
+        assert!(repeats * 10 <= set.ledger.begun - begun, "{repeats} of {}", set.ledger.begun - begun);
+        set.run(10 * SECOND);
+        set.nobody_starves();
+    });
+}
+
+#[test]
 fn a_client_that_asks_for_failures_has_nobody_ejected() {
     for faults in [
         Faults { corrupt: 100, ..Faults::default() },

@@ -162,10 +162,12 @@ fn a_suspicion_is_confirmed_by_a_failed_probe() {
     let index = index_of(&lease);
     set.see(index, Evidence::Silent);
     assert_eq!(lease.down(), Down::No, "a slow server is not a dead one");
+    set.start_probes();
     set.probe(index, FAILED);
     assert_eq!(lease.down(), Down::Confirmed);
     let other = set.lease(&POST).unwrap();
     set.see(index_of(&other), Evidence::Silent);
+    set.start_probes();
     set.probe(index_of(&other), FAILED);
     let third = set.lease(&POST).unwrap();
     assert_eq!(third.down(), Down::No, "it was down when it was chosen");
@@ -179,6 +181,8 @@ fn a_failed_probe_without_a_suspicion_confirms_nothing() {
     let lease = set.lease(&POST).unwrap();
     set.probe(index_of(&lease), FAILED);
     assert_eq!(lease.down(), Down::No);
+    set.see(index_of(&lease), Evidence::Silent);
+    assert_eq!(lease.down(), Down::No, "that probe was sent before");
 }
 
 #[test]

@@ -140,7 +140,7 @@ impl Simulation {
             key: Some(exchange.key),
             pin: exchange.pinned.and_then(|place| self.sessions.pin(place)),
             trial: exchange.plan.hedgeable,
-            plain_only: matches!(why, Why::Hedge | Why::Race),
+            plain_only: exchange.attempts.can_do_without(number),
         };
         let worker = &mut self.workers[exchange.worker];
         let overtakes = !self.upstream.queue().is_empty() && exchange.waiting.is_none() && why == Why::First;
