@@ -152,7 +152,7 @@ pub(crate) const COMPONENT: Component = Component {
         Variable::optional(
             "TRUSTED_PROXIES",
             "nobody",
-            "networks whose X-Forwarded-* and Forwarded are believed, such as 10.0.0.0/8,fd00::/8",
+            "networks whose X-Forwarded-*, X-Real-IP and Forwarded are believed, such as 10.0.0.0/8,fd00::/8",
         ),
         Variable::new(
             "PROXY_PROTOCOL",
