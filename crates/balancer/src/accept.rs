@@ -13,11 +13,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use evenkeel_service::Rarely;
 use evenkeel_wire::Stream;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, warn};
 
+use crate::clock::now;
 use crate::connection;
 use crate::worker::Worker;
 
@@ -97,6 +99,9 @@ pub(crate) const UNSENT: u32 = 128 * 1024;
 /// How long to wait for a descriptor to come back before accepting again.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(10);
 
+static CANNOT_ACCEPT: Rarely = Rarely::new(1);
+static CANNOT_TAKE_OVER: Rarely = Rarely::new(1);
+
 /// Accepts until it is told to close; then empties the queue and closes the listener.
 pub(crate) async fn accept(
     worker: Rc<Worker>,
@@ -116,7 +121,9 @@ pub(crate) async fn accept(
             Err(error) => {
                 // A client that went away before it was accepted is its own affair.
                 if error.kind() != io::ErrorKind::ConnectionAborted {
-                    warn!(%error, "cannot accept a connection; trying again");
+                    if let Some(more) = CANNOT_ACCEPT.admit(now()) {
+                        warn!(%error, "cannot accept a connection; trying again{more}");
+                    }
                     tokio::time::sleep(OUT_OF_DESCRIPTORS).await;
                 }
             }
@@ -172,7 +179,11 @@ pub(crate) async fn receive(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedRec
                     permit,
                 ));
             }
-            Err(error) => warn!(%error, "a connection could not be taken over"),
+            Err(error) => {
+                if let Some(more) = CANNOT_TAKE_OVER.admit(now()) {
+                    warn!(%error, "a connection could not be taken over{more}");
+                }
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use evenkeel_service::vital;
+use evenkeel_service::{More, Rarely, vital};
 use evenkeel_upstream::{
     Change, Command, Control, EndpointId, EndpointState, LookupFailed, News, Probe, ProbeResult, Testimony,
     UnknownEndpoint,
@@ -103,15 +103,24 @@ fn publish(control: &mut Control, orders: &Orders, shared: &Shared) {
     }
     changes.extend(control.take_changes());
     for change in changes {
-        if events::is_bad(change.news) {
-            warn!(endpoint = %change.address, "{change}");
-        } else {
-            info!(endpoint = %change.address, "{change}");
-        }
+        say(&change, now());
         shared.events.publish(&change);
         if let Some(ledger) = &shared.ledger {
             ledger.note(&change);
         }
+    }
+}
+
+fn say(change: &Change, now: Instant) {
+    // Suspected and cleared by the next probe: both come and go by the second where a server is at its limit.
+    static SUSPICIONS: Rarely = Rarely::new(8);
+    let flutters = matches!(change.news, News::Suspect(_) | News::Cleared);
+    let more = if flutters { SUSPICIONS.admit(now) } else { Some(More::NONE) };
+    let Some(more) = more else { return };
+    if events::is_bad(change.news) {
+        warn!(endpoint = %change.address, "{change}{more}");
+    } else {
+        info!(endpoint = %change.address, "{change}{more}");
     }
 }
 

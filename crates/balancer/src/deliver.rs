@@ -1,10 +1,13 @@
 //! The answer that was decided on, on its way to the client: whole where it was held, else relayed piece by piece.
 
+use std::fmt::Display;
 use std::rc::Rc;
+use std::time::Instant;
 
 use evenkeel_http1::{After, ResponseRewrite};
+use evenkeel_service::Rarely;
 use evenkeel_upstream::attempt::{TrailOutcome, TryNo};
-use evenkeel_upstream::{Author, Evidence, FailureClass, Lease, Outcome, ResponseFailure};
+use evenkeel_upstream::{Author, Endpoint, Evidence, FailureClass, Lease, Outcome, ResponseFailure};
 use tracing::warn;
 
 use crate::account::{Account, End};
@@ -149,7 +152,7 @@ fn finish(
             return Then::Close;
         }
         Err(Broke::Silent) => {
-            warn!(endpoint = %endpoint.address(), "a response was cut off: nothing came of it for too long");
+            say_cut_off(&endpoint, &"nothing came of it for too long", now);
             client.stream.reset_on_drop();
             worker.stats.truncated.add(1);
             // The time was ours to set, and the server may have had nothing to say.
@@ -168,10 +171,18 @@ fn finish(
     client.stream.reset_on_drop();
     worker.stats.truncated.add(1);
     // No status can tell the client, so at least the log does.
-    warn!(endpoint = %endpoint.address(), "a response was cut off: {failure}");
+    say_cut_off(&endpoint, &failure, now);
     worker.report(endpoint.id(), failure, author, now);
     let _ = worker.finish(lease, Outcome::Failure, now);
     Then::Close
+}
+
+#[cold]
+fn say_cut_off(endpoint: &Endpoint, why: &dyn Display, now: Instant) {
+    static CUT_OFF: Rarely = Rarely::new(1);
+    if let Some(more) = CUT_OFF.admit(now) {
+        warn!(endpoint = %endpoint.address(), "a response was cut off: {why}{more}");
+    }
 }
 
 async fn tunnel(

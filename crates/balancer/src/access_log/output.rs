@@ -6,7 +6,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use evenkeel_service::Rarely;
 use evenkeel_service::tracing::warn;
+
+use crate::clock::now;
 
 /// An open output.
 pub(super) struct Output {
@@ -54,7 +57,12 @@ impl Output {
         }
         match append(path) {
             Ok(anew) => *file = anew,
-            Err(error) => warn!(%error, "the access log was moved away and cannot be begun anew"),
+            Err(error) => {
+                static CANNOT_BEGIN: Rarely = Rarely::new(1);
+                if let Some(more) = CANNOT_BEGIN.admit(now()) {
+                    warn!(%error, "the access log was moved away and cannot be begun anew{more}");
+                }
+            }
         }
     }
 }

@@ -13,12 +13,16 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, ResponseError, web};
-use evenkeel_service::admin as listener;
+use evenkeel_service::{Rarely, admin as listener};
 use subtle::ConstantTimeEq;
 use tracing::warn;
 
 use super::problem::Problem;
 use super::{Admin, AdminSettings};
+use crate::clock::now;
+
+/// Whoever reaches the port can ask as often as they like.
+static REFUSED: Rarely = Rarely::new(4);
 
 /// What a browser is told about every answer: the page loads nothing from elsewhere and is shown nowhere else.
 const HEADERS: [(HeaderName, &str); 6] = [
@@ -51,7 +55,9 @@ pub(super) async fn guard(
     };
     let mut response = match checked {
         Err(problem) => {
-            warn!(peer = ?request.peer_addr(), path = shown(request.path()), "{problem}");
+            if let Some(more) = REFUSED.admit(now()) {
+                warn!(peer = ?request.peer_addr(), path = shown(request.path()), "{problem}{more}");
+            }
             let refused = problem.error_response();
             request.into_response(refused)
         }
@@ -79,7 +85,10 @@ pub(super) fn authorise(request: &HttpRequest, settings: &AdminSettings) -> Resu
     if given.is_some_and(|given| given.ct_eq(token.expose().as_bytes()).into()) {
         return Ok(());
     }
-    warn!(peer = ?request.peer_addr(), path = shown(request.path()), "a change was asked for without the right token");
+    if let Some(more) = REFUSED.admit(now()) {
+        let path = shown(request.path());
+        warn!(peer = ?request.peer_addr(), path, "a change was asked for without the right token{more}");
+    }
     let detail = "Give the token of BALANCER_ADMIN_TOKEN, as Authorization: Bearer <token>.";
     Err(Problem::new(StatusCode::UNAUTHORIZED, detail))
 }

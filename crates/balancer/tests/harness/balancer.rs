@@ -151,6 +151,11 @@ impl Balancer {
         kill_process(self.pid(), Signal::TERM).unwrap();
     }
 
+    /// What it says until it has left.
+    pub(crate) fn last_words(&self) -> Vec<String> {
+        std::iter::from_fn(|| self.log.recv_timeout(PATIENCE).ok()).collect()
+    }
+
     /// Waits until it has left: its exit status.
     pub(crate) fn left(mut self) -> Option<i32> {
         // Its log ends with it.

@@ -11,3 +11,4 @@ mod leaving;
 mod names;
 mod probes;
 mod readers;
+mod repetition;
