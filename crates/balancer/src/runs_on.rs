@@ -2,14 +2,16 @@
 //!
 //! It is not cut off. The server would work on all the same, and look idle to every policy meanwhile; a slow server
 //! would never be heard to answer, and look dead; and a connection would be lost that serves the next request. So it goes
-//! on in a task of its own until it has answered or its response timeout is over. Its answer reaches nobody.
+//! on in a task of its own until it has answered, its response timeout is over, or a request waits for its place. Its answer
+//! reaches nobody.
 
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use evenkeel_http1::Method;
-use evenkeel_upstream::{Author, ConnectFailure, Evidence, Kind, Lease, Outcome};
+use evenkeel_upstream::{Author, ConnectFailure, Doubtful, Evidence, Kind, Lease, Outcome};
 use tokio::time::timeout_at;
 
 use crate::attempt_io::{AttemptIo, Exchange, Happened};
@@ -43,6 +45,7 @@ pub(crate) fn start(worker: &Rc<Worker>, request: &Request, io: AttemptIo, silen
         author: request.author,
         sent_at,
         silent_at,
+        unneeded: worker.shared.upstream.queue().unneeded(),
     };
     tokio::task::spawn_local(still(Box::pin(outpaced.run())));
 }
@@ -55,6 +58,8 @@ struct Outpaced {
     author: Author,
     sent_at: Instant,
     silent_at: Option<Instant>,
+    /// It gives its place up to whoever waits for one.
+    unneeded: Doubtful,
 }
 
 impl Outpaced {
@@ -62,17 +67,19 @@ impl Outpaced {
         let gives_up = self.sent_at + self.worker.settings().upstream.attempts.response_timeout;
         if let Some(silent_at) = self.silent_at.take().filter(|&at| at < gives_up) {
             match timeout_at(silent_at.into(), self.next()).await {
-                Ok(happened) => return self.happened(happened, gives_up).await,
+                Ok(Some(happened)) => return self.happened(happened, gives_up).await,
+                Ok(None) => return self.end(Outcome::Abandoned),
                 Err(_) => self.is_silent(),
             }
         }
         match timeout_at(gives_up.into(), self.next()).await {
-            Ok(happened) => self.happened(happened, gives_up).await,
-            Err(_) => self.end(Outcome::Abandoned),
+            Ok(Some(happened)) => self.happened(happened, gives_up).await,
+            Ok(None) | Err(_) => self.end(Outcome::Abandoned),
         }
     }
 
-    async fn next(&mut self) -> Happened {
+    /// What happens to it next; `None` when its place is wanted.
+    async fn next(&mut self) -> Option<Happened> {
         let settings = self.worker.settings();
         let exchange = Exchange {
             method: self.method,
@@ -84,8 +91,12 @@ impl Outpaced {
             verify: false,
         };
         let upload = Upload::default();
-        let io = &mut self.io;
-        poll_fn(|cx| io.poll(cx, &exchange, &upload)).await
+        let (io, unneeded) = (&mut self.io, &self.unneeded);
+        poll_fn(|cx| match io.poll(cx, &exchange, &upload) {
+            Poll::Ready(happened) => Poll::Ready(Some(happened)),
+            Poll::Pending => unneeded.poll_asked(cx).map(|()| None),
+        })
+        .await
     }
 
     fn is_silent(&self) {
@@ -116,8 +127,8 @@ impl Outpaced {
                 Happened::Connected | Happened::ByteSent | Happened::RequestSent => {}
             }
             happened = match timeout_at(gives_up.into(), self.next()).await {
-                Ok(happened) => happened,
-                Err(_) => return self.end(Outcome::Abandoned),
+                Ok(Some(happened)) => happened,
+                Ok(None) | Err(_) => return self.end(Outcome::Abandoned),
             };
         }
     }

@@ -28,6 +28,8 @@ struct Doubt {
     number: u64,
     /// Its place in line, when it was doubted.
     place: Option<u64>,
+    /// There is a client's connection to be had of it.
+    connected: bool,
     state: State,
     waker: Option<Waker>,
 }
@@ -54,8 +56,22 @@ impl Queue {
             line.waiting[at].doubtful = true;
         }
         let place = place.map(|place| place.number);
-        line.doubts.0.push(Doubt { number, place, state: State::Unasked, waker: None });
+        line.doubts.0.push(Doubt { number, place, connected: true, state: State::Unasked, waker: None });
         // Its own waker is not among them: it will look.
+        let asked = line.make_way();
+        self.measure(&line);
+        drop(line);
+        asked.iter().for_each(Waker::wake_by_ref);
+        Doubtful { queue: self.clone(), number }
+    }
+
+    /// Says that nobody waits for the answer of an attempt that has an endpoint: it goes first, and has no client's connection.
+    pub fn unneeded(&self) -> Doubtful {
+        let mut line = self.line();
+        let number = line.number();
+        line.doubts
+            .0
+            .insert(0, Doubt { number, place: None, connected: false, state: State::Unasked, waker: None });
         let asked = line.make_way();
         self.measure(&line);
         drop(line);
@@ -66,7 +82,8 @@ impl Queue {
     /// Asks one of the doubtful to give up, whoever waits: its connection is wanted. False when there is none.
     pub fn ask_one(&self) -> bool {
         let mut line = self.line();
-        let Some(doubt) = line.doubts.0.iter_mut().find(|doubt| doubt.state == State::Unasked) else {
+        let wanted = |doubt: &&mut Doubt| doubt.connected && doubt.state == State::Unasked;
+        let Some(doubt) = line.doubts.0.iter_mut().find(wanted) else {
             return false;
         };
         doubt.state = State::Asked { for_line: false };
@@ -168,6 +185,16 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "any moment does as the beginning of a virtual clock")]
     fn join(queue: &Queue) -> Place {
         queue.join(Instant::now()).unwrap()
+    }
+
+    #[test]
+    fn what_nobody_waits_for_goes_first_and_has_no_connection_to_give() {
+        let queue = queue(8);
+        let (gone, unneeded) = (queue.doubt(None), queue.unneeded());
+        let _waits = join(&queue);
+        assert!(is_asked(&unneeded) && !is_asked(&gone));
+        drop(gone);
+        assert!(!queue.ask_one());
     }
 
     fn is_asked(doubtful: &Doubtful) -> bool {
