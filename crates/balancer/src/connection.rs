@@ -282,20 +282,25 @@ impl Client {
         let quiet = worker.quiet.get();
         worker.quiet.set(quiet + 1);
         let while_few = QUIET.min(worker.settings().shortest_idle());
-        let patience = match self.bound {
-            // What belongs to it cannot be parked.
-            Some(_) => worker.settings().idle_timeout,
-            None if quiet < FEW => while_few,
-            None => QUIET_AMONG_MANY,
-        };
-        self.alarm.set(Some(since + patience));
-        let heard = poll_fn(|cx| match self.stream.poll_disturbed(cx) {
+        let mut until = since + if quiet < FEW { while_few } else { QUIET_AMONG_MANY };
+        let mut heard = self.hears_a_byte_until(until).await;
+        // What belongs to it cannot be parked.
+        let latest = since + worker.settings().idle_timeout;
+        while !heard && self.bound.is_some() && until < latest && !worker.shared.is_leaving() {
+            until = latest.min(until + QUIET);
+            heard = self.hears_a_byte_until(until).await;
+        }
+        worker.quiet.set(worker.quiet.get() - 1);
+        heard
+    }
+
+    async fn hears_a_byte_until(&mut self, until: Instant) -> bool {
+        self.alarm.set(Some(until));
+        poll_fn(|cx| match self.stream.poll_disturbed(cx) {
             Poll::Ready(()) => Poll::Ready(true),
             Poll::Pending => self.alarm.poll(cx).map(|()| false),
         })
-        .await;
-        worker.quiet.set(worker.quiet.get() - 1);
-        heard
+        .await
     }
 
     /// Reads until the head of a request is complete.

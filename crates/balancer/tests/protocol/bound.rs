@@ -117,3 +117,13 @@ fn p72_a_bound_connection_that_has_ended_in_the_meantime_is_not_used() {
     other.send(CHALLENGE);
     assert_eq!(alice.message().status(), 401, "she has to say again who she is");
 }
+
+#[test]
+fn p72_its_client_does_not_keep_a_leaving_balancer_by_being_quiet() {
+    let stage = Stage::with(&[("GRACE", "1m"), ("IDLE_TIMEOUT", "1m")]);
+    let (mut alice, mut hers) = alice(&stage);
+    stage.balancer.leave();
+    assert_eq!(alice.closed(), b"");
+    assert_eq!(hers.end().0, b"");
+    assert_eq!(stage.balancer.left(), Some(0));
+}
