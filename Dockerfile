@@ -12,13 +12,14 @@ COPY crates crates
 ENV RUSTFLAGS="-C target-feature=+crt-static"
 # The target is named although it is the builder's own: without a name the flag would reach build
 # scripts and procedural macros as well, and those cannot be static.
+# The client is built by itself: what its awc asks of actix-http (HTTP/2) would be in the other two as well.
 # Both mounts only save time. The target directory is locked because two platforms may build at once.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/evenkeel/target,sharing=locked \
     set -eu; \
     target=$(rustc -vV | sed -n 's/^host: //p'); \
-    cargo build --locked --release --target "$target" \
-      -p evenkeel-server -p evenkeel-balancer -p evenkeel-client; \
+    cargo build --locked --release --target "$target" -p evenkeel-server -p evenkeel-balancer; \
+    cargo build --locked --release --target "$target" -p evenkeel-client; \
     mkdir -p /out /empty/journals; \
     cp "target/$target/release/server" "target/$target/release/balancer" "target/$target/release/client" /out/
 

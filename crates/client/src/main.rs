@@ -10,6 +10,7 @@ mod addresses;
 mod admin;
 mod clock;
 mod conclusion;
+mod control;
 mod exchange;
 mod incident;
 mod measure;

@@ -6,14 +6,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use evenkeel_http1::{Method, ResponseHead};
 use evenkeel_service::Shutdown;
 use evenkeel_wire::Resolver;
 use tokio::time::Instant;
 
-use crate::addresses::Addresses;
-use crate::clock;
-use crate::request::{Connections, Origin};
+use crate::control::Question;
 use crate::settings::Settings;
 use crate::target::Target;
 
@@ -81,39 +78,25 @@ pub(crate) async fn wait(
 
 async fn ask(target: &Target, resolver: &Resolver, settings: &Settings) -> Result<(), NotReady> {
     if let Some(admin) = &settings.admin {
-        let origin = Origin {
-            run: "",
-            target: admin,
-            credentials: None,
-            fields: &[],
-            connections: Connections::Fresh,
-        };
-        question(resolver, &origin, "/readyz", |status| status == 200).await?;
+        let asked = Question { target: admin, credentials: None, path: "/readyz", patience: PATIENCE };
+        question(resolver, asked, |status| status == 200).await?;
     }
     let credentials = settings.credentials.as_ref();
-    let origin = Origin { run: "", target, credentials, fields: &[], connections: Connections::Fresh };
-    question(resolver, &origin, &settings.ready, |status| status < 500).await
+    let asked = Question { target, credentials, path: &settings.ready, patience: PATIENCE };
+    question(resolver, asked, |status| status < 500).await
 }
 
 async fn question(
     resolver: &Resolver,
-    origin: &Origin<'_>,
-    path: &str,
+    question: Question<'_>,
     is_ready: impl Fn(u16) -> bool,
 ) -> Result<(), NotReady> {
-    let not_ready = |answer: String| NotReady { url: format!("{}{path}", origin.target), answer };
-    match tokio::time::timeout(PATIENCE, status(resolver, origin, path)).await {
-        Ok(Ok(status)) if is_ready(status) => Ok(()),
-        Ok(Ok(status)) => Err(not_ready(format!("it answers {status}"))),
+    let not_ready =
+        |answer: String| NotReady { url: format!("{}{}", question.target, question.path), answer };
+    match tokio::time::timeout(PATIENCE, question.ask(resolver)).await {
+        Ok(Ok(answer)) if is_ready(answer.status()) => Ok(()),
+        Ok(Ok(answer)) => Err(not_ready(format!("it answers {}", answer.status()))),
         Ok(Err(reason)) => Err(not_ready(reason)),
         Err(_) => Err(not_ready(format!("no answer within {PATIENCE:?}"))),
     }
-}
-
-async fn status(resolver: &Resolver, origin: &Origin<'_>, path: &str) -> Result<u16, String> {
-    let addresses = Addresses::new(resolver.clone(), origin.target);
-    let mut connection =
-        addresses.connect(clock::now(), PATIENCE).await.map_err(|error| error.to_string())?;
-    connection.send(Method::Get, &origin.readiness(path), &[]).await.map_err(|error| error.to_string())?;
-    connection.response().await.map(ResponseHead::status).map_err(|error| error.to_string())
 }

@@ -107,13 +107,6 @@ impl Origin<'_> {
         head
     }
 
-    /// A request that asks whether the target is ready: it belongs to no run.
-    pub(crate) fn readiness(&self, path: &str) -> Vec<u8> {
-        let mut head = self.shared_head("GET", path);
-        head.push_str("\r\n");
-        head.into_bytes()
-    }
-
     /// The id of the request number `sequence`: `<run>-<number>`.
     pub(crate) fn id(&self, sequence: u64) -> String {
         request_id(self.run, sequence)
@@ -257,8 +250,8 @@ mod tests {
     fn fields_of_the_users_own_are_sent_with_every_request() {
         let target = target();
         let fields = [("X-Demo".to_owned(), "a, b".to_owned())];
-        let head = Origin { fields: &fields, ..origin(&target) }.readiness("/");
-        assert!(String::from_utf8(head).unwrap().contains("\r\nX-Demo: a, b\r\n"));
+        let head = Origin { fields: &fields, ..origin(&target) }.shared_head("GET", "/");
+        assert!(head.contains("\r\nX-Demo: a, b\r\n"));
     }
 
     #[test]
@@ -266,16 +259,15 @@ mod tests {
         let target = target();
         let credentials = Credentials { username: "Aladdin".into(), password: Secret::new("open sesame") };
         let origin = Origin { credentials: Some(&credentials), ..origin(&target) };
-        let head = String::from_utf8(origin.readiness("/")).unwrap();
+        let head = origin.shared_head("GET", "/");
         assert!(head.contains("\r\nAuthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n"), "{head}");
-        assert!(!head.contains("X-Evenkeel-Run"), "{head}");
     }
 
     #[test]
     fn a_fresh_connection_is_asked_to_close() {
         let target = target();
         let origin = Origin { connections: Connections::Fresh, ..origin(&target) };
-        assert!(String::from_utf8(origin.readiness("/")).unwrap().contains("\r\nConnection: close\r\n"));
+        assert!(origin.shared_head("GET", "/").contains("\r\nConnection: close\r\n"));
     }
 
     #[test]

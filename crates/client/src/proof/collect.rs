@@ -1,20 +1,17 @@
 //! Collecting the other ledgers: the balancer's again and again while the run goes on, since its ring forgets; the
 //! journals at the end.
 //!
-//! `wire` carries it: a response that ends early must not pass for a short ledger.
+//! A response that ends early must not pass for a short ledger: `control` tells, and a ledger has a heading and whole lines.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use evenkeel_http1::Method;
 use evenkeel_wire::Resolver;
 use tokio::time::Instant;
 
 use super::ledger::{Happening, Heading, Line, Passage};
 use super::{Reconciler, journals};
-use crate::addresses::Addresses;
-use crate::clock;
-use crate::request::{Connections, Origin};
+use crate::control::Question;
 use crate::target::Target;
 
 /// How often the balancer is asked while the run goes on: its ring holds several seconds of the highest rate.
@@ -126,32 +123,27 @@ impl Collector {
     }
 
     async fn ask(&mut self, admin: &Target, listener: &impl Listener) -> Result<(), String> {
-        let origin = Origin {
-            run: "",
-            target: admin,
-            credentials: None,
-            fields: &[],
-            connections: Connections::Fresh,
-        };
         let after = self.position.as_ref().map_or(0, |(_, next)| *next);
-        let request = origin.readiness(&format!("/ledger?run={}&after={after}", self.run));
-
-        let addresses = Addresses::new(self.resolver.clone(), admin);
-        let mut connection =
-            addresses.connect(clock::now(), PATIENCE).await.map_err(|error| error.to_string())?;
-        connection.send(Method::Get, &request, &[]).await.map_err(|error| error.to_string())?;
-        let status = connection.response().await.map_err(|error| error.to_string())?.status();
-        match status {
+        let path = format!("/ledger?run={}&after={after}", self.run);
+        let question = Question { target: admin, credentials: None, path: &path, patience: PATIENCE };
+        let mut answer = question.ask(&self.resolver).await?;
+        match answer.status() {
             200 => {}
-            404 => return Err(format!("it answers {status}; BALANCER_RUNS=on has a balancer keep a ledger")),
-            _ => return Err(format!("it answers {status}")),
+            404 => return Err("it answers 404; BALANCER_RUNS=on has a balancer keep a ledger".into()),
+            status => return Err(format!("it answers {status}")),
         }
         let mut lines = Lines::default();
-        while let Some(piece) = connection.piece().await.map_err(|error| error.to_string())? {
-            lines.push(piece)?;
+        let mut headed = false;
+        while let Some(piece) = answer.piece().await? {
+            lines.push(&piece)?;
             while let Some(line) = lines.next() {
-                self.take(Line::parse(&line)?, listener)?;
+                let line = Line::parse(&line)?;
+                headed |= matches!(line, Line::Heading(_));
+                self.take(line, listener)?;
             }
+        }
+        if !headed || lines.is_torn() {
+            return Err("its answer is not whole".into());
         }
         Ok(())
     }
@@ -208,6 +200,11 @@ impl Lines {
         let line = rest[..length].to_vec();
         self.taken += length + 1;
         Some(line)
+    }
+
+    /// Whether what came last is only the beginning of a line.
+    fn is_torn(&self) -> bool {
+        self.taken < self.bytes.len()
     }
 }
 

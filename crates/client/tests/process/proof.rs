@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
 
-use crate::origin::{Origin, Reply};
+use crate::origin::{Origin, Reply, response};
 use crate::{client, finished};
 
 /// What the balancer and the server of a test claim about a request.
@@ -125,4 +125,30 @@ fn a_missing_ledger_is_no_proof_but_no_contradiction_either() {
         "{text}"
     );
     assert_eq!(status, 0, "{text}");
+}
+
+#[test]
+fn a_ledger_that_ends_early_is_no_short_ledger() {
+    let heading = "{\"ledger\":1,\"balancer\":\"evenkeel-1a2b3c\",\"oldest\":0,\"next\":0}\n";
+    let whole = response(200, "", heading.len(), heading.as_bytes());
+    let chunk = format!("{:x}\r\n{heading}\r\n", heading.len());
+    let chunked =
+        [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".as_slice(), chunk.as_bytes()].concat();
+    let cases = [
+        (response(200, "", heading.len() + 100, heading.as_bytes()), "/ledger: truncated"),
+        (chunked, "/ledger: truncated"),
+        (response(200, "", heading.len() - 1, &heading.as_bytes()[..heading.len() - 1]), "not whole"),
+        (response(200, "", 0, b""), "/ledger: its answer is not whole"),
+        (b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), "/ledger: its answer is not whole"),
+        // What the others are to be told apart from: a ledger that is whole, and without a line about this run.
+        (whole, "the balancer's ledger does not have it"),
+    ];
+    for (answer, expected) in cases {
+        let admin = Origin::start(move |seen| match seen.line.as_str() {
+            "GET /readyz" => Reply::whole(200, "", b""),
+            _ => Reply::Close(answer.clone()),
+        });
+        let (text, _) = run(HONEST, &[("CLIENT_ADMIN", &format!("http://{}", admin.address))]);
+        assert!(text.contains(expected), "{expected} in {text}");
+    }
 }
