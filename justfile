@@ -1,0 +1,44 @@
+# Every script by its name, for those who like just: `just` lists them, `just faults --quick` runs one. Needs nothing of its own.
+
+_list:
+    @just --list
+
+# the set as processes: three servers and the balancer
+run *arguments:
+    cargo run --locked --release {{arguments}}
+
+# everything a change has to pass
+test *arguments:
+    scripts/test {{arguments}}
+
+# each of the 81 protocol cases, with its result
+protocol *arguments:
+    scripts/protocol {{arguments}}
+
+# what a suite for caches sees differently through the balancer, and the protocol cases
+suites *arguments:
+    scripts/suites {{arguments}}
+
+# each fault played in Compose, every cell judged
+faults *arguments:
+    scripts/faults {{arguments}}
+
+# a million requests against servers that spoil their answers
+f18 *arguments:
+    scripts/f18 {{arguments}}
+
+# slowhttptest's four modes, while an ordinary client goes on
+slow *arguments:
+    scripts/slow {{arguments}}
+
+# what clients and servers must not harm the balancer by, in 64 MiB of memory
+attack *arguments:
+    scripts/attack {{arguments}}
+
+# what each kind of request costs beside nginx and HAProxy
+bench *arguments:
+    scripts/bench {{arguments}}
+
+# the same questionable bytes through the balancer, HAProxy and nginx
+compare-strictness *arguments:
+    scripts/compare-strictness {{arguments}}
