@@ -59,7 +59,7 @@ use std::time::Instant;
 
 use arrayvec::ArrayVec;
 
-use crate::budget::Budgets;
+use crate::budget::{Budgets, Hedged};
 use crate::endpoint::Usual;
 use crate::evidence::{ConnectFailure, Evidence, ResponseFailure};
 use crate::picker::Unavailable;
@@ -83,7 +83,8 @@ pub struct Attempts {
     deadline: Instant,
     /// A byte of the request was written on some connection.
     sent: bool,
-    hedged: bool,
+    /// Once it is hedged.
+    hedged: Option<Hedged>,
     answer: Answer,
     /// Why the last pick found nothing.
     unavailable: Option<Unavailable>,
@@ -108,7 +109,7 @@ impl Attempts {
             tries: ArrayVec::new(),
             deadline: now + settings.total,
             sent: false,
-            hedged: false,
+            hedged: None,
             answer: Answer::Open,
             unavailable: None,
         }

@@ -2,10 +2,12 @@
 //!
 //! A retry is right for one request and ruin for an upstream in trouble: everything failing once is everything sent
 //! twice. So retries on a status or a digest, and hedges, draw on a bucket that fills with a share of recent requests
-//! (the idea of Finagle's retry budget). Requests do not pay in, because a line that every request writes would be
+//! (the idea of Finagle's retry budget). Hedges are bounded at once as well, by a share of what is in flight (as Envoy
+//! bounds retries): when everything turns slow, the bucket of a faster moment ago must not be spent on it. Requests do not pay in, because a line that every request writes would be
 //! shared by all workers: the control task reads the endpoints' counters ten times a second and fills for them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
@@ -17,7 +19,31 @@ use crate::settings::{BudgetSettings, HedgeBudget};
 pub struct Budgets {
     retry: Budget,
     hedge: Budget,
+    hedges: Arc<Hedges>,
 }
+
+/// The hedged requests that are not decided yet, and how many there may be.
+#[derive(Debug)]
+struct Hedges {
+    running: AtomicU32,
+    most: AtomicU32,
+}
+
+/// A request that is hedged. Dropped when it is decided.
+#[derive(Debug)]
+#[must_use = "a hedge counts as running for as long as this lives"]
+pub struct Hedged(Arc<Hedges>);
+
+impl Drop for Hedged {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Hedged requests that may always run at once …
+const HEDGES_AT_ONCE: u32 = 2;
+/// … or one in so many of the requests in flight.
+const IN_FLIGHT_PER_HEDGE: u32 = 8;
 
 impl Budgets {
     /// Budgets that hold what they grant without any request.
@@ -25,6 +51,7 @@ impl Budgets {
         Self {
             retry: Budget::new(retry.percent, retry.per_second, RETRY_MEMORY),
             hedge: Budget::new(hedge.percent, 0, HEDGE_MEMORY),
+            hedges: Arc::new(Hedges { running: AtomicU32::new(0), most: AtomicU32::new(HEDGES_AT_ONCE) }),
         }
     }
 
@@ -43,9 +70,11 @@ impl Budgets {
         self.retry.give_back();
     }
 
-    /// Takes one hedge; false when there is none left.
-    pub fn take_hedge(&self) -> bool {
-        self.hedge.take()
+    /// Takes one hedge; `None` when there is none left, or too many run.
+    pub fn take_hedge(&self) -> Option<Hedged> {
+        let running = self.hedges.running.fetch_add(1, Ordering::Relaxed);
+        let hedged = Hedged(Arc::clone(&self.hedges));
+        (running < self.hedges.most.load(Ordering::Relaxed) && self.hedge.take()).then_some(hedged)
     }
 
     /// Gives back a hedge that found no endpoint.
@@ -120,7 +149,8 @@ impl Budget {
         let more = to_thousandths(grants * elapsed.as_secs_f64());
         // Room for one at least, or a small share of few requests would never add up to anything.
         let full = to_thousandths(grants * self.memory.as_secs_f64()).max(WHOLE);
-        let filled = |left: u64| Some((left + more).min(full.max(left)));
+        // What was earned while requests were many is gone when they are few.
+        let filled = |left: u64| Some((left + more).min(full));
         // The closure always gives a value, so this cannot fail.
         let _ = self.thousandths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, filled);
     }
@@ -147,8 +177,10 @@ impl Filler {
         Self { at: None, attempts: 0, per_second: 0.0 }
     }
 
-    /// `attempts`: all attempts ever begun on the endpoints there are; it falls when one of them goes.
-    pub(crate) fn fill(&mut self, budgets: &Budgets, attempts: u64, now: Instant) {
+    /// `attempts`: all attempts ever begun on the endpoints there are, which falls when one of them goes; `in_flight`: those
+    /// that have not ended.
+    pub(crate) fn fill(&mut self, budgets: &Budgets, attempts: u64, in_flight: u32, now: Instant) {
+        budgets.hedges.most.store((in_flight / IN_FLIGHT_PER_HEDGE).max(HEDGES_AT_ONCE), Ordering::Relaxed);
         let attempts = attempts.saturating_sub(budgets.bought());
         let Some(at) = self.at else {
             (self.at, self.attempts) = (Some(now), attempts);
@@ -187,7 +219,7 @@ mod tests {
         let mut taken = 0;
         for tenth in 0..=seconds * 10 {
             let now = start + Duration::from_millis(100) * tenth as u32;
-            filler.fill(&budgets, tenth * requests_per_second / 10, now);
+            filler.fill(&budgets, tenth * requests_per_second / 10, 0, now);
             while budgets.take_retry() {
                 taken += 1;
             }
@@ -210,9 +242,23 @@ mod tests {
     #[test]
     fn a_hedge_needs_twenty_requests() {
         let budgets = budgets();
-        assert!(!budgets.take_hedge());
+        assert!(budgets.take_hedge().is_none());
         budgets.hedge.fill(20.0, Duration::from_secs(1));
-        assert!(budgets.take_hedge());
-        assert!(!budgets.take_hedge());
+        assert!(budgets.take_hedge().is_some());
+        assert!(budgets.take_hedge().is_none());
+    }
+
+    #[test]
+    fn so_many_hedges_run_at_once_as_others_are_in_flight() {
+        let (budgets, mut filler) = (budgets(), Filler::new());
+        budgets.grant_hedges(100);
+        let take_all = || std::iter::from_fn(|| budgets.take_hedge()).collect::<Vec<_>>();
+        assert_eq!(take_all().len(), 2);
+        #[expect(clippy::disallowed_methods, reason = "any moment does as the beginning of a virtual clock")]
+        filler.fill(&budgets, 0, 80, Instant::now());
+        let running = take_all();
+        assert_eq!(running.len(), 10);
+        drop(running);
+        assert_eq!(take_all().len(), 10);
     }
 }

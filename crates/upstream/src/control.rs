@@ -191,7 +191,8 @@ impl Control {
         self.eject_the_unheard(now);
         self.open_trials(now);
         let attempts = self.members.values().map(|member| member.endpoint.attempts()).sum();
-        self.filler.fill(self.upstream.budgets(), attempts, now);
+        let in_flight = self.members.values().map(|member| member.endpoint.in_flight()).sum();
+        self.filler.fill(self.upstream.budgets(), attempts, in_flight, now);
     }
 
     /// What changed since the last call, in order.

@@ -40,7 +40,7 @@ mod upstream;
 
 pub use admission::{Doubtful, Place, Queue, QueueFull};
 pub use attempt::Attempts;
-pub use budget::Budgets;
+pub use budget::{Budgets, Hedged};
 pub use control::{
     Change, Command, Control, EndpointState, LastProbe, LookupFailed, News, Probe, ProbeFailure, ProbeResult,
     UnknownEndpoint,

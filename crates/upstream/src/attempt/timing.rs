@@ -130,8 +130,11 @@ impl Attempts {
             self.look_at_endpoint(number, condition, now, actions);
         }
         let hedge = self.hedge_at(&self.tries[number.index()]).is_some_and(|at| now >= at);
-        if hedge && self.may_try(now) && budgets.take_hedge() {
-            self.hedged = true;
+        if hedge
+            && self.may_try(now)
+            && let Some(hedged) = budgets.take_hedge()
+        {
+            self.hedged = Some(hedged);
             self.begin(Why::Hedge, now, actions);
         }
     }
@@ -192,7 +195,7 @@ impl Attempts {
 
     fn hedge_at(&self, tried: &Try) -> Option<Instant> {
         let allowed = self.settings.hedge && self.plan.hedgeable && self.plan.affinity == Affinity::None;
-        if !allowed || self.hedged || tried.moved_on {
+        if !allowed || self.hedged.is_some() || tried.moved_on {
             return None;
         }
         Some(tried.sent_at? + tried.usual.hedge_after?)

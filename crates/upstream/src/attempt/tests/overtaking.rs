@@ -100,7 +100,8 @@ fn the_trail_says_who_was_silent_and_only_a_forced_move_masks() {
         request.sent(A);
         request.wake_in_silence();
         if masked {
-            request.attempts.hedged = true;
+            request.attempts.hedged = None;
+            request.attempts.settings.hedge = false;
             request.attempts.tries.truncate(1);
             request.attempts.tries[0].moved_on = false;
             request.goes_down(A, down);
@@ -263,7 +264,7 @@ fn a_get_without_an_answer_is_hedged_once() {
 fn a_put_is_not_hedged_and_neither_is_a_get_without_a_budget() {
     for (plan, hedges) in [(PUT, 1), (GET, 0)] {
         let mut request = Request::hedging(plan);
-        while hedges == 0 && request.budgets.take_hedge() {}
+        while hedges == 0 && request.budgets.take_hedge().is_some() {}
         request.sent(A);
         request.wake_until_it_acts();
         assert_eq!(request.waited(), Duration::from_secs(30));
