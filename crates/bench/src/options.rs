@@ -19,7 +19,7 @@ Measures the balancer beside nginx and HAProxy on the same work, in interleaved 
   scripts/bench --servers ours        our own servers behind all, instead of nginx
   scripts/bench --json FILE           everything that was measured, as JSON
   scripts/bench --no-build            with the binaries there are
-  scripts/bench --page                measures nothing: writes docs/speed.json's figures into docs/SPEED.md and docs/speed.svg
+  scripts/bench --page                measures nothing: writes docs/speed.json's figures into docs/speed.md and docs/speed.svg
   scripts/bench --page --check        writes nothing: says whether they are there
 
 The exit status is 1 when a goal is not met or a load went wrong.

@@ -2,7 +2,7 @@
 //! be wrong on the page.
 //!
 //! ```text
-//! docs/speed.json ──▶ docs/SPEED.md, between `<!-- figures: NAME -->` and `<!-- end of figures -->`
+//! docs/speed.json ──▶ docs/speed.md, between `<!-- figures: NAME -->` and `<!-- end of figures -->`
 //!                └──▶ docs/speed.svg
 //! ```
 
@@ -15,7 +15,7 @@ mod chart;
 mod over_runs;
 
 const JSON: &str = "docs/speed.json";
-const PAGE: &str = "docs/SPEED.md";
+const PAGE: &str = "docs/speed.md";
 const CHART: &str = "docs/speed.svg";
 
 /// Writes page and chart, or compares them with the figures: then the answer is whether they are the same.

@@ -61,7 +61,7 @@ fn medians_and_ratios_follow_from_the_rounds() {
 
 #[test]
 fn every_ratio_is_on_the_page_in_its_line() {
-    let page = fs::read_to_string(root().join("docs/SPEED.md")).unwrap();
+    let page = fs::read_to_string(root().join("docs/speed.md")).unwrap();
     for row in rows() {
         let begin = format!("| {} | {} |", row["words"].as_str().unwrap(), row["unit"].as_str().unwrap());
         for ratio in list(&row, "ratios") {
@@ -70,7 +70,7 @@ fn every_ratio_is_on_the_page_in_its_line() {
             let lines: Vec<_> = page.lines().filter(|line| line.starts_with(&begin)).collect();
             let against = format!("| {}: ", ratio["against"].as_str().unwrap());
             let line = lines.iter().find(|line| line.contains(&against)).or(lines.first());
-            let line = line.unwrap_or_else(|| panic!("docs/SPEED.md has no line {begin}"));
+            let line = line.unwrap_or_else(|| panic!("docs/speed.md has no line {begin}"));
             assert!(line.contains(&value), "{value} is not in {line}");
         }
     }

@@ -1,7 +1,7 @@
 //! What a run came to, as one value: `text` prints it for people, `json` for programs, `html` draws it. It knows nothing of how it
 //! was put together: `conclusion` does that.
 //!
-//! Field names and units are the JSON format's (REPORT.md describes it): every duration is in milliseconds and says
+//! Field names and units are the JSON format's (docs/report.md describes it): every duration is in milliseconds and says
 //! so in its name, every moment counts from the run's beginning.
 
 mod html;

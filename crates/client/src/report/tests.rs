@@ -121,13 +121,13 @@ fn every_name_in_the_json_is_described() {
     let json: serde_json::Value = serde_json::from_str(&Reports::new(vec![run], 1).json()).unwrap();
     let mut found = std::collections::BTreeSet::new();
     names(&json, &mut found);
-    let description = include_str!("../../REPORT.md");
+    let description = include_str!("../../../../docs/report.md");
     // The only names that are not the format's own are those of servers.
     let undescribed: Vec<_> = found
         .iter()
         .filter(|name| *name != "server-1" && !description.contains(&format!("`{name}`")))
         .collect();
-    assert!(undescribed.is_empty(), "not in REPORT.md: {undescribed:?}");
+    assert!(undescribed.is_empty(), "not in docs/report.md: {undescribed:?}");
 }
 
 #[test]
