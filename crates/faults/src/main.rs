@@ -15,8 +15,8 @@ mod door;
 mod journal;
 mod load;
 mod options;
+mod page;
 mod proxy;
-mod readme;
 mod report;
 mod scenarios;
 mod seen;
@@ -77,8 +77,8 @@ fn run(options: &Options) -> Result<bool> {
         fs::write(file, serde_json::to_vec_pretty(&report)?)
             .map_err(|error| format!("{}: {error}", file.display()))?;
     }
-    if let Some(file) = &options.readme {
-        readme::rewrite(file, &report)?;
+    if options.page {
+        page::rewrite(&report)?;
     }
     let mut own = report.rows.iter().filter(|row| row.front == OWN_NAME);
     Ok(own.all(|row| row.missed(options.counts_only).next().is_none()))

@@ -21,12 +21,12 @@ Plays the fault matrix against the set in Docker Compose and judges every cell o
   scripts/faults --counts        cells about time and speed are shown and do not decide: for a machine that has other work
   scripts/faults --json FILE     what was measured, as JSON
   scripts/faults --from FILE     nothing is played: what is shown is what --json has written
-  scripts/faults --readme FILE   the figures between the markers of this file, the README, are written anew
+  scripts/faults --page          the figures in docs/faults.md are written anew, between its markers
   scripts/faults --no-build      with the images there are
 
-What the README shows comes from
+What docs/faults.md shows comes from
 
-  scripts/faults --runs 3 --peers --json docs/faults.json --readme README.md
+  scripts/faults --runs 3 --peers --json docs/faults.json --page
 
 The exit status is 1 when a cell is not met.
 ";
@@ -54,8 +54,8 @@ pub(crate) struct Options {
     pub(crate) json: Option<PathBuf>,
     /// The JSON of earlier runs, which are shown in place of new ones.
     pub(crate) from: Option<PathBuf>,
-    /// The file whose tables are brought up to date.
-    pub(crate) readme: Option<PathBuf>,
+    /// The figures of the page are written anew.
+    pub(crate) page: bool,
     /// The Compose project.
     pub(crate) project: String,
     /// A directory for journals and configurations, which exists and is removed by whoever made it.
@@ -76,7 +76,7 @@ impl Options {
             counts_only: false,
             json: None,
             from: None,
-            readme: None,
+            page: false,
             project: String::new(),
             scratch: PathBuf::new(),
         };
@@ -93,7 +93,7 @@ impl Options {
                 "--counts" => options.counts_only = true,
                 "--json" => options.json = Some(value()?.into()),
                 "--from" => options.from = Some(value()?.into()),
-                "--readme" => options.readme = Some(value()?.into()),
+                "--page" => options.page = true,
                 "--project" => options.project = value()?,
                 "--scratch" => options.scratch = value()?.into(),
                 _ => return Err(format!("unknown argument {argument}; --help lists those there are").into()),

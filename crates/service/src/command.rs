@@ -133,7 +133,7 @@ fn help(component: &Component) -> String {
     text
 }
 
-/// Two lines a variable: `  NAME = default`, then what it is for. The README's tables are held against this form.
+/// Two lines a variable: `  NAME = default`, then what it is for. The tables of docs/settings.md are held against this form.
 fn describe(text: &mut String, prefix: &str, variable: &Variable) {
     let (name, default) = (variable.shown_name(), variable.shown_default());
     // Writing into a String cannot fail.

@@ -86,7 +86,7 @@ impl Variable {
         }
     }
 
-    /// The default as `--help` and the README show it.
+    /// The default as `--help` and docs/settings.md show it.
     pub fn shown_default(&self) -> &'static str {
         match self.default {
             Default::Text(text) => text,

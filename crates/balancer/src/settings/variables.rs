@@ -1,4 +1,4 @@
-//! Every variable of the balancer with its default and what it is for: `--help` and the README show these words.
+//! Every variable of the balancer with its default and what it is for: `--help` and docs/settings.md show these words.
 
 use evenkeel_service::{Component, Variable};
 

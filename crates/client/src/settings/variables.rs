@@ -1,4 +1,4 @@
-//! Every `CLIENT_…` variable with its default and what it is for: `--help` and the README's table come from here.
+//! Every `CLIENT_…` variable with its default and what it is for: `--help` and the table in docs/settings.md come from here.
 
 use evenkeel_service::{Component, Variable};
 

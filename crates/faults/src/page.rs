@@ -1,7 +1,9 @@
-//! The README's tables of what survives, written from the rows themselves between two markers, so that they cannot drift
+//! The tables of what survives, written into their page from the rows themselves, between two markers: so they cannot drift
 //! from what was measured.
+//!
+//! `docs/faults.json ──▶ docs/faults.md, between <!-- figures: faults --> and <!-- end of figures -->`
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{fmt::Write as _, fs};
 
 use crate::{
     OWN_NAME, Result,
@@ -10,10 +12,11 @@ use crate::{
     verdict::{Cell, VERDICT},
 };
 
+const PAGE: &str = "docs/faults.md";
 const BEGIN: &str = "<!-- figures: faults -->\n";
 const END: &str = "<!-- end of figures -->\n";
 
-/// The measures that have a column each: what the matrix calls them, and what the README does.
+/// The measures that have a column each: what the matrix calls them, and what the page does.
 const COLUMNS: [(&str, &str); 6] = [
     ("GET lost", "GET lost"),
     ("POST lost", "POST lost"),
@@ -23,13 +26,13 @@ const COLUMNS: [(&str, &str); 6] = [
     (VERDICT, "verdict"),
 ];
 
-/// Puts the tables of these rows between the markers of the README.
-pub(crate) fn rewrite(readme: &Path, report: &Report) -> Result<()> {
-    let text = fs::read_to_string(readme)?;
-    let rewritten = between_markers(&text, &tables(report)).ok_or_else(|| {
-        format!("{} lacks the lines `{}` and `{}`", readme.display(), BEGIN.trim(), END.trim())
-    })?;
-    Ok(fs::write(readme, rewritten)?)
+/// Puts the tables of these rows between the markers of the page.
+pub(crate) fn rewrite(report: &Report) -> Result<()> {
+    let named = |error| format!("{PAGE}: {error}");
+    let text = fs::read_to_string(PAGE).map_err(named)?;
+    let rewritten = between_markers(&text, &tables(report))
+        .ok_or_else(|| format!("{PAGE} lacks the lines `{}` and `{}`", BEGIN.trim(), END.trim()))?;
+    Ok(fs::write(PAGE, rewritten).map_err(named)?)
 }
 
 fn between_markers(text: &str, tables: &str) -> Option<String> {
@@ -51,7 +54,7 @@ fn tables(report: &Report) -> String {
     let beside: Vec<_> = scenarios.into_iter().filter(|fronts| fronts.len() > 1).collect();
     if !beside.is_empty() {
         text.push_str(
-            "\nHAProxy and nginx on the same work, set up as [proxy.rs](crates/faults/src/proxy.rs) says; what is 0 for \
+            "\nHAProxy and nginx on the same work, set up as [proxy.rs](../crates/faults/src/proxy.rs) says; what is 0 for \
              all three is left out:\n\n",
         );
         text.push_str(&peers_table(&beside));
@@ -157,12 +160,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_readme_has_the_figures_of_the_json() {
-        let [readme, json] = ["README.md", "docs/faults.json"]
+    fn the_page_has_the_figures_of_the_json() {
+        let [page, json] = [PAGE, "docs/faults.json"]
             .map(|file| fs::read_to_string(evenkeel_stage::root().join(file)).unwrap());
         let report = serde_json::from_str(&json).unwrap();
-        let rewritten = between_markers(&readme, &tables(&report)).unwrap();
-        assert!(readme == rewritten, "scripts/faults --from docs/faults.json --readme README.md");
+        let rewritten = between_markers(&page, &tables(&report)).unwrap();
+        assert!(page == rewritten, "scripts/faults --from docs/faults.json --page");
     }
 
     fn cell(what: &str, measured: &str, met: bool) -> Cell {
