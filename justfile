@@ -42,3 +42,7 @@ bench *arguments:
 # the same questionable bytes through the balancer, HAProxy and nginx
 compare-strictness *arguments:
     scripts/compare-strictness {{arguments}}
+
+# the pictures of the live page in the README
+screenshots *arguments:
+    scripts/screenshots {{arguments}}
