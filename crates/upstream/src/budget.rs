@@ -3,8 +3,9 @@
 //! A retry is right for one request and ruin for an upstream in trouble: everything failing once is everything sent
 //! twice. So retries on a status or a digest, and hedges, draw on a bucket that fills with a share of recent requests
 //! (the idea of Finagle's retry budget). Hedges are bounded at once as well, by a share of what is in flight (as Envoy
-//! bounds retries): when everything turns slow, the bucket of a faster moment ago must not be spent on it. Requests do not pay in, because a line that every request writes would be
-//! shared by all workers: the control task reads the endpoints' counters ten times a second and fills for them.
+//! bounds retries): when everything turns slow, the bucket of a faster moment ago must not be spent on it. Requests do
+//! not pay in, because a line that every request writes would be shared by all workers: the control task reads the
+//! endpoints' counters ten times a second and fills for them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};

@@ -191,16 +191,18 @@ impl Endpoint {
     /// [`Control`](crate::Control) should hear of it.
     pub fn report(&self, evidence: Evidence, now: Instant) -> bool {
         let news = evidence.makes_suspect() && self.suspect();
+        let heard_lately =
+            || self.last_heard().is_some_and(|heard| now.saturating_duration_since(heard) < Self::QUIET);
+        if evidence == Evidence::Outpaced && heard_lately() {
+            // Whoever answers at all is slow at most, and that is no failure.
+            return false;
+        }
         if let Some(class) = evidence.class() {
             self.failures.0[class as usize].fetch_add(1, Ordering::Relaxed);
         }
         match evidence {
             // One idle connection is closed after the other; the first has said it all.
             Evidence::Silent | Evidence::IdleClosed => news,
-            // Whoever answers at all is slow at most.
-            Evidence::Outpaced => {
-                self.last_heard().is_none_or(|heard| now.saturating_duration_since(heard) >= Self::QUIET)
-            }
             _ => evidence.class().is_some(),
         }
     }

@@ -118,7 +118,11 @@ pub(crate) const COMPONENT: Component = Component {
         Variable::new("ATTEMPTS", "4", "tries of one request, each on another server; 1 to 4"),
         Variable::new("RACE", "on", "off: a slow connect is not raced by another server"),
         Variable::new("HEDGE", "on", "off: GET, HEAD and OPTIONS that wait long are not sent a second time"),
-        Variable::new("HEDGE_BUDGET", "5", "hedges allowed, in percent of recent requests"),
+        Variable::new(
+            "HEDGE_BUDGET",
+            "5",
+            "hedges allowed, in percent of recent requests; at once two, or one for eight requests in flight",
+        ),
         Variable::new(
             "RETRY_BUDGET",
             "20",

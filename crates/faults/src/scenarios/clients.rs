@@ -49,7 +49,7 @@ pub(super) fn vanish(stage: &Stage) -> Result<Vec<Cell>> {
     let closed = set.wait("the attempts of vanished clients to end", || {
         Ok(set.endpoints()?.iter().all(|(_, endpoint)| endpoint.in_flight == 0))
     })?;
-    // Idle connections to servers live for 3 s, and are no leak.
+    // Idle connections to servers live for 1.5 s, and are no leak.
     let level = set.wait("descriptors to be as many as before", || Ok(count()? <= before)).is_ok();
     let after = count()?;
     let more = resident(balancer)?.saturating_sub(resident_before);

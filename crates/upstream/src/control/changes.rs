@@ -55,7 +55,7 @@ pub enum News {
     Probation,
     /// It gets nothing new until a probe has passed.
     Suspect(Evidence),
-    /// The suspicion was wrong.
+    /// Its probe passed: the suspicion is over.
     Cleared,
     /// It said itself that it is about to leave.
     Leaving,
@@ -122,7 +122,7 @@ impl fmt::Display for News {
             }
             Self::Probation => f.write_str("is tried again with single requests"),
             Self::Suspect(evidence) => write!(f, "is suspect: {evidence}"),
-            Self::Cleared => f.write_str("was suspected wrongly"),
+            Self::Cleared => f.write_str("answered its probe: no longer suspect"),
             Self::Leaving => f.write_str("is about to leave; it gets nothing new"),
             Self::Stays => f.write_str("stays after all"),
             Self::Draining => f.write_str("was told to drain"),

@@ -11,6 +11,9 @@ const STEADY = 50;
 
 const TROUBLE = Object.keys(STANDINGS);
 
+// Reasons to ask the probe, and no failures: a slow server is not a dead one.
+const SUSPICIONS = ["silent", "idle_closed"];
+
 export class Servers {
   #rows = new Map();
   #endpoints = [];
@@ -145,11 +148,12 @@ class Row {
   }
 
   #failures() {
-    const classes = Object.entries(this.#endpoint.failures).sort((one, other) => other[1] - one[1]);
+    const all = Object.entries(this.#endpoint.failures).sort((one, other) => other[1] - one[1]);
+    const classes = all.filter(([name]) => !SUSPICIONS.includes(name));
     const total = classes.reduce((sum, [, count]) => sum + count, 0);
     const most = classes.length > 0 ? `mostly ${classes[0][0].replaceAll("_", " ")}` : "";
     detailed(this.#cells.Failures, amount(total), most);
-    this.#cells.Failures.title = classes.map(([name, count]) => `${name.replaceAll("_", " ")}: ${count}`).join("\n");
+    this.#cells.Failures.title = all.map(([name, count]) => `${name.replaceAll("_", " ")}: ${count}`).join("\n");
   }
 
   #controls() {
