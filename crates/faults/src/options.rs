@@ -33,6 +33,7 @@ The exit status is 1 when a cell is not met.
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct Options {
     /// The numbers of the scenarios, all where none is named.
     pub(crate) only: Vec<String>,
