@@ -83,7 +83,7 @@ pub enum Event<'a> {
         number: TryNo,
         /// Which endpoint.
         endpoint: EndpointId,
-        /// What is usual for it ([`Endpoint::usual`](crate::Endpoint::usual)).
+        /// What is usual for it ([`Picker::usual`](crate::Picker::usual)).
         usual: Usual,
         /// There was an idle connection: it is connected already.
         reused: bool,
