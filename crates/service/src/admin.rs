@@ -5,7 +5,7 @@
 //! accepted ──▶ asking ──▶ answering ──▶ closed        each with its deadline; no further head is waited for
 //!                             └──▶ streaming          as long as it is read
 //! ```
-//! The limit is on connections, and a flood of them must not shut out the probe that comes after it: from [`CROWDED`] on
+//! The limit is on connections, and a flood of them must not shut out the probe that comes after it: from `CROWDED` on
 //! the oldest that has not finished asking gives way to each that arrives.
 
 mod connection;
