@@ -29,7 +29,7 @@ use crate::request::Request;
 use crate::upload::Position;
 use crate::verify::Verify;
 use crate::worker::Worker;
-use crate::{intake, runs_on, trail};
+use crate::{intake, kind, runs_on, trail};
 
 /// Tries a request on one endpoint after another, as far as it may be, until it is known how it ends.
 pub(crate) async fn attempt(
@@ -145,6 +145,8 @@ impl<'a> Course<'a> {
                 Woken::Called => self.look_from_queue(now()),
                 Woken::GivesWay => {
                     self.tell(Event::ClientGone, now());
+                    // Its place is wanted, and so may its connection be: what it has sent behind this is given up as well.
+                    self.client.machine.close_after_this();
                     // Should it be there after all, this is what those hear for whom there is no place.
                     self.end = Some(End::Failed(Failure { kind: FailureKind::Busy }));
                 }
@@ -281,7 +283,7 @@ impl<'a> Course<'a> {
             Happened::Stale { bytes_sent } => self.tell(Event::Stale { number, bytes_sent }, now),
             Happened::Head { status, held } => {
                 let took = io.head_received(status, now);
-                if status < 500 {
+                if kind::teaches(status) {
                     self.worker.picker.borrow_mut().learn(self.request.kind, took);
                 }
                 let accused = io.lease.is_accused();
@@ -300,11 +302,10 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// An attempt is over and has failed: tells the machine, whose report still needs the endpoint, then lets it go.
+    /// An attempt is over and has failed: it is no longer in flight when the next is picked.
     fn ended(&mut self, index: usize, event: Event<'_>, now: Instant) {
-        let number = self.scratch.live[index].number;
+        self.let_go(self.scratch.live[index].number, Outcome::Failure, now);
         self.tell(event, now);
-        self.let_go(number, Outcome::Failure, now);
     }
 
     /// Tells the machine and does what it says.

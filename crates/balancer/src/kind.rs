@@ -28,6 +28,12 @@ pub(crate) fn of(method: &[u8], target: &[u8]) -> Kind {
     Kind::new(hasher.finish())
 }
 
+/// Whether an answer of this status shows how long requests of its kind take. A refusal does not: it is quick where the work
+/// that was refused is slow.
+pub(crate) fn teaches(status: u16) -> bool {
+    matches!(status, 200..400 | 404)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

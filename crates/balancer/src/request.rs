@@ -172,7 +172,7 @@ impl Request {
 
     /// Whether it may be the trial of an endpoint on probation: if it fails, nobody notices.
     pub(crate) fn may_be_trial(&self) -> bool {
-        self.plain && self.method == Method::Get
+        self.plain && self.method == Method::Get && self.repeat == Repeat::Freely
     }
 
     /// Whether it goes no further than here (OPTIONS with `Max-Forwards: 0`).

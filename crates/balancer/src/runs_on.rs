@@ -16,6 +16,7 @@ use tokio::time::timeout_at;
 
 use crate::attempt_io::{AttemptIo, Exchange, Happened};
 use crate::clock::{now, still};
+use crate::kind;
 use crate::request::Request;
 use crate::upload::Upload;
 use crate::worker::Worker;
@@ -112,7 +113,7 @@ impl Outpaced {
                 Happened::Interim => self.io.interim_done(),
                 Happened::Head { status, held } => {
                     let took: Duration = self.io.head_received(status, now());
-                    if status < 500 {
+                    if kind::teaches(status) {
                         self.worker.picker.borrow_mut().learn(self.kind, took);
                     }
                     if !held {

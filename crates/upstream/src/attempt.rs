@@ -83,7 +83,8 @@ pub struct Attempts {
     deadline: Instant,
     /// A byte of the request was written on some connection.
     sent: bool,
-    /// Once it is hedged.
+    was_hedged: bool,
+    /// While it counts as hedged.
     hedged: Option<Hedged>,
     answer: Answer,
     /// Why the last pick found nothing.
@@ -109,6 +110,7 @@ impl Attempts {
             tries: ArrayVec::new(),
             deadline: now + settings.total,
             sent: false,
+            was_hedged: false,
             hedged: None,
             answer: Answer::Open,
             unavailable: None,
@@ -145,7 +147,12 @@ impl Attempts {
     /// worth it ([`Want::plain_only`](crate::Want)).
     pub fn can_do_without(&self, number: TryNo) -> bool {
         let others = self.tries.iter().enumerate().filter(|&(index, _)| index != number.index());
-        others.map(|(_, tried)| tried).any(Try::is_live)
+        others.map(|(_, tried)| tried).any(|tried| tried.is_live() && !tried.lost)
+    }
+
+    /// Whether a try draws on the budget of retries, as [`Why::Retry`] and some of [`Why::Moved`] do.
+    pub fn draws_on_retries(&self, number: TryNo) -> bool {
+        self.tries.get(number.index()).is_some_and(|tried| tried.paid)
     }
 
     /// The endpoint of a try, once it is chosen.
@@ -216,6 +223,7 @@ impl Attempts {
         tried.usual = usual;
         tried.reused = reused;
         tried.enter(if reused { Stage::Sending } else { Stage::Connecting }, now);
+        self.make_way_for(number, now, actions);
         if reused {
             self.end_the_race(now, actions);
         }
@@ -226,6 +234,10 @@ impl Attempts {
             return;
         }
         self.enter(number, Stage::Sending, now);
+        if let Some(tried) = self.tries.get_mut(number.index()) {
+            // What was begun for its slow connect is over; its answer is another matter.
+            (tried.moved_on, tried.deserted) = (false, false);
+        }
         self.end_the_race(now, actions);
     }
 
@@ -269,7 +281,13 @@ impl Attempts {
         self.sent |= bytes_sent;
         self.fail(number, trail::Fault::Stale, now);
         actions.push(Action::Report(number, Evidence::IdleClosed));
-        self.carry_on(Why::Moved, now, actions);
+        // A session is known there alone, and a stale connection says nothing about its server.
+        let belongs_here = self.plan.affinity == Affinity::Session;
+        if belongs_here && !self.tries.iter().any(Try::is_live) && self.stale_to_renew(now) == Some(number) {
+            self.renew(number, now, actions);
+        } else {
+            self.carry_on(Why::Moved, now, actions);
+        }
     }
 
     fn head(

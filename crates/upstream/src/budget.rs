@@ -167,6 +167,7 @@ fn to_thousandths(grants: f64) -> u64 {
 pub(crate) struct Filler {
     at: Option<Instant>,
     attempts: u64,
+    bought: u64,
     per_second: f64,
 }
 
@@ -175,24 +176,25 @@ impl Filler {
     const STEP: Duration = Duration::from_millis(100);
 
     pub(crate) fn new() -> Self {
-        Self { at: None, attempts: 0, per_second: 0.0 }
+        Self { at: None, attempts: 0, bought: 0, per_second: 0.0 }
     }
 
     /// `attempts`: all attempts ever begun on the endpoints there are, which falls when one of them goes; `in_flight`: those
     /// that have not ended.
     pub(crate) fn fill(&mut self, budgets: &Budgets, attempts: u64, in_flight: u32, now: Instant) {
         budgets.hedges.most.store((in_flight / IN_FLIGHT_PER_HEDGE).max(HEDGES_AT_ONCE), Ordering::Relaxed);
-        let attempts = attempts.saturating_sub(budgets.bought());
+        let bought = budgets.bought();
         let Some(at) = self.at else {
-            (self.at, self.attempts) = (Some(now), attempts);
+            (self.at, self.attempts, self.bought) = (Some(now), attempts, bought);
             return;
         };
         let elapsed = now.saturating_duration_since(at);
         if elapsed < Self::STEP {
             return;
         }
-        let begun = attempts.saturating_sub(self.attempts) as f64;
-        (self.at, self.attempts) = (Some(now), attempts);
+        let bought_since = bought.saturating_sub(self.bought);
+        let begun = attempts.saturating_sub(self.attempts).saturating_sub(bought_since) as f64;
+        (self.at, self.attempts, self.bought) = (Some(now), attempts, bought);
         let current = begun / elapsed.as_secs_f64();
         let weight = (elapsed.as_secs_f64() / RECENT.as_secs_f64()).min(1.0);
         self.per_second += (current - self.per_second) * weight;
@@ -247,6 +249,21 @@ mod tests {
         budgets.hedge.fill(20.0, Duration::from_secs(1));
         assert!(budgets.take_hedge().is_some());
         assert!(budgets.take_hedge().is_none());
+    }
+
+    #[test]
+    fn what_was_bought_of_servers_that_are_gone_costs_those_after_them_nothing() {
+        let (budgets, mut filler) = (budgets(), Filler::new());
+        budgets.grant_hedges(1_000);
+        while budgets.take_hedge().is_some() {}
+        #[expect(clippy::disallowed_methods, reason = "any moment does as the beginning of a virtual clock")]
+        let start = Instant::now();
+        // All servers are replaced: their counters begin anew.
+        for second in 0..10_u32 {
+            let attempts = u64::from(second % 5) * 1_000;
+            filler.fill(&budgets, attempts, 0, start + Duration::from_secs(1) * second);
+        }
+        assert!(budgets.hedges_left() > 0);
     }
 
     #[test]

@@ -48,11 +48,11 @@ impl Author {
     /// No client: what a connection showed while it was idle.
     pub const NOBODY: Self = Self(0);
 
-    /// The client at this address. Of IPv6 the first 64 bits: one household has all of the rest.
+    /// The client at this address. Of IPv6 the first 48 bits: one site may have all of the rest.
     pub fn at(address: IpAddr) -> Self {
         let bits = match address.to_canonical() {
             IpAddr::V4(address) => u64::from(u32::from(address)),
-            IpAddr::V6(address) => (u128::from(address) >> 64) as u64,
+            IpAddr::V6(address) => (u128::from(address) >> 80) as u64,
         };
         Self(bits.wrapping_add(1))
     }

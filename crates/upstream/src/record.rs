@@ -171,9 +171,7 @@ impl Record {
         let known_already = self.exhibits.iter().rposition(alike);
         match (standing, known_already) {
             (Standing::Alleged, _) => {
-                if self.exhibits.is_full() {
-                    self.exhibits.remove(0);
-                }
+                self.make_room();
                 self.exhibits.push(Exhibit { class, at: now, author, proven: false, in_row: true });
                 match class {
                     Class::Status => self.statuses.add_bad(now),
@@ -197,6 +195,18 @@ impl Record {
             // Health has changed since it was alleged, and the record begun anew.
             (Standing::Proven | Standing::Refuted, None) => {}
         }
+    }
+
+    /// Forgets the oldest of the class that has the most, so that one class does not crowd out another.
+    fn make_room(&mut self) {
+        if !self.exhibits.is_full() {
+            return;
+        }
+        let count = |class| self.exhibits.iter().filter(|exhibit| exhibit.class == class).count();
+        let crowd =
+            [Class::Response, Class::Digest, Class::Status].into_iter().max_by_key(|&class| count(class));
+        let oldest = self.exhibits.iter().position(|exhibit| Some(exhibit.class) == crowd);
+        self.exhibits.remove(oldest.unwrap_or(0));
     }
 
     fn judge(&self, class: Class, known: Known, settings: &OutlierSettings, now: Instant) -> Finding {

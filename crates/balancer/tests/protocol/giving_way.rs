@@ -135,6 +135,22 @@ fn p45_it_is_given_up_for_a_connection_beyond_the_limit() {
 }
 
 #[test]
+fn p45_what_it_has_sent_behind_the_request_that_is_given_up_goes_with_it() {
+    let stage = Stage::with(&[("MAX_IN_FLIGHT", "1")]);
+    let mut gone = stage.client(GET.repeat(3));
+    let mut server = stage.servers.accept();
+    server.message();
+    gone.finish();
+    let mut waiting = stage.client(GET);
+    let mut server = stage.servers.accept();
+    assert_eq!(server.message().line(), "GET / HTTP/1.1");
+    server.send(OK);
+    assert_eq!(waiting.message().status(), 200);
+    assert_eq!(gone.message().status(), 503);
+    assert_eq!(gone.closed(), b"", "and no server hears of the rest");
+}
+
+#[test]
 fn p45_a_reset_is_noticed_also_behind_requests_that_are_not_read_yet() {
     let stage = Stage::new();
     let client = stage.client(GET.repeat(1000));

@@ -102,6 +102,7 @@ impl Line {
         if self.doubts.0.is_empty() {
             return wakers;
         }
+        let first = self.waiting.front().map(|waiting| waiting.number);
         let behind = self.waiting.iter().rposition(|waiting| !waiting.doubtful).unwrap_or_default();
         let mut at = 0;
         self.waiting.retain(|waiting| {
@@ -116,6 +117,10 @@ impl Line {
             }
             stays
         });
+        if self.waiting.front().map(|waiting| waiting.number) != first {
+            // It may have been called already, and whoever is first now looks in its stead.
+            wakers.extend(self.call());
+        }
         let mut waiting = self.waiting.iter().filter(|waiting| !waiting.doubtful).count();
         for doubt in &mut self.doubts.0 {
             match doubt.state {

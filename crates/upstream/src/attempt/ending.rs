@@ -21,17 +21,23 @@ impl Attempts {
     ) {
         // Only the newest can be choosing: while one is, no other is begun.
         let Some(tried) = self.tries.last().filter(|tried| tried.stage == Stage::Choosing) else { return };
-        match tried.why {
-            Why::Retry => budgets.give_back_retry(),
-            Why::Hedge => budgets.give_back_hedge(),
-            // It waits on, and looks again.
-            Why::Moved => {
-                let left = self.tries.iter_mut().filter(|tried| tried.is_live() && tried.deserted);
-                left.for_each(|tried| (tried.moved_on, tried.deserted) = (false, false));
-            }
-            Why::First | Why::Race => {}
+        let why = tried.why;
+        if tried.paid {
+            budgets.give_back_retry();
         }
         self.tries.pop();
+        match why {
+            Why::Hedge => {
+                budgets.give_back_hedge();
+                self.hedged = None;
+            }
+            // It waits on, and looks again.
+            Why::Moved => {
+                let left = self.tries.iter_mut().filter(|tried| tried.is_live());
+                left.for_each(|tried| (tried.moved_on, tried.deserted) = (false, false));
+            }
+            Why::First | Why::Race | Why::Retry => {}
+        }
         self.unavailable = Some(unavailable);
         self.conclude(now, actions);
     }
@@ -74,9 +80,7 @@ impl Attempts {
             return;
         }
         if let Some(number) = self.stale_to_renew(now) {
-            self.tries[number.index()].reconnected = true;
-            self.enter(number, Stage::Connecting, now);
-            actions.push(Action::Reconnect(number));
+            self.renew(number, now, actions);
         } else if let Some(number) = self.numbers().filter(|&number| self.is_in(number, Stage::Parked)).last()
         {
             self.commit(number, now, actions);
@@ -87,8 +91,15 @@ impl Attempts {
         }
     }
 
+    /// A fresh connection for a stale try.
+    pub(super) fn renew(&mut self, number: TryNo, now: Instant, actions: &mut Actions) {
+        self.tries[number.index()].reconnected = true;
+        self.enter(number, Stage::Connecting, now);
+        actions.push(Action::Reconnect(number));
+    }
+
     /// A stale idle connection says nothing about its endpoint: one fresh connection, when there is no other.
-    fn stale_to_renew(&self, now: Instant) -> Option<TryNo> {
+    pub(super) fn stale_to_renew(&self, now: Instant) -> Option<TryNo> {
         if now >= self.deadline || !self.may_send_again() {
             return None;
         }

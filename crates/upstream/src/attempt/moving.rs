@@ -14,7 +14,7 @@ impl Attempts {
     /// Begins a try. Whether it may is asked before.
     pub(super) fn begin(&mut self, why: Why, now: Instant, actions: &mut Actions) {
         let number = TryNo::new(self.tries.len());
-        self.tries.push(Try::new(why, now));
+        self.tries.push(Try { paid: why == Why::Retry, ..Try::new(why, now) });
         actions.push(Action::Try(number, why));
     }
 
@@ -24,7 +24,6 @@ impl Attempts {
             return;
         }
         if self.may_try(now) {
-            self.make_way(now, actions);
             self.begin(why, now, actions);
         } else {
             self.conclude(now, actions);
@@ -34,6 +33,10 @@ impl Attempts {
     /// Whether a request that waits at an endpoint moves on for what has become of that.
     pub(super) fn moves_for(&self, tried: &Try, down: Down) -> bool {
         let stays = self.plan.affinity == Affinity::Session;
+        if self.plan.repeat != Repeat::Freely && tried.stage == Stage::Held {
+            // It has been executed, and its answer is on the way.
+            return false;
+        }
         match down {
             Down::No => false,
             Down::Confirmed => !stays && (self.plan.repeat == Repeat::Freely || !self.sent),
@@ -47,16 +50,32 @@ impl Attempts {
 
     /// Away from an endpoint that is down, if the request may be sent again. A safe request goes on at the old one as well:
     /// it may be back before another has answered.
-    pub(super) fn move_away(&mut self, number: TryNo, now: Instant, actions: &mut Actions) {
+    pub(super) fn move_away(
+        &mut self,
+        number: TryNo,
+        down: Down,
+        budgets: &Budgets,
+        now: Instant,
+        actions: &mut Actions,
+    ) {
         let fresh = self.tries.get(number.index()).is_some_and(|tried| !tried.moved_on);
         if !fresh || !self.may_try(now) {
             return;
         }
+        let others_run =
+            self.numbers().any(|other| other != number && self.tries[other.index()].is_promising());
+        // One failed probe may be the overload of all: what follows from it alone is bounded like a retry.
+        let paid = down == Down::Confirmed && !others_run;
+        if paid && !budgets.take_retry() {
+            return;
+        }
         let tried = &mut self.tries[number.index()];
-        (tried.moved_on, tried.deserted) = (true, true);
-        if !self.tries.iter().any(Try::is_promising) {
-            self.make_way(now, actions);
+        (tried.moved_on, tried.deserted, tried.lost) = (true, true, down != Down::Confirmed);
+        if !others_run {
             self.begin(Why::Moved, now, actions);
+            if let Some(next) = self.tries.last_mut() {
+                next.paid = paid;
+            }
         }
     }
 
@@ -83,13 +102,13 @@ impl Attempts {
         !self.sent || (self.plan.repeat != Repeat::Never && self.plan.replayable)
     }
 
-    /// A request that may be repeated only in turn is given up where it waits before it goes elsewhere.
-    fn make_way(&mut self, now: Instant, actions: &mut Actions) {
+    /// A request that may be repeated only in turn is given up where it waits once there is an endpoint to go to.
+    pub(super) fn make_way_for(&mut self, chosen: TryNo, now: Instant, actions: &mut Actions) {
         if self.plan.repeat == Repeat::Freely || !self.sent {
             return;
         }
         for number in self.numbers() {
-            if self.tries[number.index()].is_live() {
+            if number != chosen && self.tries[number.index()].is_live() {
                 self.overtake(number, now, actions);
             }
         }

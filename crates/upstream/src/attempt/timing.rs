@@ -127,14 +127,14 @@ impl Attempts {
             return self.carry_on(Why::Moved, now, actions);
         }
         if let Some(condition) = condition {
-            self.look_at_endpoint(number, condition, now, actions);
+            self.look_at_endpoint(number, condition, budgets, now, actions);
         }
         let hedge = self.hedge_at(&self.tries[number.index()]).is_some_and(|at| now >= at);
         if hedge
             && self.may_try(now)
             && let Some(hedged) = budgets.take_hedge()
         {
-            self.hedged = Some(hedged);
+            (self.was_hedged, self.hedged) = (true, Some(hedged));
             self.begin(Why::Hedge, now, actions);
         }
     }
@@ -144,6 +144,7 @@ impl Attempts {
         &mut self,
         number: TryNo,
         condition: &Condition,
+        budgets: &Budgets,
         now: Instant,
         actions: &mut Actions,
     ) {
@@ -155,7 +156,7 @@ impl Attempts {
             actions.push(Action::Report(number, Evidence::Silent));
         }
         if moves {
-            self.move_away(number, now, actions);
+            self.move_away(number, condition.down, budgets, now, actions);
         }
     }
 
@@ -195,7 +196,7 @@ impl Attempts {
 
     fn hedge_at(&self, tried: &Try) -> Option<Instant> {
         let allowed = self.settings.hedge && self.plan.hedgeable && self.plan.affinity == Affinity::None;
-        if !allowed || self.hedged.is_some() || tried.moved_on {
+        if !allowed || self.was_hedged || tried.moved_on {
             return None;
         }
         Some(tried.sent_at? + tried.usual.hedge_after?)

@@ -33,6 +33,10 @@ pub(super) struct Try {
     pub(super) suspected: bool,
     /// Another try was begun because its endpoint went down.
     pub(super) deserted: bool,
+    /// Its endpoint was ejected since: little is to be hoped for.
+    pub(super) lost: bool,
+    /// It draws on the budget of retries.
+    pub(super) paid: bool,
     pub(super) reconnected: bool,
 }
 
@@ -86,6 +90,8 @@ impl Try {
             moved_on: false,
             suspected: false,
             deserted: false,
+            lost: false,
+            paid: false,
             reconnected: false,
         }
     }

@@ -130,13 +130,6 @@ impl Member {
         }
     }
 
-    /// Takes note of successes, of which nobody tells: they end the row of bad answers that it is accused of.
-    pub(super) fn review_accusation(&mut self) {
-        if self.endpoint.flags().has(Flags::ACCUSED) {
-            self.record.note_successes(self.endpoint.successes());
-        }
-    }
-
     /// What a probe says that was started at `started`.
     pub(super) fn doubt(&self, failed: bool, started: Option<Instant>) {
         self.endpoint.set_flags(Flags::DOUBTED, failed);

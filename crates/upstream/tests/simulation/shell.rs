@@ -46,6 +46,8 @@ enum Due {
     Wake(u64),
     QueueLook(u64),
     Connected(On),
+    /// On an idle connection.
+    Sends(On),
     Refused(On),
     Executes(Sent),
     Head(On, FateNo),
@@ -224,6 +226,7 @@ impl Simulation {
             Due::Wake(id) => self.wake(id),
             Due::QueueLook(id) => self.look_again(id),
             Due::Connected(on) => self.connected(on),
+            Due::Sends(on) => self.sends(on),
             Due::Refused(on) => {
                 self.gives_up(on, |number| Event::ConnectFailed(number, ConnectFailure::Refused));
             }

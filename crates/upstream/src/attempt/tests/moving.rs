@@ -230,6 +230,15 @@ fn the_fresh_connection_is_there_after_the_others_have_failed() {
 }
 
 #[test]
+fn a_session_gets_a_fresh_connection_to_its_server_when_an_idle_one_was_stale() {
+    let mut request = Request::new(SESSION_GET);
+    request.sent(A);
+    let renewed = [report(A, Evidence::IdleClosed), Action::Reconnect(A)];
+    assert_eq!(request.on(Event::Stale { number: A, bytes_sent: true }), renewed);
+    assert_eq!(request.fails_to_connect(A).last(), Some(&Action::Try(B, Why::Moved)));
+}
+
+#[test]
 fn what_the_server_of_a_session_says_is_its_answer() {
     let mut request = Request::new(SESSION_GET);
     request.sent(A);

@@ -55,7 +55,7 @@ fn who_moves_when_the_endpoint_is_ejected() {
         (GET, UNREACHABLE, &[Action::Try(B, Why::Moved)][..]),
         (GET, MISBEHAVING, &[Action::Try(B, Why::Moved)]),
         (SESSION_GET, MISBEHAVING, &[Action::Try(B, Why::Moved)]),
-        (PUT, UNREACHABLE, &[Action::Cancel(A), Action::Try(B, Why::Moved)]),
+        (PUT, UNREACHABLE, &[Action::Try(B, Why::Moved)]),
         (PUT, MISBEHAVING, &[]),
         (POST, UNREACHABLE, &[]),
         (POST, MISBEHAVING, &[]),
@@ -101,6 +101,7 @@ fn the_trail_says_who_was_silent_and_only_a_forced_move_masks() {
         request.wake_in_silence();
         if masked {
             request.attempts.hedged = None;
+            request.attempts.was_hedged = true;
             request.attempts.settings.hedge = false;
             request.attempts.tries.truncate(1);
             request.attempts.tries[0].moved_on = false;
@@ -170,9 +171,40 @@ fn where_there_is_nowhere_to_go_it_waits_on() {
 fn what_may_be_repeated_in_turn_is_never_in_two_places_at_once() {
     let mut request = Request::new(PUT);
     request.sent(A);
-    assert_eq!(request.goes_down(A, UNREACHABLE), [Action::Cancel(A), Action::Try(B, Why::Moved)]);
-    request.sent(B);
+    assert_eq!(request.goes_down(A, UNREACHABLE), [Action::Try(B, Why::Moved)]);
+    let chosen = Event::Chosen { number: B, endpoint: EndpointId(1), usual: USUAL, reused: true };
+    assert_eq!(request.on(chosen), [Action::Cancel(A)]);
+    request.write(B);
     assert_eq!(request.head(A, 200), []);
+}
+
+#[test]
+fn a_put_waits_on_where_there_is_nowhere_to_go() {
+    let mut request = Request::new(PUT);
+    request.sent(A);
+    assert_eq!(request.goes_down(A, UNREACHABLE), [Action::Try(B, Why::Moved)]);
+    assert_eq!(request.on(Event::NoneLeft(Unavailable::NoneUntried)), []);
+    assert_eq!(request.goes_down(A, UNREACHABLE), [Action::Try(B, Why::Moved)], "and looks again");
+    assert_eq!(request.on(Event::NoneLeft(Unavailable::AllBusy)), []);
+    request.head(A, 200);
+    assert_eq!(request.goes_down(A, UNREACHABLE), [], "its answer is on the way");
+    assert_eq!(request.whole(A), [Action::Commit(A)]);
+}
+
+#[test]
+fn a_move_for_one_failed_probe_draws_on_the_budget_of_retries_and_one_for_an_ejection_does_not() {
+    let mut request = Request::new(GET);
+    let left = request.budgets.retries_left();
+    request.sent(A);
+    assert_eq!(request.goes_down(A, Down::Confirmed), [Action::Try(B, Why::Moved)]);
+    assert!(request.attempts.can_do_without(B), "it goes only where nothing speaks against");
+    assert_eq!(request.budgets.retries_left(), left - 1);
+    request.on(Event::NoneLeft(Unavailable::NoneUntried));
+    assert_eq!(request.budgets.retries_left(), left);
+    while request.budgets.take_retry() {}
+    assert_eq!(request.goes_down(A, Down::Confirmed), []);
+    assert_eq!(request.goes_down(A, UNREACHABLE), [Action::Try(B, Why::Moved)]);
+    assert!(!request.attempts.can_do_without(B), "it takes what there is");
 }
 
 #[test]
@@ -280,6 +312,7 @@ fn a_hedge_that_finds_no_endpoint_costs_nothing() {
     assert_eq!(request.budgets.hedges_left(), left - 1);
     assert_eq!(request.on(Event::NoneLeft(Unavailable::NoneUntried)), []);
     assert_eq!(request.budgets.hedges_left(), left);
+    assert!(request.attempts.hedged.is_none(), "nor does it count as running");
 }
 
 #[test]

@@ -171,6 +171,33 @@ fn who_answers_slowly_is_never_out_however_often_others_are_faster() {
     assert!(!set.is_ejected(0));
 }
 
+#[test]
+fn what_was_outpaced_before_it_recovered_is_not_held_against_it() {
+    let mut set = Set::of(3);
+    set.serve_on(0);
+    set.pass_time(2_000 * MS);
+    (0..6).for_each(|_| set.see(0, Evidence::Outpaced));
+    set.serve_on(0);
+    set.pass_time(1_000 * MS);
+    let _stream = set.lease_on_any(0);
+    set.pass_time(60_000 * MS);
+    assert!(!set.is_ejected(0), "a stream that is silent for long says nothing");
+}
+
+#[test]
+fn ordinary_errors_do_not_crowd_out_wrong_digests() {
+    let mut set = Set::of(3);
+    for _ in 0..3 {
+        assert!(!set.is_ejected(0));
+        (0..40).for_each(|_| {
+            set.see(0, Evidence::Status(500));
+            set.serve_on(0);
+        });
+        set.see(0, Evidence::WrongDigest);
+    }
+    assert!(set.is_ejected(0));
+}
+
 const CLIENT_FAULTS: [Evidence; 5] = [
     RESET,
     Evidence::ResponseFailed(ResponseFailure::TimedOut),

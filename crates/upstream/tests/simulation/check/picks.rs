@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use evenkeel_upstream::attempt::Why;
+use evenkeel_upstream::attempt::{TryNo, Why};
 use evenkeel_upstream::{Control, Endpoint, EndpointState, Health, Lease, Snapshot, Upstream};
 
 use crate::exchange::Exchange;
@@ -13,6 +13,7 @@ use super::Ledger;
 /// An endpoint for a try, and what that is judged by.
 pub(crate) struct Picked<'a> {
     pub(crate) lease: &'a Lease,
+    pub(crate) number: TryNo,
     pub(crate) why: Why,
     pub(crate) exchange: &'a Exchange,
     pub(crate) orders: &'a Orders,
@@ -28,7 +29,10 @@ impl Ledger {
         match picked.why {
             Why::Retry => self.retries += 1,
             Why::Hedge => self.hedges += 1,
-            Why::Moved => self.moves += 1,
+            Why::Moved => {
+                self.moves += 1;
+                self.retries += u64::from(picked.exchange.attempts.draws_on_retries(picked.number));
+            }
             Why::First | Why::Race => {}
         }
         assert!(!picked.exchange.tried.has(endpoint.id()), "an endpoint is tried twice");

@@ -162,7 +162,8 @@ impl Simulation {
             }
             Err(why) => return vec![Event::NoneLeft(why)],
         };
-        let picked = Picked { lease: &lease, why, exchange, orders: &self.orders, control: &self.control };
+        let picked =
+            Picked { lease: &lease, number, why, exchange, orders: &self.orders, control: &self.control };
         self.ledger.picked(&picked, &self.upstream, self.now);
         let endpoint = lease.endpoint();
         exchange.tried.add(endpoint.id());
@@ -196,8 +197,9 @@ impl Simulation {
             self.connect(id, number.index());
             return vec![chosen];
         }
-        self.send(id, number.index());
-        vec![chosen, Event::ByteSent(number), Event::RequestSent(number)]
+        // The machine hears of the choice first: it may give up where the request was.
+        self.after(Duration::ZERO, Due::Sends(On { exchange: id, index: number.index(), epoch: 0 }));
+        vec![chosen]
     }
 
     /// The answer is decided. A held one is at hand; a stream ends with its body.

@@ -126,9 +126,17 @@ impl Simulation {
             lease.connected(self.now - running.began);
         }
         self.feed(on, Event::Connected);
-        self.send(on.exchange, on.index);
-        self.feed(on, Event::ByteSent);
-        self.feed(on, Event::RequestSent);
+        self.sends(on);
+    }
+
+    /// The whole request at once.
+    pub(super) fn sends(&mut self, on: On) {
+        let running = self.exchanges.get(&on.exchange).and_then(|exchange| exchange.tries.get(on.index));
+        if running.is_some_and(|running| running.epoch == on.epoch && running.lease.is_some()) {
+            self.send(on.exchange, on.index);
+            self.feed(on, Event::ByteSent);
+            self.feed(on, Event::RequestSent);
+        }
     }
 
     /// The request is on its way to the server.
