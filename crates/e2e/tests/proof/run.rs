@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use evenkeel_stage::{Connection, Processes, binary};
 use serde_json::Value;
@@ -95,7 +96,9 @@ impl Run {
 
 /// Waits until the balancer has so many requests of runs in its ledger.
 pub(crate) fn wait_until_passed(set: &Processes, count: u64) {
+    let start = Instant::now();
     loop {
+        assert!(start.elapsed() < Duration::from_mins(1), "the ledger never has {count} requests");
         let mut admin = Connection::open(set.member("balancer").admin).expect("it listens");
         let answer = admin.get(&format!("/ledger?after={count}"), &[]).expect("it answers");
         let text = String::from_utf8(answer.body).expect("JSON is text");

@@ -6,7 +6,7 @@ use crate::{process::Server, wire::Connection};
 
 #[test]
 fn requests_that_are_never_finished_keep_nobody_out() {
-    let server = Server::start(&[]);
+    let server = Server::start(&[("SERVER_WORKERS", "1")]);
     let beginnings = ["", "PUT /fau", "PUT /faults HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nhang"];
     let _flood: Vec<_> = beginnings
         .iter()

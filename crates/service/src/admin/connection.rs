@@ -24,6 +24,13 @@ pub(super) const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 /// How long an answer may stand still because it is not read.
 pub(super) const STILL: Duration = Duration::from_secs(10);
 
+/// Bytes of a request that are taken in at once. More would let one client have the heads of hundreds of requests parsed and kept,
+/// of which the first alone is answered.
+const AT_ONCE: usize = 2 * 1024;
+
+/// Reads of what nobody wants before somebody else has a turn.
+const DISCARDS: usize = 16;
+
 /// A connection as its requests know it: `request.conn_data::<Connection>()`.
 #[derive(Clone, Debug)]
 pub struct Connection(Rc<State>);
@@ -54,7 +61,9 @@ impl Connection {
 
     /// What is answered here has no end: it may go on for as long as it is read.
     pub fn streams(&self) {
-        self.0.stage.set(Stage::Streaming);
+        if self.is_open() {
+            self.0.stage.set(Stage::Streaming);
+        }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -64,6 +73,11 @@ impl Connection {
     /// Whether no byte of an answer has been sent.
     pub(super) fn is_asking(&self) -> bool {
         self.0.stage.get() == Stage::Asking
+    }
+
+    /// Whether it is sending an answer that has an end.
+    pub(super) fn is_answering(&self) -> bool {
+        matches!(self.0.stage.get(), Stage::Answering { .. })
     }
 
     /// Ends it at the next occasion, which is now.
@@ -136,7 +150,30 @@ impl<T: AsyncRead + Unpin> AsyncRead for Bounded<T> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check(cx)?;
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        if !self.connection.is_asking() {
+            return self.poll_discard(cx);
+        }
+        let mut some = [0; AT_ONCE];
+        let mut some = ReadBuf::new(&mut some[..AT_ONCE.min(buffer.remaining())]);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut some))?;
+        buffer.put_slice(some.filled());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: AsyncRead + Unpin> Bounded<T> {
+    /// Reads what comes after the request that is being answered, which nobody will answer. Ready at its end.
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut unwanted = [0; AT_ONCE];
+        for _ in 0..DISCARDS {
+            let mut unwanted = ReadBuf::new(&mut unwanted);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut unwanted))?;
+            if unwanted.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -181,6 +218,20 @@ mod tests {
         });
         let error = near.read_to_end(&mut Vec::new()).await.unwrap_err();
         assert_eq!((error.kind(), begun.elapsed()), (ErrorKind::TimedOut, ASKED_WITHIN));
+    }
+
+    #[tokio::test]
+    async fn what_comes_behind_a_request_that_is_being_answered_is_not_taken_in() {
+        let (near, far) = duplex(16 * AT_ONCE);
+        let (mut near, mut far) = (Bounded::new(near), far);
+        far.write_all(&[1; 2 * AT_ONCE]).await.unwrap();
+        let mut taken = [0; 8 * AT_ONCE];
+        assert_eq!(near.read(&mut taken).await.unwrap(), AT_ONCE);
+        near.write_all(b"answer").await.unwrap();
+        far.write_all(&[2; 4 * AT_ONCE]).await.unwrap();
+        drop(far);
+        assert_eq!(near.read(&mut taken).await.unwrap(), 0, "its end is all that is told");
+        assert_eq!(taken[..AT_ONCE], [1; AT_ONCE]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,12 +11,16 @@ use super::connection::{Bounded, Connection};
 pub(super) struct Crowd(Rc<RefCell<Vec<Connection>>>);
 
 impl Crowd {
-    /// Takes in one more. In a crowd the oldest that is still asking goes: an honest request is asked in a moment.
+    /// Takes in one more. In a crowd the oldest that is still asking goes: an honest request is asked in a moment. Where all have
+    /// asked, the oldest that still reads its answer goes; a stream of events never does.
     pub(super) fn admit<T>(&self, stream: T) -> Bounded<T> {
         let mut open = self.0.borrow_mut();
         open.retain(Connection::is_open);
         if open.len() >= CROWDED
-            && let Some(oldest) = open.iter().find(|connection| connection.is_asking())
+            && let Some(oldest) = open
+                .iter()
+                .find(|connection| connection.is_asking())
+                .or_else(|| open.iter().find(|connection| connection.is_answering()))
         {
             oldest.close();
         }
