@@ -16,7 +16,6 @@ use serde::Serialize;
 
 use crate::{
     faults::{Rules, Shown},
-    observe,
     problem::Problem,
     routes::{livez, read_only, readyz},
     stamp,
@@ -68,7 +67,8 @@ struct Standing {
 }
 
 async fn metrics(state: web::Data<State>) -> HttpResponse {
-    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(observe::scrape(&state))
+    let scraped = state.metrics.scrape(state.is_leaving(), state.journal.as_ref());
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(scraped)
 }
 
 async fn show(state: web::Data<State>) -> HttpResponse {

@@ -11,7 +11,7 @@ use prometheus::{
     core::Collector,
 };
 
-use crate::{journal::Journal, state::State};
+use crate::journal::Journal;
 
 /// Counters and times since the start.
 #[derive(Debug)]
@@ -73,19 +73,18 @@ impl Metrics {
         self.responses.with_label_values(&[status.as_str()]).inc();
         self.seconds.observe(after.as_secs_f64());
     }
-}
 
-/// All metrics in Prometheus' text format. Gauges are computed here, from the state.
-pub(crate) fn scrape(state: &State) -> Vec<u8> {
-    let metrics = &state.metrics;
-    metrics.running_gauge.set(metrics.running.load(Relaxed).cast_signed());
-    metrics.leaving.set(i64::from(state.is_leaving()));
-    let failures = state.journal.as_ref().map_or(0, Journal::failures);
-    metrics.journal_failures.set(failures.cast_signed());
-    let mut text = Vec::new();
-    // Writing into a Vec cannot fail, and families that were registered have a text form.
-    let _ = TextEncoder::new().encode(&metrics.registry.gather(), &mut text);
-    text
+    /// All metrics in Prometheus' text format. What is a state and not a count comes in with the question.
+    pub(crate) fn scrape(&self, is_leaving: bool, journal: Option<&Journal>) -> Vec<u8> {
+        self.running_gauge.set(self.running.load(Relaxed).cast_signed());
+        self.leaving.set(i64::from(is_leaving));
+        let failures = journal.map_or(0, Journal::failures);
+        self.journal_failures.set(failures.cast_signed());
+        let mut text = Vec::new();
+        // Writing into a Vec cannot fail, and families that were registered have a text form.
+        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
+        text
+    }
 }
 
 fn counters(registry: &Registry, name: &str, help: &str, label: &str) -> IntCounterVec {
