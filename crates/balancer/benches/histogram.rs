@@ -1,6 +1,6 @@
 //! What it costs to count a time, and to read a quantile.
 //!
-//! `cargo bench -p evenkeel-balancer`. The balancer is a program and not a library, so its source is taken in by path.
+//! `cargo bench -p evenkeel-balancer`. Nothing of this is offered to other crates, so its source is taken in by path.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 
 #[expect(dead_code, reason = "the program uses more of it")]
-#[path = "../src/observe"]
-mod observe {
+#[path = "../src/records/metrics"]
+mod metrics {
     mod counter;
     mod histogram;
 
@@ -17,7 +17,7 @@ mod observe {
     pub(crate) use histogram::{Distribution, Histogram};
 }
 
-use observe::{Distribution, Histogram};
+use metrics::{Distribution, Histogram};
 
 fn histogram(criterion: &mut Criterion) {
     let times = Histogram::default();

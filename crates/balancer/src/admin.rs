@@ -35,11 +35,11 @@ use evenkeel_upstream::EndpointState;
 use serde_json::json;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use crate::access_log::AccessLog;
-use crate::control::Ask;
-use crate::observe::{self, Scrape, Stats};
+use crate::context::Shared;
+use crate::records::access_log::AccessLog;
+use crate::records::metrics::{self, Scrape, Stats};
 use crate::settings::DEMONSTRATION_TOKEN;
-use crate::worker::Shared;
+use crate::watch::control::Ask;
 use pulse::Pulse;
 use state::EndpointView;
 
@@ -151,7 +151,7 @@ async fn metrics(admin: web::Data<Admin>) -> HttpResponse {
     let endpoints = admin.endpoints().await;
     let shared = &admin.shared;
     let budgets = shared.upstream.budgets();
-    let text = observe::render(&Scrape {
+    let text = metrics::render(&Scrape {
         workers: &admin.stats,
         control: &shared.control_stats,
         endpoints: &endpoints,

@@ -5,19 +5,31 @@
 //!   └── refused (4xx, 501)                    └── refused (408, 413)  └── none: 502, 503, 504
 //! ```
 
+pub(crate) mod affinity;
+pub(crate) mod course;
+pub(crate) mod date;
+pub(crate) mod deliver;
+pub(crate) mod kind;
+pub(crate) mod pace;
+pub(crate) mod relay;
+pub(crate) mod reply;
+pub(crate) mod request;
+pub(crate) mod tunnel;
+
 use std::rc::Rc;
 
 use evenkeel_http1::{Framing, Refusal};
 use evenkeel_upstream::Lease;
 use evenkeel_wire::Buffer;
 
-use crate::attempts::{End, attempt};
-use crate::connection::{Client, Scratch};
-use crate::idle::ServerConnection;
-use crate::ledger::Mark;
-use crate::request::Request;
-use crate::worker::Worker;
-use crate::{account, deliver, intake, reply};
+use crate::clients::h1::connection::{Client, Scratch};
+use crate::clients::h1::intake;
+use crate::context::Worker;
+use crate::exchange::course::{End, attempt};
+use crate::exchange::request::Request;
+use crate::records::account;
+use crate::records::ledger::Mark;
+use crate::servers::idle::ServerConnection;
 
 /// What follows an exchange on its connection.
 pub(crate) enum Then {

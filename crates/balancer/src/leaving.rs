@@ -21,9 +21,9 @@ use socket2::{SockFilter, SockRef};
 use tokio::sync::{oneshot, watch};
 use tracing::{debug, info};
 
-use crate::accept::Connections;
+use crate::clients::accept::Connections;
 use crate::clock::now;
-use crate::worker::Shared;
+use crate::context::Shared;
 
 /// How often it is looked who is still there.
 const LOOK: Duration = Duration::from_millis(5);

@@ -23,17 +23,17 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
-use crate::accept::{self, Arrival, Connections};
-use crate::access_log::AccessLog;
 use crate::admin;
+use crate::clients::accept::{self, Arrival, Connections};
 use crate::clock::now;
-use crate::control;
-use crate::events::Events;
+use crate::context::{Shared, Worker};
 use crate::leaving::{self, Door, Leaving};
-use crate::ledger::Ledger;
-use crate::observe::{ControlStats, Stats};
+use crate::records::access_log::AccessLog;
+use crate::records::events::Events;
+use crate::records::ledger::Ledger;
+use crate::records::metrics::{ControlStats, Stats};
 use crate::settings::Settings;
-use crate::worker::{Shared, Worker};
+use crate::watch::control;
 
 /// How often the process looks whether the first server is there.
 const LOOK: Duration = Duration::from_millis(20);

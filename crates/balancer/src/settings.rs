@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod tests;
+pub(crate) mod trust;
+pub(crate) mod upgrades;
 mod variables;
 
 use std::net::SocketAddr;
@@ -19,15 +21,15 @@ use evenkeel_upstream::{
 };
 use serde::Serialize;
 
-use crate::access_log::{AccessLogSettings, Format};
 use crate::admin::AdminSettings;
-use crate::affinity::{KeySource, Sticky, is_token};
-use crate::pace::{self, Patience, Rate};
-use crate::probe::{Expect, ProbeHost, ProbeKind};
-use crate::request::RepeatSetting;
-use crate::trust::TrustedProxies;
-use crate::upgrades::Upgrades;
-use crate::verify::Verify;
+use crate::exchange::affinity::{KeySource, Sticky, is_token};
+use crate::exchange::pace::{self, Patience, Rate};
+use crate::exchange::request::RepeatSetting;
+use crate::records::access_log::{AccessLogSettings, Format};
+use crate::servers::digest::Verify;
+use crate::settings::trust::TrustedProxies;
+use crate::settings::upgrades::Upgrades;
+use crate::watch::probe::{Expect, ProbeHost, ProbeKind};
 pub(crate) use variables::COMPONENT;
 
 /// Everything a person can set.

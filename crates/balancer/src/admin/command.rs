@@ -15,7 +15,7 @@ use super::Admin;
 use super::guard::authorise;
 use super::problem::Problem;
 use super::state::EndpointView;
-use crate::control::Ask;
+use crate::watch::control::Ask;
 
 /// The body of a request for another weight.
 #[derive(Deserialize)]

@@ -16,8 +16,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::Admin;
 use super::state::{EndpointView, Recent, State, Totals, millis};
 use crate::clock::now;
-use crate::events::{Events, unix_millis};
-use crate::observe::{self, Distribution, EndpointTotals, Stats, sum};
+use crate::records::events::{Events, unix_millis};
+use crate::records::metrics::{self, Distribution, EndpointTotals, Stats, sum};
 
 /// Between two beats.
 const BEAT: Duration = Duration::from_secs(1);
@@ -125,9 +125,9 @@ impl Sample {
         Self {
             at: now(),
             totals: totals(workers),
-            times: observe::times(workers, |stats| &stats.request_times),
+            times: metrics::times(workers, |stats| &stats.request_times),
             attempts: endpoints.iter().map(|endpoint| (endpoint.id, endpoint.attempts)).collect(),
-            endpoints: observe::totals(workers),
+            endpoints: metrics::totals(workers),
         }
     }
 }
@@ -184,7 +184,7 @@ fn views(endpoints: &[EndpointState], earlier: Option<&Sample>, later: &Sample) 
 }
 
 fn totals(workers: &[Arc<Stats>]) -> Totals {
-    let sum = |counter: fn(&Stats) -> &observe::Counter| sum(workers, counter);
+    let sum = |counter: fn(&Stats) -> &metrics::Counter| sum(workers, counter);
     Totals {
         requests: sum(|stats| &stats.requests),
         refused: sum(|stats| &stats.refused),

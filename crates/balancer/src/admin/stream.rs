@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use super::Admin;
 use super::problem::Problem;
 use super::pulse::Pulse;
-use crate::worker::Shared;
+use crate::context::Shared;
 
 /// The most readers at once; one more gets 503. A quarter of the connections, so that they crowd out nobody.
 const READERS: usize = listener::MOST / 4;

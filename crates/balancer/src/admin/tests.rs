@@ -14,14 +14,14 @@ use evenkeel_wire::Resolver;
 use serde_json::Value;
 
 use super::*;
-use crate::accept::Connections;
+use crate::clients::accept::Connections;
 use crate::clock::now;
-use crate::control;
-use crate::events::Events;
 use crate::leaving::Leaving;
-use crate::ledger::Ledger;
-use crate::observe::ControlStats;
+use crate::records::events::Events;
+use crate::records::ledger::Ledger;
+use crate::records::metrics::ControlStats;
 use crate::settings;
+use crate::watch::control;
 
 const ENDPOINT: &str = "127.0.0.1:1";
 const TOKEN: &str = "canary-token-6f1d";

@@ -1,0 +1,116 @@
+//! The balancer's own answers: problem details (RFC 9457) with a `Proxy-Status` (RFC 9209) that say what went wrong and
+//! name no inside address.
+
+use std::time::Duration;
+
+use evenkeel_http1::{Inbound, Refusal, problem, proxy_status};
+use evenkeel_upstream::attempt::{Failure, FailureKind};
+
+use crate::clock::now;
+use crate::context::Worker;
+
+/// When a client that found no room should come back.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Refuses a request that breaks the protocol or a limit.
+pub(crate) fn refused(
+    worker: &Worker,
+    machine: &mut Inbound,
+    refusal: &Refusal,
+    request_id: Option<&str>,
+    out: &mut Vec<u8>,
+) {
+    write(
+        worker,
+        machine,
+        &Problem {
+            status: refusal.status,
+            error: refusal.error,
+            detail: refusal.reason,
+            retry_after: None,
+            request_id,
+            trail: "",
+        },
+        out,
+    );
+}
+
+/// Says that no server answered.
+pub(crate) fn failed(
+    worker: &Worker,
+    machine: &mut Inbound,
+    failure: Failure,
+    request_id: &str,
+    trail: &str,
+    out: &mut Vec<u8>,
+) {
+    let detail = match failure.status() {
+        503 => "No server can take the request now.",
+        504 => "No server answered in time.",
+        _ => "No server gave a usable answer.",
+    };
+    // Without any endpoint, usable or not, there was no address to be had for any name.
+    let unresolved =
+        failure.kind == FailureKind::NoEndpoint && worker.shared.upstream.snapshot().endpoints().is_empty();
+    let problem = Problem {
+        status: failure.status(),
+        error: if unresolved { "dns_error" } else { failure.proxy_error() },
+        detail,
+        retry_after: failure.retry_after(),
+        request_id: Some(request_id),
+        trail,
+    };
+    write(worker, machine, &problem, out);
+}
+
+/// Turns a connection away because too many are open.
+pub(crate) fn too_many_connections(worker: &Worker, machine: &mut Inbound, out: &mut Vec<u8>) {
+    let problem = Problem {
+        status: 503,
+        error: "connection_limit_reached",
+        detail: "Too many connections are open.",
+        retry_after: Some(SOON),
+        request_id: None,
+        trail: "",
+    };
+    write(worker, machine, &problem, out);
+}
+
+/// The answer to an OPTIONS request that may go no further (RFC 9110 §7.6.2).
+pub(crate) fn options(worker: &Worker, machine: &mut Inbound, out: &mut Vec<u8>) {
+    worker.stats.answered(204);
+    let date = worker.date.at(now());
+    machine.answer(204, &[("Date", date.as_slice()), ("Cache-Control", b"no-store")], b"", out);
+}
+
+struct Problem<'a> {
+    status: u16,
+    /// The type of error in Proxy-Status.
+    error: &'a str,
+    detail: &'a str,
+    retry_after: Option<Duration>,
+    request_id: Option<&'a str>,
+    /// What the attempts did, where the client is to be told.
+    trail: &'a str,
+}
+
+fn write(worker: &Worker, machine: &mut Inbound, what: &Problem<'_>, out: &mut Vec<u8>) {
+    worker.stats.answered(what.status);
+    let body = problem::body(what.status, what.detail, what.request_id.unwrap_or_default());
+    let date = worker.date.at(now());
+    let proxy_status = proxy_status::value(&worker.settings().name, what.error, what.trail);
+    let mut fields = vec![
+        ("Date", date.as_slice()),
+        ("Content-Type", problem::CONTENT_TYPE.as_bytes()),
+        ("Cache-Control", b"no-store"),
+        ("Proxy-Status", proxy_status.as_bytes()),
+    ];
+    let seconds = what.retry_after.map(|after| after.as_secs().max(1).to_string());
+    if let Some(seconds) = &seconds {
+        fields.push(("Retry-After", seconds.as_bytes()));
+    }
+    if let Some(id) = what.request_id {
+        fields.push(("X-Request-Id", id.as_bytes()));
+    }
+    machine.answer(what.status, &fields, body.as_bytes(), out);
+}

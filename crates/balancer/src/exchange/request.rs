@@ -1,0 +1,229 @@
+//! A request as the balancer needs to know it once its head has been rewritten for servers: the received head is gone
+//! from the buffer by then.
+
+use std::ops::Range;
+
+use evenkeel_http1::{Framing, Method, Refusal, RequestHead, RequestRewrite, Version, request_id, rewrite};
+use evenkeel_upstream::attempt::{Affinity, Plan, Repeat};
+use evenkeel_upstream::{Author, Kind, PolicySettings, Want};
+use evenkeel_wire::{Idleness, Stream};
+
+use crate::clients::h1::connection::{Client, Scratch};
+use crate::context::Worker;
+use crate::exchange::is_gathered;
+use crate::exchange::kind;
+
+/// The facts of one request.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of a message, not states of a machine")]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    /// The one protocol that it may change to.
+    pub(crate) upgrade: Option<Box<str>>,
+    /// Its client waits for a 100 before it sends the body.
+    pub(crate) expects_continue: bool,
+    /// Where in the rewritten head the digit of X-Attempt stands.
+    pub(crate) attempt_at: usize,
+    /// Whether the whole body is read before an endpoint is chosen.
+    pub(crate) gathered: bool,
+    /// What it asks of a pick: where it belongs.
+    pub(crate) want: Want,
+    /// The server may take its connection for this user's from here on.
+    pub(crate) binds_connection: bool,
+    /// It could be asked twice, and nobody would be the wiser: it has no body, changes no protocol, depends on no connection.
+    plain: bool,
+    /// What is usual for it is known under this.
+    pub(crate) kind: Kind,
+    /// Whose it is, where something has to be laid to somebody's account.
+    pub(crate) author: Author,
+    repeat: Repeat,
+    affinity: Affinity,
+    /// It goes no further than here: OPTIONS with `Max-Forwards: 0`.
+    answered_here: bool,
+    /// Where in the rewritten head its id stands.
+    pub(crate) id: Range<usize>,
+}
+
+/// How far requests may be repeated once something of them was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RepeatSetting {
+    /// Not at all.
+    Never,
+    /// Safe methods (RFC 9110 §9.2.1).
+    Safe,
+    /// Idempotent methods (RFC 9110 §9.2.2).
+    Idempotent,
+}
+
+impl RepeatSetting {
+    /// What may be done with a request of this method. `keyed`: the servers recognise a repetition by its key.
+    fn of(self, method: Method, keyed: bool) -> Repeat {
+        let in_turn = keyed || self == Self::Idempotent && method.is_idempotent();
+        if self == Self::Never {
+            Repeat::Never
+        } else if method.is_safe() {
+            Repeat::Freely
+        } else if in_turn {
+            Repeat::InTurn
+        } else {
+            Repeat::Never
+        }
+    }
+}
+
+/// How many hexadecimal digits a request id made here has: 128 bits.
+const ID_DIGITS: usize = 32;
+
+impl Request {
+    /// Checks the head against the limits, writes the head for servers into the scratch space and takes the received one off
+    /// the buffer.
+    pub(crate) fn prepare(
+        worker: &Worker,
+        client: &mut Client,
+        scratch: &mut Scratch,
+    ) -> Result<Self, Refusal> {
+        let settings = worker.settings();
+        let Scratch { received, head, request, upload, .. } = scratch;
+        let input = received.filled();
+        if matches!(head.framing(), Framing::Length(length) if length > settings.max_body) {
+            return Err(Refusal::new(413, "The request's body is larger than this server accepts."));
+        }
+        let mut made = [0; ID_DIGITS];
+        let id = match head.request_id(input) {
+            Some(id) if request_id::is_sane(id) => id,
+            _ => {
+                make_id(&mut made, &mut worker.random.borrow_mut());
+                &made
+            }
+        };
+        let upgrade = head.upgrade(input).and_then(|asked| settings.upgrades.first_of(asked));
+        let origin = settings.trusted.origin(client.peer.ip(), head, input);
+        let how = RequestRewrite {
+            origin,
+            local: local(worker, client, head),
+            via: &settings.name,
+            request_id: id,
+            upgrade,
+            runs: settings.runs,
+        };
+        request.clear();
+        let rewritten = rewrite(head, input, &how, request)?;
+        let gathered = is_gathered(rewritten.framing, head.expects_continue(), settings.keep);
+        let has_body = !matches!(rewritten.framing, Framing::Empty | Framing::Length(0));
+        if upgrade.is_some() && has_body && !gathered {
+            // What the client sends after its 101 would have to be told from the rest of its body.
+            return Err(Refusal::new(
+                400,
+                "A request to change the protocol cannot have a body of this size or coding.",
+            ));
+        }
+        let id_end = rewritten.attempt_at - "\r\nX-Attempt: ".len();
+        let keyed = settings.retry_keyed && head.field(input, "idempotency-key").is_some();
+        let address = origin.client();
+        let hashes = matches!(settings.upstream.policy, PolicySettings::ConsistentHash(_));
+        let key = hashes.then(|| settings.hash_key.key(head, input, address)).flatten();
+        let pin = settings.sticky.as_ref().and_then(|sticky| sticky.pin(head, input));
+        let keeps = |pin| worker.picker.borrow_mut().keeps(pin);
+        let affinity = match (pin, key) {
+            (Some(pin), _) if keeps(pin) => Affinity::Session,
+            (_, Some(_)) => Affinity::Cache,
+            _ => Affinity::None,
+        };
+        let want = Want { key, pin, ..Want::default() };
+        let needs_connection = head.binds_connection() || client.bound.is_some();
+        let prepared = Self {
+            want,
+            method: head.method(),
+            upgrade: upgrade.map(Box::from),
+            expects_continue: head.expects_continue(),
+            attempt_at: rewritten.attempt_at,
+            gathered,
+            binds_connection: head.binds_connection(),
+            plain: !has_body && upgrade.is_none() && !needs_connection,
+            kind: kind::of(head.method_bytes(input), &head.path_and_query(input)),
+            author: Author::at(address),
+            // On another connection it would not be the same user's.
+            repeat: if needs_connection { Repeat::Never } else { settings.repeat.of(head.method(), keyed) },
+            affinity,
+            answered_here: head.max_forwards() == Some(0),
+            id: id_end - id.len()..id_end,
+        };
+        upload.begin(request.len(), rewritten.framing, settings.keep);
+        let length = head.len();
+        received.consume(length);
+        Ok(prepared)
+    }
+
+    /// The id, the same over all attempts.
+    pub(crate) fn id<'a>(&self, rewritten: &'a [u8]) -> &'a str {
+        // Sane ids and those made here are ASCII.
+        std::str::from_utf8(&rewritten[self.id.clone()]).unwrap_or_default()
+    }
+
+    /// What may be done with it.
+    pub(crate) fn plan(&self) -> Plan {
+        let hedgeable = self.plain && self.repeat == Repeat::Freely;
+        Plan { repeat: self.repeat, hedgeable, replayable: true, affinity: self.affinity }
+    }
+
+    /// How to ask an idle connection whether it is one still: with more care for what could not be sent again.
+    pub(crate) fn idleness(&self) -> fn(&Stream) -> Idleness {
+        if self.repeat == Repeat::Never { Stream::idleness_now } else { Stream::idleness }
+    }
+
+    /// Whether it may be the trial of an endpoint on probation: if it fails, nobody notices.
+    pub(crate) fn may_be_trial(&self) -> bool {
+        self.plain && self.method == Method::Get && self.repeat == Repeat::Freely
+    }
+
+    /// Whether it goes no further than here (OPTIONS with `Max-Forwards: 0`).
+    pub(crate) fn is_answered_here(&self) -> bool {
+        self.answered_here
+    }
+}
+
+/// The address the client connected to: asked from the kernel only where it is needed, for a request without a host.
+fn local(worker: &Worker, client: &Client, head: &RequestHead) -> std::net::SocketAddr {
+    let bound = worker.settings().bind;
+    match client.destination {
+        Some(destination) => destination,
+        None if head.version() == Version::Http10 => client.stream.local().unwrap_or(bound),
+        None => bound,
+    }
+}
+
+fn make_id(id: &mut [u8; ID_DIGITS], random: &mut fastrand::Rng) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (half, bits) in id.chunks_exact_mut(ID_DIGITS / 2).zip([random.u64(..), random.u64(..)]) {
+        for (pair, byte) in half.chunks_exact_mut(2).zip(bits.to_ne_bytes()) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_repeated_is_as_the_setting_says() {
+        use Repeat::{Freely, InTurn, Never};
+        let of = |setting: RepeatSetting, keyed| {
+            [Method::Get, Method::Put, Method::Delete, Method::Post].map(|method| setting.of(method, keyed))
+        };
+        assert_eq!(of(RepeatSetting::Idempotent, false), [Freely, InTurn, InTurn, Never]);
+        assert_eq!(of(RepeatSetting::Idempotent, true), [Freely, InTurn, InTurn, InTurn]);
+        assert_eq!(of(RepeatSetting::Safe, false), [Freely, Never, Never, Never]);
+        assert_eq!(of(RepeatSetting::Never, true), [Never; 4]);
+    }
+
+    #[test]
+    fn made_ids_are_sane_and_differ() {
+        let mut random = fastrand::Rng::with_seed(7);
+        let (mut one, mut other) = ([0; ID_DIGITS], [0; ID_DIGITS]);
+        make_id(&mut one, &mut random);
+        make_id(&mut other, &mut random);
+        assert!(request_id::is_sane(&one));
+        assert_ne!(one, other);
+    }
+}

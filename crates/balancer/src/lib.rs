@@ -1,0 +1,27 @@
+//! The HTTP load balancer, in rooms:
+//!
+//! ```text
+//! run ──▶ clients ──▶ exchange ──▶ servers ──▶ records, settings
+//!    └──▶ watch, admin ──────────────┘
+//! ```
+//! Which endpoint and whether to try another is decided by `evenkeel_upstream`, what bytes mean by `evenkeel_http1`; nothing here
+//! decides either.
+
+mod admin;
+mod clients;
+mod clock;
+mod context;
+mod exchange;
+mod leaving;
+mod records;
+mod run;
+mod servers;
+mod settings;
+mod watch;
+
+use std::process::ExitCode;
+
+/// Runs the balancer as its arguments and the environment say.
+pub fn main() -> ExitCode {
+    evenkeel_service::start(&settings::COMPONENT, settings::read, run::run)
+}

@@ -1,0 +1,8 @@
+//! What is kept of what happened: accounts of requests, the access log, the ledger, events and metrics.
+
+pub(crate) mod access_log;
+pub(crate) mod account;
+pub(crate) mod events;
+pub(crate) mod ledger;
+pub(crate) mod metrics;
+pub(crate) mod trail;

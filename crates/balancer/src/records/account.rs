@@ -1,0 +1,184 @@
+//! What a request comes to: noted on its way, settled once at its end into counters, times and the access log. So
+//! observing is a line here and there in the flow, and nothing of it happens between a request and its answer.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use arrayvec::ArrayVec;
+use evenkeel_http1::Refusal;
+use evenkeel_upstream::attempt::{Attempts, Failure, MAX_ATTEMPTS, TrailEntry, TrailOutcome, TryNo, Why};
+
+use crate::clients::h1::connection::{Client, Scratch};
+use crate::clock::now;
+use crate::context::Worker;
+use crate::records::access_log::Entry;
+use crate::records::ledger::{self, Mark};
+
+/// The account of one request.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    begun: Option<Instant>,
+    /// Of the answer; 0 while there is none.
+    pub(crate) status: u16,
+    /// Bytes of the response's body that went to the client.
+    pub(crate) sent: u64,
+    /// Time spent in the queue for an endpoint below its limit.
+    pub(crate) queued: Duration,
+    pub(crate) end: End,
+    /// What was wrong: as in `Proxy-Status` where the answer is the balancer's own, else the class of what speaks against the
+    /// server whose whole answer the client has.
+    pub(crate) error: Option<&'static str>,
+    pub(crate) trail: ArrayVec<TrailEntry, MAX_ATTEMPTS>,
+    pub(crate) masked: bool,
+    /// Where its id stands in its head as that goes to the servers; nowhere in a request that is refused.
+    pub(crate) id: Range<usize>,
+    /// The trace that it is part of, where it says so.
+    pub(crate) trace: Option<[u8; 32]>,
+    /// The attempt whose response is the answer.
+    pub(crate) answered: Option<TryNo>,
+    /// Which request of which run it is; boxed, because hardly any is one.
+    pub(crate) mark: Option<Box<Mark>>,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The client has the whole answer of a server.
+    #[default]
+    Complete,
+    /// It broke the protocol or a limit: 4xx or 501 of the balancer's own.
+    Refused,
+    /// No server answered: 502, 503 or 504 of the balancer's own.
+    Failed,
+    /// The client went away first.
+    ClientGone,
+    /// The response broke off after its head had gone to the client.
+    Truncated,
+    /// It changed to another protocol.
+    Tunnel,
+}
+
+impl End {
+    /// The word for the access log.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::ClientGone => "client_gone",
+            Self::Truncated => "truncated",
+            Self::Tunnel => "tunnel",
+        }
+    }
+
+    /// Whether the client was sent all of an answer.
+    pub(crate) fn is_whole(self) -> bool {
+        !matches!(self, Self::ClientGone | Self::Truncated)
+    }
+}
+
+impl Account {
+    /// Opens the account of the next request.
+    pub(crate) fn open(&mut self) {
+        *self = Self { begun: Some(now()), ..Self::default() };
+    }
+
+    /// The request goes on under the id that stands there in its `head`.
+    pub(crate) fn identify(&mut self, id: Range<usize>, head: &[u8]) {
+        if let Some(mark) = &mut self.mark {
+            mark.identify(&head[id.clone()]);
+        }
+        self.id = id;
+    }
+
+    /// The balancer refuses the request.
+    pub(crate) fn refused(&mut self, refusal: &Refusal) {
+        self.status = refusal.status;
+        self.error = Some(refusal.error);
+        self.end = End::Refused;
+    }
+
+    /// No server answered.
+    pub(crate) fn failed(&mut self, failure: Failure) {
+        self.status = failure.status();
+        self.error = Some(failure.proxy_error());
+        self.end = End::Failed;
+    }
+
+    /// The attempts are decided.
+    pub(crate) fn attempted(&mut self, attempts: &Attempts) {
+        self.trail = attempts.trail().collect();
+        self.masked = attempts.is_masked();
+    }
+
+    /// The response of this attempt broke off on its way to the client.
+    pub(crate) fn broke(&mut self, number: TryNo, outcome: TrailOutcome) {
+        self.end = End::Truncated;
+        if let Some(entry) = self.trail.iter_mut().find(|entry| entry.number == number) {
+            entry.outcome = outcome;
+        }
+    }
+
+    /// Whether anything went wrong on the way, noticed by the client or not. A second attempt for speed alone is as usual.
+    pub(crate) fn is_remarkable(&self) -> bool {
+        let failed = |entry: &TrailEntry| {
+            !matches!(entry.outcome, TrailOutcome::Status(..500) | TrailOutcome::Overtaken)
+                || matches!(entry.why, Why::Moved | Why::Retry)
+        };
+        self.status >= 500
+            || self.error.is_some()
+            || !matches!(self.end, End::Complete | End::Tunnel)
+            || self.trail.iter().any(failed)
+    }
+
+    /// How long it took, as of `now`.
+    pub(crate) fn took(&self, now: Instant) -> Duration {
+        self.begun.map_or(Duration::ZERO, |begun| now.saturating_duration_since(begun))
+    }
+
+    /// How long after its beginning something happened.
+    pub(crate) fn after(&self, moment: Instant) -> Duration {
+        self.took(moment)
+    }
+}
+
+/// Closes the account of the request that has just ended.
+pub(crate) fn settle(worker: &Worker, client: &Client, scratch: &Scratch) {
+    let now = now();
+    let (stats, account) = (&worker.stats, &scratch.account);
+    stats.request_times.add(account.took(now));
+    if !account.queued.is_zero() {
+        stats.queue_times.add(account.queued);
+    }
+    for entry in &account.trail {
+        settle_attempt(worker, entry);
+    }
+    ledger::record(worker, account);
+    if let Some(log) = &worker.access_log {
+        log.write(
+            &Entry {
+                client: client.peer,
+                head: &scratch.request,
+                received: if scratch.request.is_empty() { 0 } else { scratch.upload.taken() },
+                account,
+                now,
+            },
+            |endpoint| worker.picker.borrow_mut().endpoint(endpoint).map(|endpoint| endpoint.address()),
+        );
+    }
+}
+
+fn settle_attempt(worker: &Worker, entry: &TrailEntry) {
+    let stats = &worker.stats;
+    let took = entry.since.saturating_duration_since(entry.begun);
+    stats.ended.add(entry.why, entry.outcome);
+    stats.attempt_times.add(took);
+    worker.count(entry.endpoint, |endpoint| {
+        if matches!(entry.outcome, TrailOutcome::Status(_)) {
+            endpoint.answered.add(took);
+        }
+        if entry.reused {
+            endpoint.reused.add(1);
+        }
+    });
+}

@@ -1,0 +1,8 @@
+//! Who answers: connections to servers, and what goes over them.
+
+pub(crate) mod attempt;
+pub(crate) mod bound;
+pub(crate) mod digest;
+pub(crate) mod idle;
+pub(crate) mod runs_on;
+pub(crate) mod upload;

@@ -1,0 +1,399 @@
+//! One attempt on its connection: opening, sending, waiting for the head, holding a small response until it is whole.
+//! It says what happened; what follows from it is decided by [`evenkeel_upstream::Attempts`].
+//!
+//! ```text
+//! opening ──▶ sending ──▶ awaiting a head ──▶ holding ──▶ whole
+//!    (a connection that was idle starts here)     └──▶ parked: the body is left for whoever relays it
+//! ```
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use evenkeel_http1::{Limits, Method, ResponseError, ResponseHead};
+use evenkeel_upstream::attempt::{TryNo, Verdict};
+use evenkeel_upstream::{ConnectFailure, Lease, Outcome, ResponseFailure};
+use evenkeel_wire::{Buffer, ConnectError, Stream, connect};
+
+use crate::clock::now;
+use crate::context::Worker;
+use crate::servers::digest::{self, Promised};
+use crate::servers::idle::ServerConnection;
+use crate::servers::upload::{Position, Upload};
+
+/// An attempt that has not ended.
+pub(crate) struct AttemptIo {
+    pub(crate) number: TryNo,
+    pub(crate) lease: Lease,
+    /// Boxed, and the box reused: an attempt is moved about, and this is the most of it.
+    pub(crate) answer: Box<Answer>,
+    line: Line,
+    /// How much of the request has been written.
+    sent: Position,
+    progress: Progress,
+    /// When the connection was asked for or, later, when the request was written: what the next time is counted from.
+    since: Instant,
+    /// The request's head with another number in X-Attempt than 1.
+    own_head: Option<Vec<u8>>,
+}
+
+/// What has come of a response.
+#[derive(Default)]
+pub(crate) struct Answer {
+    pub(crate) received: Buffer,
+    pub(crate) head: ResponseHead,
+    /// The digests that the body must match.
+    pub(crate) promised: Promised,
+    /// Where in `received` the whole body lies, once it has been held.
+    pub(crate) body: Option<std::ops::Range<usize>>,
+}
+
+impl Answer {
+    /// Empties it. False when it has grown too large to be worth keeping.
+    pub(crate) fn forget(&mut self) -> bool {
+        self.received.clear();
+        self.body = None;
+        self.received.capacity() <= 2 * Buffer::ORDINARY
+    }
+}
+
+enum Line {
+    Opening(Pin<Box<dyn Future<Output = Result<Stream, ConnectError>>>>),
+    Open { connection: ServerConnection, reused: bool },
+    Gone,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Progress {
+    /// Nothing of the request has been written.
+    Unsent,
+    /// Some of it has.
+    Sending,
+    /// All of it has, or the server takes no more.
+    Sent,
+    /// A final head has come, and the body is left alone.
+    Parked,
+    /// A final head has come, and the body of this many bytes is awaited.
+    Holding(usize),
+    /// The response is whole.
+    Whole,
+}
+
+/// What happened to an attempt.
+pub(crate) enum Happened {
+    Connected,
+    ConnectFailed(ConnectFailure),
+    /// The first bytes of the request are on their way.
+    ByteSent,
+    RequestSent,
+    /// An idle connection turned out to be closed before any byte of a response.
+    Stale {
+        bytes_sent: bool,
+    },
+    /// An interim response (1xx) is in the answer: pass it on, then call [`AttemptIo::interim_done`].
+    Interim,
+    Head {
+        status: u16,
+        held: bool,
+    },
+    Whole(Verdict),
+    Broken(ResponseFailure),
+}
+
+/// What an attempt needs to know of its request.
+pub(crate) struct Exchange<'a> {
+    pub(crate) method: Method,
+    /// The one protocol that the client wants to change to, if that is allowed.
+    pub(crate) upgrade: Option<&'a str>,
+    pub(crate) head: &'a [u8],
+    pub(crate) limits: &'a Limits,
+    /// A response with a body up to this size is held, bytes.
+    pub(crate) hold: usize,
+    /// Whether digests are looked at.
+    pub(crate) verify: bool,
+}
+
+impl AttemptIo {
+    /// An attempt on a connection that was idle.
+    pub(crate) fn on_idle(
+        number: TryNo,
+        lease: Lease,
+        connection: ServerConnection,
+        answer: Box<Answer>,
+        now: Instant,
+    ) -> Self {
+        Self::new(number, lease, Line::Open { connection, reused: true }, answer, now)
+    }
+
+    /// An attempt that opens a connection first.
+    pub(crate) fn on_fresh(
+        number: TryNo,
+        lease: Lease,
+        answer: Box<Answer>,
+        timeout: Duration,
+        now: Instant,
+    ) -> Self {
+        let line = opening(&lease, timeout);
+        Self::new(number, lease, line, answer, now)
+    }
+
+    fn new(number: TryNo, lease: Lease, line: Line, answer: Box<Answer>, now: Instant) -> Self {
+        Self {
+            number,
+            lease,
+            answer,
+            line,
+            sent: Position::default(),
+            progress: Progress::Unsent,
+            since: now,
+            own_head: None,
+        }
+    }
+
+    /// Opens a fresh connection to the same endpoint, after the idle one turned out to be stale.
+    pub(crate) fn reconnect(&mut self, timeout: Duration, now: Instant) {
+        self.line = opening(&self.lease, timeout);
+        self.sent = Position::default();
+        self.progress = Progress::Unsent;
+        self.since = now;
+        self.answer.received.clear();
+    }
+
+    /// Whether a connection is still being opened.
+    pub(crate) fn is_opening(&self) -> bool {
+        matches!(self.line, Line::Opening(_))
+    }
+
+    /// The connection, when the attempt is over and it may be of further use.
+    pub(crate) fn into_connection(self) -> Option<(ServerConnection, Box<Answer>, Lease)> {
+        match self.line {
+            Line::Open { connection, .. } => Some((connection, self.answer, self.lease)),
+            Line::Opening(_) | Line::Gone => None,
+        }
+    }
+
+    /// Goes on past an interim response.
+    pub(crate) fn interim_done(&mut self) {
+        self.answer.received.consume(self.answer.head.len());
+    }
+
+    /// Writes this attempt's number into a head of its own, where it is not the first.
+    pub(crate) fn number_in_head(&mut self, head: &[u8], attempt_at: usize) {
+        if self.number.index() > 0 {
+            let mut own = head.to_vec();
+            own[attempt_at] = b'0' + self.number.number();
+            self.own_head = Some(own);
+        }
+    }
+
+    /// The head of a response has come: counts the time it took since the request was written, and returns it.
+    pub(crate) fn head_received(&mut self, status: u16, now: Instant) -> Duration {
+        let took = self.waited(now);
+        self.lease.head_received(status, took, now);
+        took
+    }
+
+    /// From when on it waits for what comes next: since the whole request was written, for the head of the response.
+    pub(crate) fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// How long it has waited for what comes next: a connection or, later, the head of a response.
+    pub(crate) fn waited(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
+    }
+
+    /// The storage of its response, and its lease.
+    pub(crate) fn into_answer(self) -> (Box<Answer>, Lease) {
+        (self.answer, self.lease)
+    }
+
+    /// How much of the request has been written.
+    pub(crate) fn sent(&self) -> Position {
+        self.sent
+    }
+
+    /// How far it has come, if it goes on sending.
+    pub(crate) fn sending_at(&self) -> Option<Position> {
+        (self.progress < Progress::Sent).then_some(self.sent)
+    }
+
+    /// Drives the attempt until something happened.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        exchange: &Exchange<'_>,
+        upload: &Upload,
+    ) -> Poll<Happened> {
+        if let Line::Opening(opening) = &mut self.line {
+            let opened = ready!(opening.as_mut().poll(cx));
+            let now = now();
+            match opened {
+                Ok(stream) => {
+                    self.lease.connected(now.saturating_duration_since(self.since));
+                    let generation = self.lease.endpoint().generation();
+                    let connection = ServerConnection::fresh(stream, generation);
+                    self.line = Line::Open { connection, reused: false };
+                    return Poll::Ready(Happened::Connected);
+                }
+                Err(error) => {
+                    self.line = Line::Gone;
+                    return Poll::Ready(Happened::ConnectFailed(connect_failure(&error)));
+                }
+            }
+        }
+        if self.progress < Progress::Sent
+            && let Poll::Ready(happened) = self.poll_send(cx, exchange, upload)
+        {
+            return Poll::Ready(happened);
+        }
+        self.poll_receive(cx, exchange)
+    }
+
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        exchange: &Exchange<'_>,
+        upload: &Upload,
+    ) -> Poll<Happened> {
+        let Line::Open { connection, .. } = &mut self.line else { return Poll::Pending };
+        if self.sent.is_start() {
+            connection.machine.begin(exchange.method, exchange.upgrade);
+        }
+        let whole_head = self.own_head.as_deref().unwrap_or(exchange.head);
+        let Some((head, body)) = upload.unsent(whole_head, self.sent) else {
+            // Left behind: it gets no more of the request, and may answer all the same.
+            self.progress = Progress::Sent;
+            return Poll::Pending;
+        };
+        let mut written = 0;
+        let sent = connection.stream.poll_send(cx, head, body, &mut written);
+        self.sent.advance(written);
+        match sent {
+            // The server takes no more; it may have answered all the same, so the reading goes on.
+            Poll::Ready(Err(_)) => self.progress = Progress::Sent,
+            Poll::Ready(Ok(())) if upload.is_complete_at(self.sent) => {
+                self.progress = Progress::Sent;
+                self.since = now();
+                return Poll::Ready(Happened::RequestSent);
+            }
+            _ => {}
+        }
+        if self.progress == Progress::Unsent && !self.sent.is_start() {
+            self.progress = Progress::Sending;
+            return Poll::Ready(Happened::ByteSent);
+        }
+        Poll::Pending
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>, exchange: &Exchange<'_>) -> Poll<Happened> {
+        loop {
+            if matches!(self.progress, Progress::Parked | Progress::Whole) {
+                return Poll::Pending;
+            }
+            if let Some(happened) = self.look(exchange) {
+                return Poll::Ready(happened);
+            }
+            let Line::Open { connection, .. } = &mut self.line else { return Poll::Pending };
+            let received = &mut self.answer.received;
+            received.make_room(match self.progress {
+                Progress::Holding(total) => total.max(Buffer::ORDINARY),
+                // A head that never ends is refused at its limit.
+                _ => usize::MAX,
+            });
+            match ready!(connection.stream.poll_fill(cx, received)) {
+                Ok(0) => return Poll::Ready(self.ended(false)),
+                Ok(_) => {}
+                Err(_) => return Poll::Ready(self.ended(true)),
+            }
+        }
+    }
+
+    /// Looks at what has been received, without reading more.
+    fn look(&mut self, exchange: &Exchange<'_>) -> Option<Happened> {
+        let Line::Open { connection, .. } = &mut self.line else { return None };
+        let Answer { received, head, promised, body } = &mut *self.answer;
+        if let Progress::Holding(total) = self.progress {
+            if received.len() < total {
+                return None;
+            }
+            let range = head.len()..total;
+            self.progress = Progress::Whole;
+            return Some(match connection.machine.body(&received.filled()[range.clone()], exchange.limits) {
+                Ok(_) => {
+                    let verdict = promised.verdict(&received.filled()[range.clone()]);
+                    *body = Some(range);
+                    Happened::Whole(verdict)
+                }
+                Err(_) => Happened::Broken(ResponseFailure::Garbage),
+            });
+        }
+        if received.is_empty() {
+            return None;
+        }
+        match connection.machine.head(received.filled(), head, exchange.limits) {
+            Ok(None) => None,
+            Ok(Some(_)) if head.is_informational() => Some(Happened::Interim),
+            // The rest of the body would be read as the other protocol.
+            Ok(Some(_)) if head.status() == 101 && self.progress < Progress::Sent => {
+                Some(Happened::Broken(ResponseFailure::Garbage))
+            }
+            Ok(Some(length)) => {
+                *promised =
+                    if exchange.verify { Promised::by(head, received.filled()) } else { Promised::default() };
+                let held = digest::body_to_hold(head, exchange.hold);
+                self.progress = held.map_or(Progress::Parked, |body| Progress::Holding(length + body));
+                Some(Happened::Head { status: head.status(), held: held.is_some() })
+            }
+            Err(ResponseError::ClosedBeforeHead | ResponseError::ClosedInHead | ResponseError::Truncated) => {
+                None
+            }
+            Err(_) => Some(Happened::Broken(ResponseFailure::Garbage)),
+        }
+    }
+
+    /// The server closed (FIN) or reset (RST) before the answer was whole.
+    fn ended(&mut self, reset: bool) -> Happened {
+        let line = std::mem::replace(&mut self.line, Line::Gone);
+        let began = !self.answer.received.is_empty() || matches!(self.progress, Progress::Holding(_));
+        match line {
+            Line::Open { reused: true, .. } if !began => {
+                Happened::Stale { bytes_sent: !self.sent.is_start() }
+            }
+            _ if began => Happened::Broken(ResponseFailure::Truncated),
+            _ if reset => Happened::Broken(ResponseFailure::Reset),
+            _ => Happened::Broken(ResponseFailure::Closed),
+        }
+    }
+}
+
+/// Lets a connection that lost its race open on: it may serve the next request. Bounded by the connect timeout.
+pub(crate) fn open_for_later(worker: &Rc<Worker>, io: AttemptIo) {
+    let Line::Opening(opening) = io.line else { return };
+    let (worker, lease) = (worker.clone(), io.lease);
+    worker.give_back_answer(io.answer);
+    tokio::task::spawn_local(async move {
+        let endpoint = lease.endpoint().clone();
+        let generation = endpoint.generation();
+        let _ = worker.finish(lease, Outcome::Abandoned, now());
+        if let Ok(stream) = opening.await {
+            worker.stats.opened.add(1);
+            worker.idle.put(&endpoint, ServerConnection::fresh(stream, generation), now());
+        }
+    });
+}
+
+fn opening(lease: &Lease, timeout: Duration) -> Line {
+    Line::Opening(Box::pin(connect(lease.endpoint().address(), timeout)))
+}
+
+fn connect_failure(error: &ConnectError) -> ConnectFailure {
+    match error {
+        ConnectError::Refused => ConnectFailure::Refused,
+        ConnectError::Unreachable(_) => ConnectFailure::Unreachable,
+        ConnectError::TimedOut => ConnectFailure::TimedOut,
+        ConnectError::Local(_) => ConnectFailure::Local,
+    }
+}
