@@ -40,12 +40,13 @@
 //! for a response that is whole, failure for what it reported as failed, abandoned for what it was told to cancel), so
 //! that a try that is over is not in flight while the next one is picked; it answers [`Action::Try`] before it reports
 //! anything else of that try; and how a body progresses is its own concern, reported as [`Event::Broken`] when it does
-//! not.
+//! not. It keeps the machine until the answer has been delivered, and tells it how that ended ([`Delivery`]).
 //!
 //! A try that was overtaken stays where it is until the answer is decided, because the suspicion may have been wrong;
 //! then it is cancelled or, if its server is at work on it, runs on for what it shows. Events that still arrive for it
 //! change nothing: a late answer reaches nobody.
 
+mod delivery;
 mod ending;
 mod event;
 mod moving;
@@ -64,6 +65,7 @@ use crate::endpoint::Usual;
 use crate::evidence::{ConnectFailure, Evidence, ResponseFailure};
 use crate::picker::Unavailable;
 use crate::settings::AttemptSettings;
+pub use delivery::{Delivered, Delivery};
 pub use event::{
     Action, Actions, Affinity, Condition, Down, Event, Failure, FailureKind, Plan, Repeat, TryNo, Verdict,
     Why,
@@ -117,13 +119,12 @@ impl Attempts {
         }
     }
 
-    /// Takes in what happened; says what to do about it, in order.
+    /// Takes in what happened; says what to do about it, in order. Nothing, once the answer is decided: how its delivery
+    /// ends is told to [`Attempts::delivered`].
     pub fn on(&mut self, event: Event<'_>, budgets: &Budgets, now: Instant) -> Actions {
         let mut actions = Actions::new();
         if self.answer == Answer::Open {
             self.decide(event, budgets, now, &mut actions);
-        } else {
-            self.after_the_answer(event, now, &mut actions);
         }
         actions
     }
@@ -136,10 +137,10 @@ impl Attempts {
         }
     }
 
-    /// Whether the client gets a right answer although an earlier attempt failed.
+    /// Whether the client gets a right answer although an earlier attempt failed. No longer once its delivery has failed.
     pub fn is_masked(&self) -> bool {
         let Some(winner) = self.committed() else { return false };
-        let won = self.tries.get(winner.index()).is_some_and(|winner| !winner.is_parked());
+        let won = self.is_in(winner, Stage::Committed) && !self.tries[winner.index()].is_parked();
         won && self.tries.iter().any(Try::has_failed)
     }
 
@@ -185,27 +186,6 @@ impl Attempts {
             Event::BodyLost => self.body_lost(now),
             Event::ClientGone => self.client_gone(now, actions),
             Event::Woke(conditions) => self.woke(conditions, budgets, now, actions),
-        }
-    }
-
-    /// The answer is on its way: its endpoint is still judged, but nothing moves any more.
-    fn after_the_answer(&mut self, event: Event<'_>, now: Instant, actions: &mut Actions) {
-        let Answer::Committed(winner) = self.answer else { return };
-        match event {
-            Event::Broken(number, why) if number == winner => {
-                self.fail(number, trail::Fault::Response(why), now);
-                actions.push(Action::Report(number, Evidence::ResponseFailed(why)));
-            }
-            Event::Whole(number, verdict) if number == winner => match verdict {
-                Verdict::Right => {}
-                Verdict::WrongDigest(_) => actions.push(Action::Report(number, Evidence::WrongDigest)),
-                Verdict::MissingDigest => actions.push(Action::Report(number, Evidence::MissingDigest)),
-            },
-            Event::ClientGone => {
-                actions.push(Action::Cancel(winner));
-                self.answer = Answer::Over;
-            }
-            _ => {}
         }
     }
 
@@ -367,7 +347,13 @@ impl Attempts {
 
     fn client_gone(&mut self, now: Instant, actions: &mut Actions) {
         self.cancel_all_but(None, now, actions);
-        self.answer = Answer::Over;
+        self.decided(Answer::Over);
+    }
+
+    /// Nothing is begun any more: a hedge is no longer one, however long the delivery takes.
+    fn decided(&mut self, answer: Answer) {
+        self.answer = answer;
+        self.hedged = None;
     }
 }
 

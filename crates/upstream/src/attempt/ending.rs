@@ -51,7 +51,7 @@ impl Attempts {
             (true, _) => Seen::Head,
         };
         self.enter(number, Stage::Committed, now);
-        self.answer = Answer::Committed(number);
+        self.decided(Answer::Committed(number));
         self.examine(seen, actions);
         if seen != Seen::Nothing {
             self.outpace(number, now, actions);
@@ -86,7 +86,7 @@ impl Attempts {
             self.commit(number, now, actions);
         } else {
             self.examine(Seen::Nothing, actions);
-            self.answer = Answer::Over;
+            self.decided(Answer::Over);
             actions.push(Action::Reply(Failure { kind }));
         }
     }

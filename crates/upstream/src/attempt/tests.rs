@@ -1,5 +1,6 @@
 //! The rules of moving, one sentence each.
 
+mod delivery;
 mod ending;
 mod moving;
 mod overtaking;
@@ -12,6 +13,7 @@ use crate::evidence::ConnectFailure::{Refused, TimedOut};
 use crate::evidence::ResponseFailure::{self, Closed, Reset, Truncated};
 use crate::evidence::Standing::{self, Proven, Refuted};
 use crate::health::Cause;
+use crate::lease::Outcome;
 use crate::settings::{BudgetSettings, HedgeBudget};
 
 const MS: Duration = Duration::from_millis(1);

@@ -12,7 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use evenkeel_upstream::attempt::{
-    Action, Affinity, Attempts, Condition, Event, Plan, Repeat, TryNo, Verdict, Why,
+    Action, Affinity, Attempts, Condition, Delivered, Delivery, Event, Plan, Repeat, TryNo, Verdict, Why,
 };
 use evenkeel_upstream::{
     Author, ConnectFailure, Control, EndpointId, Evidence, Kind, Lease, Outcome, Picker, PolicySettings,

@@ -207,11 +207,6 @@ fn a_client_that_is_gone_takes_everything_with_it() {
     request.sent(B);
     assert_eq!(request.on(Event::ClientGone), [Action::Cancel(A), Action::Cancel(B)]);
     assert_eq!(request.head(A, 200), []);
-
-    let mut request = Request::new(GET);
-    request.sent(A);
-    request.on(Event::Head { number: A, status: 200, accused: false, held: false });
-    assert_eq!(request.on(Event::ClientGone), [Action::Cancel(A)]);
 }
 
 #[test]

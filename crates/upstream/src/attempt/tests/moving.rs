@@ -74,8 +74,10 @@ fn a_held_response_that_breaks_moves_and_a_stream_does_not() {
     let mut request = Request::new(GET);
     request.sent(A);
     request.on(Event::Head { number: A, status: 200, accused: false, held: false });
-    let only_reported = [report(A, Evidence::ResponseFailed(Truncated))];
-    assert_eq!(request.on(Event::Broken(A, Truncated)), only_reported);
+    let Delivered { outcome, evidence } =
+        request.attempts.delivered(Delivery::Broken(Truncated), request.now);
+    let only_reported = (Outcome::Failure, Some(Evidence::ResponseFailed(Truncated)));
+    assert_eq!((outcome, evidence), only_reported);
 }
 
 #[test]

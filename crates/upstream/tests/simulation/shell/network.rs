@@ -93,10 +93,24 @@ impl Simulation {
         if running.epoch != on.epoch || running.lease.is_none() || running.whole {
             return;
         }
-        let committed = exchange.attempts.committed().is_some_and(|number| number.index() == on.index);
+        if exchange.attempts.committed() == Some(running.number) {
+            return self.delivered(on, Delivery::Broken(why), Ending::Truncated);
+        }
         self.release(on.exchange, on.index, Outcome::Failure);
         self.feed(on, |number| Event::Broken(number, why));
-        self.settle(on.exchange, committed.then_some(Ending::Truncated));
+        self.close_if_ended(on.exchange);
+    }
+
+    /// The answer's way to the client has ended.
+    fn delivered(&mut self, on: On, how: Delivery, ending: Ending) {
+        let Some(exchange) = self.exchanges.get_mut(&on.exchange) else { return };
+        let number = exchange.tries[on.index].number;
+        let Delivered { outcome, evidence } = exchange.attempts.delivered(how, self.now);
+        self.release(on.exchange, on.index, outcome);
+        if let Some(evidence) = evidence {
+            self.report(on.exchange, number, evidence);
+        }
+        self.settle(on.exchange, Some(ending));
     }
 
     pub(super) fn connect(&mut self, id: u64, index: usize) {
@@ -248,18 +262,23 @@ impl Simulation {
             Fate::Right | Fate::Stalled | Fate::Corrupt => running.whole = true,
         }
         let status = running.status.unwrap_or(0);
-        let attempts = &self.exchanges[&on.exchange].attempts;
-        let committed = attempts.committed().is_some_and(|number| number.index() == on.index);
-        let (verdict, outcome, ending) = if fate == Fate::Corrupt {
-            (Verdict::WrongDigest(bytes), Outcome::Failure, Ending::Truncated)
-        } else {
-            (Verdict::Right, Outcome::Success, Ending::Response(status))
-        };
+        let number = running.number;
         self.keep_idle(on);
+        if self.exchanges[&on.exchange].attempts.committed() == Some(number) {
+            let (how, ending) = match fate {
+                Fate::Corrupt => (Delivery::WrongDigest, Ending::Truncated),
+                _ => (Delivery::Whole, Ending::Response(status)),
+            };
+            return self.delivered(on, how, ending);
+        }
+        let (verdict, outcome) = match fate {
+            Fate::Corrupt => (Verdict::WrongDigest(bytes), Outcome::Failure),
+            _ => (Verdict::Right, Outcome::Success),
+        };
         // Before the machine hears of it: what it then says may end the exchange, and with it every lease.
         self.release(on.exchange, on.index, outcome);
         self.feed(on, |number| Event::Whole(number, verdict));
-        self.settle(on.exchange, committed.then_some(ending));
+        self.close_if_ended(on.exchange);
     }
 
     pub(super) fn keep_idle(&mut self, on: On) {
