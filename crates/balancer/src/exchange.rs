@@ -18,7 +18,7 @@ pub(crate) mod tunnel;
 
 use std::rc::Rc;
 
-use evenkeel_http1::{Framing, Refusal};
+use evenkeel_message::{Framing, Refusal};
 use evenkeel_upstream::Lease;
 use evenkeel_wire::Buffer;
 

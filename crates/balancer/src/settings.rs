@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use evenkeel_digest::{Algorithm, Digest};
-use evenkeel_http1::Limits;
+use evenkeel_message::Limits;
 use evenkeel_service::{Reading, Reported, Setting, Size, Variable, descriptors, not};
 use evenkeel_upstream::{
     AdmissionSettings, AttemptSettings, BudgetSettings, ConsistentHashSettings, HedgeBudget, OutlierSettings,
@@ -315,7 +315,7 @@ fn sticky(reading: &mut Reading<'_>) -> Result<Option<Sticky>, Reported> {
 fn limits(reading: &mut Reading<'_>) -> Result<Limits, Reported> {
     let request_line = reading.value::<Size>("MAX_REQUEST_LINE");
     let head = reading.value::<Size>("MAX_HEAD");
-    let fields = reading.value_with("MAX_FIELDS", |text| in_range(text, &(1..=evenkeel_http1::MAX_FIELDS)));
+    let fields = reading.value_with("MAX_FIELDS", |text| in_range(text, &(1..=evenkeel_message::MAX_FIELDS)));
     let forward_underscores = reading.value("FORWARD_UNDERSCORES");
     Ok(Limits {
         request_line: request_line?.bytes(),

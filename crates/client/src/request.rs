@@ -6,7 +6,7 @@
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use evenkeel_digest::{Algorithm, Hasher};
-use evenkeel_http1::Method;
+use evenkeel_message::Method;
 use evenkeel_service::Secret;
 
 use crate::target::Target;

@@ -5,9 +5,9 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use evenkeel_http1::{
-    Inbound, Limits, Method, Origin, Outbound, RequestHead, RequestRewrite, ResponseHead, ResponseRewrite,
-    rewrite,
+use evenkeel_http1::{Inbound, Outbound};
+use evenkeel_message::{
+    Limits, Method, Origin, RequestHead, RequestRewrite, ResponseHead, ResponseRewrite, rewrite,
 };
 
 const SMALL: &[u8] = b"GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n";

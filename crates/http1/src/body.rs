@@ -1,15 +1,17 @@
 //! Bodies as they arrive, whatever their framing.
 
 mod chunked;
+mod error;
 mod extension;
 mod trailers;
 pub(crate) mod writer;
 
 use std::ops::Range;
 
+use evenkeel_message::{Framing, Limits};
+
 use self::chunked::Chunked;
-use crate::error::BodyError;
-use crate::{Framing, Limits};
+use self::error::BodyError;
 
 /// What some input held of a body.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -9,12 +9,16 @@
 //! connection closes after it, because the client may never send the rest. After a [`Refusal`] nothing more is
 //! read; one answer can be written, and the connection closes after a linger.
 
+use evenkeel_message::text::{decimal, field};
+use evenkeel_message::{
+    Delivery, Framing, Limits, Method, Refusal, RequestHead, ResponseHead, ResponseRewrite, Version,
+    rewrite_response, status, status_line,
+};
+
 use crate::body::writer::BodyWriter;
 use crate::body::{BodyReader, Piece, Sender};
-use crate::head::progress::Progress;
-use crate::rewrite::response::{self, Delivery, ResponseRewrite};
-use crate::text::{decimal, field};
-use crate::{Framing, Limits, Method, Refusal, RequestHead, ResponseHead, Version, status};
+use crate::parse;
+use crate::progress::Progress;
 
 /// Empty lines skipped before a request line (RFC 9112 §2.2). Beyond: 400.
 const MAX_EMPTY_LINES: usize = 16;
@@ -139,7 +143,7 @@ impl Inbound {
         }
         self.settle(framing);
         let delivery = Delivery { framing, connection: self.connection_option() };
-        response::write(head, input, how, &delivery, out);
+        rewrite_response(head, input, how, &delivery, out);
     }
 
     /// Passes an interim response on (RFC 9110 §15.2). A client of HTTP/1.0 knows none and gets none.
@@ -152,14 +156,14 @@ impl Inbound {
     ) {
         if self.asked.version == Version::Http11 {
             let delivery = Delivery { framing: Framing::Empty, connection: None };
-            response::write(head, input, how, &delivery, out);
+            rewrite_response(head, input, how, &delivery, out);
         }
     }
 
     /// Writes a response of our own, whole: `fields`, Content-Length, and `body` unless the request was HEAD.
     pub fn answer(&mut self, status: u16, fields: &[(&str, &[u8])], body: &[u8], out: &mut Vec<u8>) {
         self.settle(Framing::Empty);
-        response::status_line(status, status::reason(status).as_bytes(), out);
+        status_line(status, status::reason(status).as_bytes(), out);
         for (name, value) in fields {
             field(name, value, out);
         }
@@ -225,7 +229,10 @@ impl Inbound {
             return Ok(None);
         }
         let window = &input[..input.len().min(limits.head_bytes())];
-        if self.progress.find(window, start, FORBIDDEN, || head.parse(window, start, limits))? {
+        if self
+            .progress
+            .find(window, start, FORBIDDEN, || parse::request::parse(head, window, start, limits))?
+        {
             return Ok(Some(head.len()));
         }
         if !self.progress.has_line && window.len() - start > limits.request_line + 1 {

@@ -1,4 +1,4 @@
-//! HTTP/1.1 on the wire, without I/O: heads, framing, rewriting and the two connection machines.
+//! HTTP/1.1 on the wire, without I/O: heads and bodies as bytes, and the two connection machines.
 //!
 //! Bytes go in and bytes come out; sockets, time and buffers are the caller's. That is why every case of the
 //! protocol can be tested here without a network, and why the same code serves a proxy's front, its back, a
@@ -23,8 +23,9 @@
 //! # A request through a proxy
 //!
 //! ```
-//! use evenkeel_http1::{
-//!     After, Inbound, Limits, Origin, Outbound, RequestHead, RequestRewrite, ResponseHead, ResponseRewrite, rewrite,
+//! use evenkeel_http1::{After, Inbound, Outbound};
+//! use evenkeel_message::{
+//!     Limits, Origin, RequestHead, RequestRewrite, ResponseHead, ResponseRewrite, rewrite,
 //! };
 //!
 //! let limits = Limits::default();
@@ -72,40 +73,25 @@
 //!
 //! # What is not here
 //!
+//! What a message means, whatever version carries it: heads, framing, rewriting, refusals are `evenkeel_message`'s.
 //! Time-outs, sockets and the decision which server to ask. Content codings: a body passes as it is. HTTP/2 and
 //! HTTP/3. CONNECT and TRACE, which a load balancer does not serve and which are refused with 501.
+//!
+//! [`Refusal`]: evenkeel_message::Refusal
+//! [`ResponseError`]: evenkeel_message::ResponseError
+//! [`RequestHead`]: evenkeel_message::RequestHead
+//! [`ResponseHead`]: evenkeel_message::ResponseHead
+//! [`Limits`]: evenkeel_message::Limits
 
-pub mod basic;
-pub mod forwarded;
-pub mod problem;
 pub mod proxy_protocol;
-pub mod proxy_status;
-pub mod request_id;
-pub mod status;
 
 mod body;
-mod error;
-mod framing;
-mod head;
 mod inbound;
-mod limits;
-mod method;
-mod origin;
 mod outbound;
-mod rewrite;
-pub mod text;
+mod parse;
+mod progress;
 
 pub use body::Piece;
 pub use body::writer::BodyWriter;
-pub use error::{Refusal, ResponseError};
-pub use framing::{ContentLength, Framing, TransferEncoding};
-pub use head::request::RequestHead;
-pub use head::response::ResponseHead;
-pub use head::target::is_authority;
 pub use inbound::{After, Inbound};
-pub use limits::{Limits, MAX_CONNECTION_OPTIONS, MAX_FIELDS, MAX_HEAD, MAX_INTERIM_RESPONSES};
-pub use method::{Method, Version};
-pub use origin::Origin;
 pub use outbound::Outbound;
-pub use rewrite::request::{RequestRewrite, Rewritten, rewrite};
-pub use rewrite::response::ResponseRewrite;

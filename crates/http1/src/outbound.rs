@@ -4,13 +4,14 @@
 //!  begin ──▶ head … (interim heads) ──▶ head ──▶ body … ──▶ reusable?
 //! ```
 //!
-//! The request itself is written by [`rewrite`](crate::rewrite) and a [`BodyWriter`](crate::BodyWriter);
+//! The request itself is written by [`rewrite`](evenkeel_message::rewrite) and a [`BodyWriter`](crate::BodyWriter);
 //! whether it was sent whole is the caller's to know.
 
+use evenkeel_message::{Framing, Limits, MAX_INTERIM_RESPONSES, Method, ResponseError, ResponseHead};
+
 use crate::body::{BodyReader, Piece, Sender};
-use crate::head::progress::Progress;
-use crate::limits::MAX_INTERIM_RESPONSES;
-use crate::{Framing, Limits, Method, ResponseError, ResponseHead};
+use crate::parse;
+use crate::progress::Progress;
 
 const FORBIDDEN: ResponseError =
     ResponseError::Head("the head has a control character, or a line not ended by CR LF");
@@ -145,7 +146,10 @@ impl Outbound {
         }
         let window = &input[..input.len().min(limits.head_bytes())];
         let method = self.method;
-        if self.progress.find(window, 0, FORBIDDEN, || head.parse(window, method, limits))? {
+        if self
+            .progress
+            .find(window, 0, FORBIDDEN, || parse::response::parse(head, window, method, limits))?
+        {
             return Ok(Some(head.len()));
         }
         if window.len() == limits.head_bytes() { Err(ResponseError::TooLarge) } else { Ok(None) }
@@ -155,7 +159,7 @@ impl Outbound {
         self.progress = Progress::default();
         if head.is_informational() {
             self.interim += 1;
-            self.closing |= head.connection.close;
+            self.closing |= head.closes();
             return if self.interim > MAX_INTERIM_RESPONSES {
                 Err(ResponseError::TooManyInterim)
             } else {
@@ -165,16 +169,11 @@ impl Outbound {
         if head.status() == 101 {
             let asked = self.upgrade.take().ok_or(ResponseError::Upgrade)?;
             self.phase = Phase::Tunnel;
-            return if is_switch_to(&asked, head, input) { Ok(()) } else { Err(ResponseError::Upgrade) };
+            return if head.changes_to(&asked, input) { Ok(()) } else { Err(ResponseError::Upgrade) };
         }
         self.phase = Phase::Body;
         self.keep_alive = !self.closing && head.keep_alive() && head.framing() != Framing::UntilClose;
         self.body = BodyReader::new(head.framing(), Sender::Server);
         Ok(())
     }
-}
-
-fn is_switch_to(protocol: &str, head: &ResponseHead, input: &[u8]) -> bool {
-    head.connection.upgrade
-        && head.field(input, "upgrade").is_some_and(|value| value.eq_ignore_ascii_case(protocol.as_bytes()))
 }

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use evenkeel_http1::Method;
+use evenkeel_message::Method;
 use evenkeel_wire::ClientConnection;
 
 const PATIENCE: Duration = Duration::from_secs(3);

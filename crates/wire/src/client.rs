@@ -6,7 +6,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use evenkeel_http1::{Limits, Method, Outbound, ResponseError, ResponseHead};
+use evenkeel_http1::Outbound;
+use evenkeel_message::{Limits, Method, ResponseError, ResponseHead};
 
 use crate::{Buffer, ConnectError, Idleness, Stream, connect};
 

@@ -1,6 +1,6 @@
 //! The thin tokio shell that drives [`evenkeel_http1`] connections over sockets, for the balancer, the client and
 //! tests alike: buffers, streams, an alarm, name look-ups and a whole client connection. It takes no decisions:
-//! what bytes mean is `http1`'s, which endpoint and when to give up is the caller's.
+//! what bytes mean is `http1`'s and `message`'s, which endpoint and when to give up is the caller's.
 
 mod alarm;
 mod buffer;

@@ -6,7 +6,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 
-use evenkeel_http1::RequestHead;
+use evenkeel_message::RequestHead;
 use evenkeel_service::{Setting, not};
 use evenkeel_upstream::{Pin, PinKey};
 
@@ -94,7 +94,8 @@ fn cookie<'a>(head: &RequestHead, input: &'a [u8], name: &str) -> Option<&'a [u8
 #[cfg(test)]
 mod tests {
     use super::*;
-    use evenkeel_http1::{Inbound, Limits};
+    use evenkeel_http1::Inbound;
+    use evenkeel_message::Limits;
 
     fn parsed(head: &str) -> RequestHead {
         let mut parsed = RequestHead::new();

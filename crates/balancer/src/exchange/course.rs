@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use arrayvec::ArrayVec;
-use evenkeel_http1::{Refusal, ResponseRewrite};
+use evenkeel_message::{Refusal, ResponseRewrite};
 use evenkeel_upstream::attempt::{
     Action, Attempts, Condition, Event, Failure, FailureKind, MAX_ATTEMPTS, TryNo, Verdict, Why,
 };

@@ -4,7 +4,8 @@ use std::fmt::Display;
 use std::rc::Rc;
 use std::time::Instant;
 
-use evenkeel_http1::{After, ResponseRewrite};
+use evenkeel_http1::After;
+use evenkeel_message::ResponseRewrite;
 use evenkeel_service::Rarely;
 use evenkeel_upstream::attempt::{TrailOutcome, TryNo};
 use evenkeel_upstream::{Author, Endpoint, Evidence, FailureClass, Lease, Outcome, ResponseFailure};

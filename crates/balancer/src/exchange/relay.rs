@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use evenkeel_http1::Framing;
+use evenkeel_message::Framing;
 use evenkeel_upstream::Doubtful;
 use evenkeel_wire::Buffer;
 

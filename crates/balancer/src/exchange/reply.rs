@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use evenkeel_http1::{Inbound, Refusal, problem, proxy_status};
+use evenkeel_http1::Inbound;
+use evenkeel_message::{Refusal, problem, proxy_status};
 use evenkeel_upstream::attempt::{Failure, FailureKind};
 
 use crate::clock::now;

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use evenkeel_http1::{Framing, Method, Refusal, RequestHead, RequestRewrite, Version, request_id, rewrite};
+use evenkeel_message::{Framing, Method, Refusal, RequestHead, RequestRewrite, Version, request_id, rewrite};
 use evenkeel_upstream::attempt::{Affinity, Plan, Repeat};
 use evenkeel_upstream::{Author, Kind, PolicySettings, Want};
 use evenkeel_wire::{Idleness, Stream};

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
-use evenkeel_http1::Refusal;
+use evenkeel_message::Refusal;
 use evenkeel_upstream::attempt::{Attempts, Failure, MAX_ATTEMPTS, TrailEntry, TrailOutcome, TryNo, Why};
 
 use crate::clients::h1::connection::{Client, Scratch};

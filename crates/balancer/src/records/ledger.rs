@@ -15,7 +15,7 @@ mod ring;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use evenkeel_http1::request_id;
+use evenkeel_message::request_id;
 use evenkeel_upstream::Change;
 
 use crate::clients::h1::connection::Scratch;

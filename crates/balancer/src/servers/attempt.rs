@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use evenkeel_http1::{Limits, Method, ResponseError, ResponseHead};
+use evenkeel_message::{Limits, Method, ResponseError, ResponseHead};
 use evenkeel_upstream::attempt::{TryNo, Verdict};
 use evenkeel_upstream::{ConnectFailure, Lease, Outcome, ResponseFailure};
 use evenkeel_wire::{Buffer, ConnectError, Stream, connect};

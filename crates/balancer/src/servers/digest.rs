@@ -6,7 +6,7 @@ mod trailer;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use evenkeel_digest::{Algorithm, Digest, Expected, Verifier};
-use evenkeel_http1::{Framing, ResponseHead};
+use evenkeel_message::{Framing, ResponseHead};
 use evenkeel_upstream::attempt::Verdict;
 
 use trailer::{Announced, Trailing};
@@ -146,7 +146,8 @@ pub(crate) fn body_to_hold(head: &ResponseHead, most: usize) -> Option<usize> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use evenkeel_http1::{Limits, Method, Outbound};
+    use evenkeel_http1::Outbound;
+    use evenkeel_message::{Limits, Method};
 
     /// What the head of an answer to a request with this method promises.
     pub(crate) fn promised(method: Method, head: &str) -> (Promised, ResponseHead) {

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use evenkeel_http1::Method;
+use evenkeel_message::Method;
 use evenkeel_upstream::{Author, ConnectFailure, Doubtful, Evidence, Kind, Lease, Outcome};
 use tokio::time::timeout_at;
 

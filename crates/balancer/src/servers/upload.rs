@@ -11,7 +11,8 @@
 //! The window never grows beyond `keep` + [`AHEAD`], whatever the attempts do: [`Upload::room`] is what may be pushed, and
 //! nobody reads from the client while there is none.
 
-use evenkeel_http1::{BodyWriter, Framing};
+use evenkeel_http1::BodyWriter;
+use evenkeel_message::Framing;
 
 /// The body of one request, framed for the server.
 #[derive(Default)]

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use evenkeel_http1::{Origin, RequestHead};
+use evenkeel_message::{Origin, RequestHead};
 use evenkeel_service::{Setting, not};
 use ipnet::IpNet;
 
@@ -48,7 +48,8 @@ fn one(text: &str) -> Result<IpNet, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use evenkeel_http1::{Inbound, Limits};
+    use evenkeel_http1::Inbound;
+    use evenkeel_message::Limits;
 
     fn includes(networks: &str, address: &str) -> bool {
         TrustedProxies::parse(networks).unwrap().include(address.parse().unwrap())

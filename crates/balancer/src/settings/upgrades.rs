@@ -1,7 +1,7 @@
 //! Which protocols a connection may change to (RFC 9110 §7.8). A server that is asked for one answers 101, and from then on
 //! nothing is checked any more; so a protocol has to be named in `BALANCER_UPGRADES` to be asked for.
 
-use evenkeel_http1::text::is_token;
+use evenkeel_message::text::is_token;
 use evenkeel_service::{Setting, not};
 
 /// HTTP/2 without encryption. Never: it would carry requests past everything that is checked and counted here.

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use evenkeel_http1::{Method, is_authority};
+use evenkeel_message::{Method, is_authority};
 use evenkeel_service::{Setting, not};
 use evenkeel_upstream::{ProbeFailure, ProbeResult};
 use evenkeel_wire::{ClientConnection, ConnectError, ResponseFailure, connect};

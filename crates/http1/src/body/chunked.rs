@@ -10,11 +10,12 @@
 //! that pad the size with blanks on the right, and no proxy reads that in two ways: from them it is taken, and
 //! an extension, which goes no further, is not held against its grammar.
 
+use evenkeel_message::Limits;
+
+use super::error::BodyError;
 use super::extension::Extension;
 use super::trailers;
-use crate::Limits;
 use crate::body::{Piece, Sender};
-use crate::error::BodyError;
 
 /// Decodes one chunked body.
 #[derive(Debug, Default)]

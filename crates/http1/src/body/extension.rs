@@ -7,7 +7,7 @@
 //!                 └─▶ ; or the end of the line
 //! ```
 
-use crate::text::is_token_byte;
+use evenkeel_message::text::is_token_byte;
 
 /// What has been read of an extension since its semicolon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,12 +1,13 @@
 //! Bodies on their way out.
 
-use crate::Framing;
-use crate::text::hexadecimal;
+use evenkeel_message::Framing;
+use evenkeel_message::text::hexadecimal;
 
 /// Puts the framing around the data of one body. The data itself is the caller's to send:
 ///
 /// ```
-/// use evenkeel_http1::{BodyWriter, Framing};
+/// use evenkeel_http1::BodyWriter;
+/// use evenkeel_message::Framing;
 ///
 /// let mut body = BodyWriter::new(Framing::Chunked);
 /// let mut out = Vec::new();

@@ -2,10 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use evenkeel_http1::{
-    ContentLength, Framing, Inbound, Limits, Method, Origin, Outbound, Piece, Refusal, RequestHead,
-    RequestRewrite, ResponseHead, ResponseRewrite, TransferEncoding, Version, basic as credentials,
-    forwarded as forwarded_field, proxy_protocol as proxy_header, rewrite,
+use evenkeel_http1::{Inbound, Outbound, Piece, proxy_protocol as proxy_header};
+use evenkeel_message::{
+    ContentLength, Framing, Limits, Method, Origin, Refusal, RequestHead, RequestRewrite, ResponseHead,
+    ResponseRewrite, TransferEncoding, Version, basic as credentials, forwarded as forwarded_field, rewrite,
 };
 
 /// Small, so that a fuzzer reaches them.

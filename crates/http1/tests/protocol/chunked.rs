@@ -1,6 +1,7 @@
 //! P13 to P18: the chunked coding and its trailer section.
 
-use evenkeel_http1::{Inbound, Limits, Method, Refusal, RequestHead, ResponseError};
+use evenkeel_http1::Inbound;
+use evenkeel_message::{Limits, Method, Refusal, RequestHead, ResponseError};
 use proptest::prelude::*;
 
 use crate::proxy::receive;

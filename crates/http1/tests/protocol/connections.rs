@@ -1,6 +1,7 @@
 //! P21, P38, P40 and P71: what becomes of a client's connection.
 
-use evenkeel_http1::{After, Inbound, Limits, RequestHead, ResponseRewrite};
+use evenkeel_http1::{After, Inbound};
+use evenkeel_message::{Limits, RequestHead, ResponseRewrite};
 
 use crate::proxy::{get_with, receive, relayed};
 
@@ -52,7 +53,7 @@ fn p71_an_early_response_says_that_it_is_the_last() {
     let limits = Limits::default();
     let (mut inbound, _) = connection(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n");
     let response = b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n";
-    let received = receive(evenkeel_http1::Method::Post, response, false).unwrap();
+    let received = receive(evenkeel_message::Method::Post, response, false).unwrap();
     let mut out = Vec::new();
     inbound.respond(&received.head, response, &ResponseRewrite::default(), &mut out);
     assert_eq!(

@@ -1,8 +1,7 @@
 //! One request through a proxy and its response back, as the balancer drives it.
 
-use evenkeel_http1::{
-    After, Framing, Inbound, Limits, Method, Outbound, RequestHead, ResponseHead, ResponseRewrite, rewrite,
-};
+use evenkeel_http1::{After, Inbound, Outbound};
+use evenkeel_message::{Framing, Limits, Method, RequestHead, ResponseHead, ResponseRewrite, rewrite};
 
 use crate::proxy::HOW;
 

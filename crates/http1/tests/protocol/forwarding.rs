@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use evenkeel_http1::{Origin, RequestRewrite};
+use evenkeel_message::{Origin, RequestRewrite};
 
 use crate::origin::from_proxy;
 use crate::proxy::{HOW, forwarded, forwarded_as, get_with, parse, values};

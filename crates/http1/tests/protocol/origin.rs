@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use evenkeel_http1::{Origin, RequestRewrite};
+use evenkeel_message::{Origin, RequestRewrite};
 
 use crate::proxy::{HOW, PEER, forwarded_as, get_with, parse, values};
 

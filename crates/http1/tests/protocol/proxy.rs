@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use evenkeel_http1::{
-    Framing, Inbound, Limits, Method, Origin, Outbound, Refusal, RequestHead, RequestRewrite, ResponseError,
-    ResponseHead, ResponseRewrite, rewrite,
+use evenkeel_http1::{Inbound, Outbound};
+use evenkeel_message::{
+    Framing, Limits, Method, Origin, Refusal, RequestHead, RequestRewrite, ResponseError, ResponseHead,
+    ResponseRewrite, rewrite,
 };
 
 /// Who asks.

@@ -1,6 +1,7 @@
 //! P1 to P12 and P20: where a request's body ends, and what is refused because that would be in doubt.
 
-use evenkeel_http1::{Framing, Inbound, Limits, RequestHead};
+use evenkeel_http1::Inbound;
+use evenkeel_message::{Framing, Limits, RequestHead};
 
 use crate::proxy::{forwarded, get_with, parse, read_requests, status_of};
 

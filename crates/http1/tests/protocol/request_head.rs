@@ -1,6 +1,7 @@
 //! P22 to P39: request line, fields, Host, limits, Expect.
 
-use evenkeel_http1::{Inbound, Limits, Method, RequestHead, Version};
+use evenkeel_http1::Inbound;
+use evenkeel_message::{Limits, Method, RequestHead, Version};
 
 use crate::proxy::{forwarded, get_with, parse, read_requests, status_of};
 

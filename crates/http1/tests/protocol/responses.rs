@@ -1,9 +1,7 @@
 //! P53, P55, P57 and P63 to P72: responses from servers, and what the client gets of them.
 
-use evenkeel_http1::{
-    After, Framing, Inbound, Limits, Method, Outbound, RequestHead, ResponseError, ResponseHead,
-    ResponseRewrite,
-};
+use evenkeel_http1::{After, Inbound, Outbound};
+use evenkeel_message::{Framing, Limits, Method, RequestHead, ResponseError, ResponseHead, ResponseRewrite};
 
 use crate::proxy::{get_with, receive, relayed, values};
 

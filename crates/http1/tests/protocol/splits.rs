@@ -1,6 +1,7 @@
 //! The property that no splitting of the input changes anything: heads, bodies, verdicts.
 
-use evenkeel_http1::{Framing, Inbound, Limits, Method, Outbound, RequestHead, ResponseHead};
+use evenkeel_http1::{Inbound, Outbound};
+use evenkeel_message::{Framing, Limits, Method, RequestHead, ResponseHead};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -35,7 +36,7 @@ fn read(stream: &[u8], cuts: &[usize]) -> Seen {
             } else {
                 inbound.head(input, &mut head, &limits).inspect(|found| {
                     if found.is_some() {
-                        evenkeel_http1::rewrite(&head, input, &HOW, &mut seen.sent).unwrap();
+                        evenkeel_message::rewrite(&head, input, &HOW, &mut seen.sent).unwrap();
                         in_body = head.framing() != Framing::Empty;
                         seen.complete += usize::from(!in_body);
                     }
@@ -127,7 +128,7 @@ proptest! {
         let mut head = RequestHead::new();
         if let Ok(Some(_)) = Inbound::new().head(stream.as_bytes(), &mut head, &limits) {
             let mut out = Vec::new();
-            let rewritten = evenkeel_http1::rewrite(&head, stream.as_bytes(), &HOW, &mut out).unwrap();
+            let rewritten = evenkeel_message::rewrite(&head, stream.as_bytes(), &HOW, &mut out).unwrap();
             let mut again = RequestHead::new();
             let found = Inbound::new().head(&out, &mut again, &limits);
             prop_assert_eq!(found, Ok(Some(out.len())));
@@ -193,7 +194,7 @@ fn read_response(stream: &[u8], cuts: &[usize]) -> SeenResponse {
                 Inbound::new().respond(
                     &head,
                     input,
-                    &evenkeel_http1::ResponseRewrite::default(),
+                    &evenkeel_message::ResponseRewrite::default(),
                     &mut seen.written,
                 );
                 at += consumed;

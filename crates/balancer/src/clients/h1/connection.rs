@@ -21,7 +21,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
-use evenkeel_http1::{After, Framing, Inbound, Refusal, RequestHead};
+use evenkeel_http1::{After, Inbound};
+use evenkeel_message::{Framing, Refusal, RequestHead};
 use evenkeel_upstream::attempt::MAX_ATTEMPTS;
 use evenkeel_wire::{Alarm, Buffer, Stream};
 

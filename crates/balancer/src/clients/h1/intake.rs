@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
-use evenkeel_http1::Refusal;
+use evenkeel_message::Refusal;
 use evenkeel_wire::Buffer;
 
 use crate::clients::h1::connection::{Client, Scratch};

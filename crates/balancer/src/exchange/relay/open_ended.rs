@@ -1,7 +1,7 @@
 //! Responses that have no end of their own: events and messages that come when there are any, perhaps not for an hour. Their
 //! silence says nothing, neither about the server nor about the client.
 
-use evenkeel_http1::{Framing, ResponseHead};
+use evenkeel_message::{Framing, ResponseHead};
 
 /// Content types of such responses.
 const OPEN_ENDED: [&[u8]; 6] = [

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
-use evenkeel_http1::text::{address, decimal};
+use evenkeel_message::text::{address, decimal};
 use evenkeel_upstream::EndpointId;
 use evenkeel_upstream::attempt::{TrailEntry, TrailOutcome};
 use jiff::Timestamp;

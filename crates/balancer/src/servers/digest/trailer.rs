@@ -5,7 +5,7 @@
 //! announced and does not come is a broken promise, but no reason to cut off a response that may well be right.
 
 use evenkeel_digest::{Algorithm, CONTENT_DIGEST, Digest, Expected, Hasher, REPR_DIGEST};
-use evenkeel_http1::{Framing, ResponseHead};
+use evenkeel_message::{Framing, ResponseHead};
 
 use super::Finding;
 
@@ -103,7 +103,7 @@ fn fields(lines: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 mod tests {
     use super::*;
     use crate::servers::digest::tests::promised;
-    use evenkeel_http1::Method;
+    use evenkeel_message::Method;
 
     /// What comes of `hello` after this head and before these trailers.
     fn finding(status: &str, fields: &str, trailers: &str) -> Option<Finding> {

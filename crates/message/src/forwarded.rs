@@ -34,7 +34,7 @@ pub struct Hop<'a> {
 /// they belong (RFC 7239 §4). Empty hops and parameters, which the grammar has room for, count as malformed.
 ///
 /// ```
-/// use evenkeel_http1::forwarded::is_valid;
+/// use evenkeel_message::forwarded::is_valid;
 ///
 /// assert!(is_valid(br#"for="[2001:db8::1]:4711";proto=http, for=_hidden"#));
 /// assert!(!is_valid(b"for=[2001:db8::1]"));

@@ -1,23 +1,34 @@
 //! Request heads (RFC 9112 §3 and §5), as spans into the caller's buffer.
 
 use std::borrow::Cow;
-use std::mem::MaybeUninit;
 
-use super::as_http11;
 use crate::framing::{ContentLength, TransferEncoding};
 use crate::head::authentication;
 use crate::head::connection::Connection;
-use crate::head::fields::{BareLineEnd, Fields, Span, Strictness};
+use crate::head::fields::{Fields, Line, Span};
 use crate::head::name::Name;
 use crate::head::target::{Target, is_authority};
-use crate::limits::MAX_FIELDS;
 use crate::text::{list, trim};
 use crate::{Framing, Limits, Method, Refusal, Version};
+
+/// Where the parts of a request line lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestLine {
+    /// The method, a token.
+    pub method: Span,
+    /// The request target, of which nothing is known yet.
+    pub target: Span,
+    /// The version.
+    pub version: Version,
+}
 
 /// A request head: where its parts lie in the bytes it was parsed from, and what they mean.
 ///
 /// Make one and use it for many requests; its storage is reused. Every method that takes `input` wants the
-/// bytes that [`Inbound::head`](crate::Inbound::head) was given when it filled the head.
+/// bytes that hold the head: those it was parsed from.
+///
+/// Whoever finds the lines in the bytes calls [`start`](Self::start), [`push`](Self::push) for each field line and
+/// [`finish`](Self::finish), which between them check whatever a request means in every version of HTTP.
 #[derive(Debug, Clone, Default)]
 pub struct RequestHead {
     pub(crate) method: Method,
@@ -38,7 +49,7 @@ pub struct RequestHead {
 }
 
 impl RequestHead {
-    /// An empty head, to be filled by [`Inbound::head`](crate::Inbound::head).
+    /// An empty head, to be filled by a parser.
     pub fn new() -> Self {
         Self::default()
     }
@@ -155,88 +166,40 @@ impl RequestHead {
     }
 
     /// Forgets the last request, so that nothing of it is taken for this one's when this one is refused.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.method = Method::default();
         self.version = Version::default();
         self.connection = Connection::default();
         self.accepts_trailers = false;
     }
 
-    /// Parses a head that begins at `start`. `Ok(false)` when it goes on after the end of `input`; what is
-    /// known by then has been checked.
-    pub(crate) fn parse(&mut self, input: &[u8], start: usize, limits: &Limits) -> Result<bool, Refusal> {
-        let mut storage = [const { MaybeUninit::uninit() }; MAX_FIELDS];
-        let room = &mut storage[..limits.field_lines()];
-        let mut parsed = httparse::Request::new(&mut []);
-        let status = match httparse::ParserConfig::default().parse_request_with_uninit_headers(
-            &mut parsed,
-            &input[start..],
-            room,
-        ) {
-            Ok(status) => status,
-            Err(error) => {
-                return match parsed.path {
-                    Some(target) if error == httparse::Error::Version => {
-                        let target_end = Span::of(target.as_bytes(), input).end;
-                        self.parse_other_version(input, start, target_end as usize + 1, limits)
-                    }
-                    _ => Err(refusal(error, parsed.version.is_some())),
-                };
-            }
-        };
-        if let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version) {
-            self.request_line(input, method, target, version)?;
-            if self.target_span.end as usize + " HTTP/1.1".len() - start > limits.request_line {
-                return Err(Refusal::LINE_TOO_LONG);
-            }
-        }
-        let httparse::Status::Complete(len) = status else { return Ok(false) };
-        let end = start + len;
-        let strictness = Strictness::Request { underscores: limits.forward_underscores };
-        self.fields
-            .fill(input, parsed.headers, end, strictness)
-            .map_err(|BareLineEnd| Refusal::bad("A line of the request's head is not ended by CR LF."))?;
-        self.len = end as u32;
-        self.interpret(input)?;
-        Ok(true)
-    }
-
-    /// Parses a head with a version that httparse does not know.
-    fn parse_other_version(
-        &mut self,
-        input: &[u8],
-        start: usize,
-        version_at: usize,
-        limits: &Limits,
-    ) -> Result<bool, Refusal> {
-        if let Some(copy) = as_http11(input, version_at) {
-            return self.parse(&copy, start, limits);
-        }
-        match input.get(version_at..) {
-            Some([b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9', ..]) => {
-                Err(Refusal::new(505, "This server speaks HTTP/1.0 and HTTP/1.1 only."))
-            }
-            _ => Err(NO_REQUEST_LINE),
-        }
-    }
-
-    fn request_line(&mut self, input: &[u8], method: &str, target: &str, version: u8) -> Result<(), Refusal> {
-        self.method_token = Span::of(method.as_bytes(), input);
-        self.target_span = Span::of(target.as_bytes(), input);
-        self.method = Method::from_bytes(method.as_bytes());
-        self.version = if version == 0 { Version::Http10 } else { Version::Http11 };
+    /// Begins a head with its first line. What is wrong with that is known before the fields are.
+    pub fn start(&mut self, input: &[u8], line: &RequestLine, limits: &Limits) -> Result<(), Refusal> {
+        self.fields.clear(false);
+        self.method_token = line.method;
+        self.target_span = line.target;
+        self.method = Method::from_bytes(line.method.in_bytes(input));
+        self.version = line.version;
         match self.method {
-            Method::Connect => Err(Refusal::new(501, "This server is no tunnel: CONNECT is not served.")),
-            Method::Trace => Err(Refusal::new(501, "TRACE is not served.")),
-            method => {
-                self.target = Target::parse(method, self.target_span, input)?;
-                Ok(())
+            Method::Connect => {
+                return Err(Refusal::new(501, "This server is no tunnel: CONNECT is not served."));
             }
+            Method::Trace => return Err(Refusal::new(501, "TRACE is not served.")),
+            method => self.target = Target::parse(method, line.target, input)?,
         }
+        let len = line.method.len() + " ".len() + line.target.len() + " HTTP/1.1".len();
+        if len > limits.request_line { Err(Refusal::LINE_TOO_LONG) } else { Ok(()) }
     }
 
-    /// Goes over the fields once and settles everything the protocol needs to know of them.
-    fn interpret(&mut self, input: &[u8]) -> Result<(), Refusal> {
+    /// Adds a field line. One with an underscore in its name is left out, unless `limits` say otherwise.
+    pub fn push(&mut self, input: &[u8], line: &Line, limits: &Limits) {
+        self.fields.push(input, line, limits.forward_underscores);
+    }
+
+    /// Ends the head, which takes up the first `len` bytes of `input`: goes over the fields once and settles everything
+    /// the protocol needs to know of them.
+    pub fn finish(&mut self, input: &[u8], len: usize) -> Result<(), Refusal> {
+        self.len = len as u32;
         let mut length = ContentLength::default();
         let mut coding = TransferEncoding::default();
         let mut expects = false;
@@ -304,18 +267,4 @@ fn accepts_trailers(te: &[u8]) -> bool {
 
 fn number(text: &[u8]) -> Option<u32> {
     std::str::from_utf8(text).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()
-}
-
-const NO_REQUEST_LINE: Refusal = Refusal::bad("The request line is not `method target version`.");
-
-fn refusal(error: httparse::Error, has_request_line: bool) -> Refusal {
-    match error {
-        httparse::Error::TooManyHeaders => Refusal::TOO_MANY_FIELDS,
-        httparse::Error::HeaderName => Refusal::bad("A line of the request's head has no valid field name."),
-        httparse::Error::HeaderValue => Refusal::bad("A field value of the request has a control character."),
-        httparse::Error::NewLine if has_request_line => {
-            Refusal::bad("A line of the request's head is not ended by CR LF.")
-        }
-        _ => NO_REQUEST_LINE,
-    }
 }

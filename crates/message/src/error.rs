@@ -20,15 +20,18 @@ impl Refusal {
         Self { status, reason, error: "http_request_error" }
     }
 
-    pub(crate) const fn bad(reason: &'static str) -> Self {
+    /// A refusal with status 400.
+    pub const fn bad(reason: &'static str) -> Self {
         Self::new(400, reason)
     }
 
-    pub(crate) const HEAD_TOO_LARGE: Self =
-        Self::new(431, "The request's head is larger than this server accepts.");
-    pub(crate) const TOO_MANY_FIELDS: Self =
+    /// The head is over [`Limits::head`](crate::Limits::head).
+    pub const HEAD_TOO_LARGE: Self = Self::new(431, "The request's head is larger than this server accepts.");
+    /// The head is over [`Limits::fields`](crate::Limits::fields).
+    pub const TOO_MANY_FIELDS: Self =
         Self::new(431, "The request has more header fields than this server accepts.");
-    pub(crate) const LINE_TOO_LONG: Self =
+    /// The request line is over [`Limits::request_line`](crate::Limits::request_line).
+    pub const LINE_TOO_LONG: Self =
         Self::new(414, "The request line is longer than this server accepts; shorten the target.");
 }
 
@@ -92,28 +95,3 @@ impl fmt::Display for ResponseError {
 }
 
 impl std::error::Error for ResponseError {}
-
-/// What is wrong inside a body or its trailer section, before it is known whose body it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum BodyError {
-    Chunk(&'static str),
-    TrailersTooLarge,
-}
-
-impl From<BodyError> for Refusal {
-    fn from(error: BodyError) -> Self {
-        match error {
-            BodyError::Chunk(_) => Self::bad("The request's chunked body is malformed."),
-            BodyError::TrailersTooLarge => Self::new(431, "The request's trailer section is over the limit."),
-        }
-    }
-}
-
-impl From<BodyError> for ResponseError {
-    fn from(error: BodyError) -> Self {
-        match error {
-            BodyError::Chunk(what) => Self::Chunk(what),
-            BodyError::TrailersTooLarge => Self::TooLarge,
-        }
-    }
-}

@@ -12,7 +12,7 @@ pub const CONTENT_TYPE: &str = "application/problem+json";
 ///
 /// ```
 /// assert_eq!(
-///     evenkeel_http1::problem::body(503, "No server is available; try again.", "id-1"),
+///     evenkeel_message::problem::body(503, "No server is available; try again.", "id-1"),
 ///     r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"No server is available; try again.","request_id":"id-1"}"#,
 /// );
 /// ```

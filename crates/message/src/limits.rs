@@ -18,7 +18,7 @@ pub const MAX_INTERIM_RESPONSES: u8 = 64;
 /// The bounds of one message. Reaching one refuses the message; nothing is cut short in silence.
 ///
 /// ```
-/// let limits = evenkeel_http1::Limits { fields: 50, ..Default::default() };
+/// let limits = evenkeel_message::Limits { fields: 50, ..Default::default() };
 /// assert_eq!(limits.request_line, 8 * 1024);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,12 +40,12 @@ pub struct Limits {
 
 impl Limits {
     /// The bytes that a head, or a trailer section, may have.
-    pub(crate) fn head_bytes(&self) -> usize {
+    pub fn head_bytes(&self) -> usize {
         self.head.min(MAX_HEAD)
     }
 
     /// The lines that a head, or a trailer section, may have.
-    pub(crate) fn field_lines(&self) -> usize {
+    pub fn field_lines(&self) -> usize {
         self.fields.min(MAX_FIELDS)
     }
 }

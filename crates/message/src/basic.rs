@@ -1,7 +1,7 @@
 //! Basic credentials (RFC 7617), up to the base64 that they are wrapped in: this crate has no decoder.
 //!
 //! ```
-//! use evenkeel_http1::basic;
+//! use evenkeel_message::basic;
 //!
 //! let encoded = basic::encoded(b"basic QWxhZGRpbjpvcGVuOnNlc2FtZQ==").unwrap();
 //! assert_eq!(encoded, b"QWxhZGRpbjpvcGVuOnNlc2FtZQ==");

@@ -18,13 +18,15 @@ pub struct ResponseRewrite<'a> {
 
 /// How the response is delivered to this client.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Delivery {
-    pub(crate) framing: Framing,
-    pub(crate) connection: Option<&'static str>,
+pub struct Delivery {
+    /// The framing of the body towards this client.
+    pub framing: Framing,
+    /// What to say in Connection, if anything.
+    pub connection: Option<&'static str>,
 }
 
 /// Appends the head as `delivery` has it.
-pub(crate) fn write(
+pub fn rewrite_response(
     head: &ResponseHead,
     input: &[u8],
     how: &ResponseRewrite<'_>,
@@ -98,7 +100,7 @@ fn connection(option: Option<&str>, demands_upgrade: bool, out: &mut Vec<u8>) {
 }
 
 /// Appends `HTTP/1.1 status reason`: the version is this proxy's own, whatever the client's (RFC 9110 §6.2).
-pub(crate) fn status_line(status: u16, reason: &[u8], out: &mut Vec<u8>) {
+pub fn status_line(status: u16, reason: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"HTTP/1.1 ");
     decimal(status.into(), out);
     out.push(b' ');

@@ -1,20 +1,30 @@
 //! Response heads (RFC 9112 §4 and §5), as spans into the caller's buffer.
 
-use std::mem::MaybeUninit;
-
-use super::as_http11;
 use crate::framing::{ContentLength, TransferEncoding};
 use crate::head::authentication;
 use crate::head::connection::Connection;
-use crate::head::fields::{BareLineEnd, Fields, Span, Strictness};
+use crate::head::fields::{Fields, Line, Span};
 use crate::head::name::Name;
-use crate::limits::MAX_FIELDS;
-use crate::{Framing, Limits, Method, ResponseError, Version};
+use crate::{Framing, Method, ResponseError, Version};
+
+/// What a status line says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StatusLine {
+    /// The status.
+    pub status: u16,
+    /// Where the reason phrase lies, if there is one.
+    pub reason: Option<Span>,
+    /// The version.
+    pub version: Version,
+}
 
 /// A response head: where its parts lie in the bytes it was parsed from, and what they mean.
 ///
 /// Make one and use it for many responses; its storage is reused. Every method that takes `input` wants the
-/// bytes that [`Outbound::head`](crate::Outbound::head) was given when it filled the head.
+/// bytes that hold the head: those it was parsed from.
+///
+/// Whoever finds the lines in the bytes calls [`start`](Self::start), [`push`](Self::push) for each field line and
+/// [`finish`](Self::finish).
 #[derive(Debug, Clone, Default)]
 pub struct ResponseHead {
     pub(crate) status: u16,
@@ -28,7 +38,7 @@ pub struct ResponseHead {
 }
 
 impl ResponseHead {
-    /// An empty head, to be filled by [`Outbound::head`](crate::Outbound::head).
+    /// An empty head, to be filled by a parser.
     pub fn new() -> Self {
         Self::default()
     }
@@ -74,6 +84,19 @@ impl ResponseHead {
         !self.connection.close && self.version == Version::Http11
     }
 
+    /// Whether Connection says that the connection closes, in an interim response as well.
+    pub fn closes(&self) -> bool {
+        self.connection.close
+    }
+
+    /// Whether it says that the connection changes to `protocol` (RFC 9110 §7.8).
+    pub fn changes_to(&self, protocol: &str, input: &[u8]) -> bool {
+        self.connection.upgrade
+            && self
+                .field(input, "upgrade")
+                .is_some_and(|value| value.eq_ignore_ascii_case(protocol.as_bytes()))
+    }
+
     /// Names and values of the fields, in the order received, the white space around values trimmed.
     ///
     /// A value that the server folded over several lines (obs-fold) is given with its line breaks; they
@@ -104,57 +127,27 @@ impl ResponseHead {
         matches!(self.status, 401 | 407) && (asks(Name::WwwAuthenticate) || asks(Name::ProxyAuthenticate))
     }
 
-    /// Parses a head at the start of `input`, the answer to a request with `method`. `Ok(false)` when it
-    /// goes on after the end of `input`.
-    pub(crate) fn parse(
-        &mut self,
-        input: &[u8],
-        method: Method,
-        limits: &Limits,
-    ) -> Result<bool, ResponseError> {
-        self.parse_lines(input, method, limits, false)
-    }
-
-    /// Most heads have no folded line (obs-fold, RFC 9112 §5.2); one that has is parsed again.
-    fn parse_lines(
-        &mut self,
-        input: &[u8],
-        method: Method,
-        limits: &Limits,
-        folded: bool,
-    ) -> Result<bool, ResponseError> {
-        let mut storage = [const { MaybeUninit::uninit() }; MAX_FIELDS];
-        let room = &mut storage[..limits.field_lines()];
-        let mut parsed = httparse::Response::new(&mut []);
-        let status = match httparse::ParserConfig::default()
-            .allow_obsolete_multiline_headers_in_responses(folded)
-            .parse_response_with_uninit_headers(&mut parsed, input, room)
-        {
-            Ok(status) => status,
-            Err(httparse::Error::HeaderName) if !folded => {
-                return self.parse_lines(input, method, limits, true);
-            }
-            Err(error) => match as_http11(input, 0) {
-                Some(copy) => return self.parse(&copy, method, limits),
-                None => return Err(response_error(error)),
-            },
-        };
-        let httparse::Status::Complete(end) = status else { return Ok(false) };
-        self.fields
-            .fill(input, parsed.headers, end, Strictness::Response { folded })
-            .map_err(|BareLineEnd| ResponseError::Head("a line of the head does not end with CR LF"))?;
-        self.status = parsed.code.unwrap_or_default();
-        if !matches!(self.status, 100..=999) {
-            return Err(ResponseError::Head("the status is not between 100 and 999"));
+    /// Begins a head with its first line. `folded`: values may run over several lines (obs-fold, RFC 9112 §5.2).
+    pub fn start(&mut self, line: &StatusLine, folded: bool) -> Result<(), ResponseError> {
+        self.fields.clear(folded);
+        self.status = line.status;
+        self.reason = line.reason;
+        self.version = line.version;
+        match line.status {
+            100..=999 => Ok(()),
+            _ => Err(ResponseError::Head("the status is not between 100 and 999")),
         }
-        self.reason = reason(input, parsed.headers, end);
-        self.version = if parsed.version == Some(0) { Version::Http10 } else { Version::Http11 };
-        self.len = end as u32;
-        self.interpret(input, method)?;
-        Ok(true)
     }
 
-    fn interpret(&mut self, input: &[u8], method: Method) -> Result<(), ResponseError> {
+    /// Adds a field line.
+    pub fn push(&mut self, input: &[u8], line: &Line) {
+        self.fields.push(input, line, true);
+    }
+
+    /// Ends the head, which takes up the first `len` bytes of `input` and answers a request with `method`: settles what
+    /// the protocol needs to know of its fields.
+    pub fn finish(&mut self, input: &[u8], len: usize, method: Method) -> Result<(), ResponseError> {
+        self.len = len as u32;
         let mut length = ContentLength::default();
         let mut coding = TransferEncoding::default();
         self.connection = Connection::default();
@@ -178,25 +171,5 @@ impl ResponseHead {
             ContentLength::Absent | ContentLength::Malformed => None,
         };
         Ok(())
-    }
-}
-
-/// Where the reason phrase lies. Asked of the line itself: httparse forgets a phrase that has bytes from 0x80
-/// (obs-text, RFC 9112 §4).
-fn reason(input: &[u8], headers: &[httparse::Header<'_>], end: usize) -> Option<Span> {
-    let start = "HTTP/1.1 200 ".len() as u32;
-    let next_line =
-        headers.first().map_or(end as u32 - 2, |header| Span::of(header.name.as_bytes(), input).start);
-    let line_end = next_line - 2;
-    (start < line_end).then_some(Span { start, end: line_end })
-}
-
-fn response_error(error: httparse::Error) -> ResponseError {
-    match error {
-        httparse::Error::TooManyHeaders => ResponseError::TooLarge,
-        httparse::Error::HeaderName => ResponseError::Head("a line of the head has no valid field name"),
-        httparse::Error::HeaderValue => ResponseError::Head("a field value has a control character"),
-        httparse::Error::NewLine => ResponseError::Head("a line of the head does not end with CR LF"),
-        _ => ResponseError::Head("the response does not begin with an HTTP/1 status line"),
     }
 }

@@ -1,13 +1,10 @@
-//! Heads: the start line and the fields of a message, as spans into the bytes they were parsed from.
+//! Heads out of bytes: httparse finds the lines, what they mean is settled in `evenkeel_message`.
 
-pub(crate) mod authentication;
-pub(crate) mod connection;
-pub(crate) mod fields;
-pub(crate) mod name;
-pub(crate) mod progress;
+mod lines;
 pub(crate) mod request;
 pub(crate) mod response;
-pub(crate) mod target;
+
+pub(crate) use lines::{BareLineEnd, each_line};
 
 /// A copy of `input` in which a later minor version of HTTP/1, at `version_at`, reads 1.1, as which it is treated
 /// (RFC 9110 §2.5): httparse knows none after 1.1. Offsets into the copy are offsets into the input.

@@ -5,7 +5,7 @@ use crate::text::is_token;
 /// One member of the list: the proxy's name, the error type (RFC 9209 §2.3), and words for a person, if any.
 ///
 /// ```
-/// use evenkeel_http1::proxy_status::value;
+/// use evenkeel_message::proxy_status::value;
 ///
 /// assert_eq!(value("evenkeel-0a1b2c", "connection_refused", ""), "evenkeel-0a1b2c; error=connection_refused");
 /// assert_eq!(

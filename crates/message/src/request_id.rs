@@ -7,8 +7,8 @@ pub const MAX_LEN: usize = 128;
 /// a URL.
 ///
 /// ```
-/// assert!(evenkeel_http1::request_id::is_sane(b"0195-abc.DEF_7"));
-/// assert!(!evenkeel_http1::request_id::is_sane(b"a b\""));
+/// assert!(evenkeel_message::request_id::is_sane(b"0195-abc.DEF_7"));
+/// assert!(!evenkeel_message::request_id::is_sane(b"a b\""));
 /// ```
 pub fn is_sane(id: &[u8]) -> bool {
     (1..=MAX_LEN).contains(&id.len())

@@ -18,7 +18,7 @@ pub fn decimal(number: u64, out: &mut Vec<u8>) {
 }
 
 /// Appends `number` in hexadecimal.
-pub(crate) fn hexadecimal(number: u64, out: &mut Vec<u8>) {
+pub fn hexadecimal(number: u64, out: &mut Vec<u8>) {
     let mut digits = [0; 16];
     let mut at = digits.len();
     let mut rest = number;
@@ -54,7 +54,7 @@ pub fn address(address: IpAddr, out: &mut Vec<u8>) {
 
 /// Appends a field line. What would end the line early (CR, LF) and every other control character becomes a
 /// space, so that no value, wherever it comes from, can split a message.
-pub(crate) fn field(name: &str, value: &[u8], out: &mut Vec<u8>) {
+pub fn field(name: &str, value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
     value_of_line(value, out);
@@ -62,7 +62,7 @@ pub(crate) fn field(name: &str, value: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Appends a field value, control characters replaced as in [`field`].
-pub(crate) fn value_of_line(value: &[u8], out: &mut Vec<u8>) {
+pub fn value_of_line(value: &[u8], out: &mut Vec<u8>) {
     let at = out.len();
     out.extend_from_slice(value);
     for byte in &mut out[at..] {
@@ -74,12 +74,12 @@ pub(crate) fn value_of_line(value: &[u8], out: &mut Vec<u8>) {
 
 /// The elements of a comma-separated list of tokens (RFC 9110 §5.6.1), trimmed, also of the line breaks that a
 /// folded value has, the empty ones left out.
-pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
+pub fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
 }
 
 /// Without the spaces and tabs around it (OWS, RFC 9110 §5.6.3).
-pub(crate) fn trim(mut value: &[u8]) -> &[u8] {
+pub fn trim(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
         value = rest;
     }

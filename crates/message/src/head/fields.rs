@@ -1,0 +1,112 @@
+//! The field lines of a head, as spans into the caller's buffer.
+//!
+//! Bytes from 0x80 in a value stay: they are opaque data (RFC 9110 §5.5), in practice UTF-8 or Latin-1; names have
+//! none, being tokens.
+
+use crate::head::name::Name;
+
+/// A stretch of the bytes that hold a head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Span {
+    /// Where it begins.
+    pub start: u32,
+    /// Just after its last byte.
+    pub end: u32,
+}
+
+impl Span {
+    /// Where `part`, a slice of `whole`, lies in it.
+    pub fn of(part: &[u8], whole: &[u8]) -> Self {
+        let start = (part.as_ptr().addr() - whole.as_ptr().addr()) as u32;
+        Self { start, end: start + part.len() as u32 }
+    }
+
+    /// The bytes themselves.
+    pub fn in_bytes(self, input: &[u8]) -> &[u8] {
+        &input[self.start as usize..self.end as usize]
+    }
+
+    /// How many bytes.
+    pub fn len(self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    /// Whether it is of no bytes.
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+}
+
+/// Where the parts of one field line lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line {
+    /// The name: a token, with which the line begins.
+    pub name: Span,
+    /// The value without the white space around it.
+    pub value: Span,
+    /// Just after the line end.
+    pub end: u32,
+}
+
+/// One field line of a head.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Field {
+    pub(crate) known: Name,
+    pub(crate) name: Span,
+    /// The value without the white space around it.
+    pub(crate) value: Span,
+    /// Just after the line end.
+    pub(crate) line_end: u32,
+}
+
+/// The field lines of one section. Their storage is kept from one message to the next.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Fields {
+    lines: Vec<Field>,
+    may_be_folded: bool,
+}
+
+impl Fields {
+    /// Forgets the lines. `may_be_folded`: the values of those to come may run over several.
+    pub(crate) fn clear(&mut self, may_be_folded: bool) {
+        self.lines.clear();
+        self.may_be_folded = may_be_folded;
+    }
+
+    /// Adds a line, unless its name has an underscore and such are not `underscored_too`.
+    #[inline]
+    pub(crate) fn push(&mut self, input: &[u8], line: &Line, underscored_too: bool) {
+        let name = line.name.in_bytes(input);
+        let known = Name::of(name);
+        if known != Name::Other || underscored_too || !name.contains(&b'_') {
+            self.lines.push(Field { known, name: line.name, value: line.value, line_end: line.end });
+        }
+    }
+
+    /// Whether this line's value runs over several (obs-fold, RFC 9112 §5.2). Only responses can have such.
+    pub(crate) fn is_folded(&self, line: &Field, input: &[u8]) -> bool {
+        let rest = Span { start: line.name.end, end: line.line_end - 2 };
+        self.may_be_folded && memchr::memchr(b'\n', rest.in_bytes(input)).is_some()
+    }
+
+    pub(crate) fn lines(&self) -> &[Field] {
+        &self.lines
+    }
+
+    /// Names and values in order.
+    pub(crate) fn iter<'a>(&self, input: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        self.lines.iter().map(|field| (field.name.in_bytes(input), field.value.in_bytes(input)))
+    }
+
+    /// The values of all fields with a known name, in order.
+    pub(crate) fn known<'a>(&self, known: Name, input: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + Clone {
+        self.lines.iter().filter(move |field| field.known == known).map(|field| field.value.in_bytes(input))
+    }
+
+    /// The value of the first field with this name, in any case.
+    pub(crate) fn first<'a>(&self, name: &str, input: &'a [u8]) -> Option<&'a [u8]> {
+        self.iter(input)
+            .find(|(found, _)| found.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| value)
+    }
+}

@@ -1,0 +1,49 @@
+//! What HTTP messages mean, whatever version carries them: heads, framing, rewriting and refusals.
+//!
+//! A head is a list of spans into bytes that the caller holds, and what they mean together: how long the body is, whom the
+//! request is for, what concerns one connection only. Whoever finds the spans (`evenkeel_http1` in the bytes of a
+//! connection) hands them in one after the other; the checks are here, so that no version is laxer than another.
+//!
+//! ```text
+//!  start ──▶ push … ──▶ finish ──▶ RequestHead  ──▶ rewrite ──────────▶ bytes for a server
+//!                         └──────▶ ResponseHead ──▶ rewrite_response ──▶ bytes for a client
+//!                         └──────▶ Refusal, ResponseError
+//! ```
+//!
+//! Beside that: who asked, as proxies tell it ([`Origin`], [`forwarded`]), what this side says itself ([`problem`],
+//! [`proxy_status`], [`status`]), which request ids are kept ([`request_id`]), credentials ([`basic`]), and the grammar that all of
+//! it is made of ([`text`]).
+//!
+//! # What is not here
+//!
+//! Where a head or a body ends in the bytes of a connection, and whether that lasts: this crate sees no connection. No
+//! I/O, no clock.
+
+pub mod basic;
+pub mod forwarded;
+pub mod problem;
+pub mod proxy_status;
+pub mod request_id;
+pub mod status;
+pub mod text;
+pub mod trailers;
+
+mod error;
+mod framing;
+mod head;
+mod limits;
+mod method;
+mod origin;
+mod rewrite;
+
+pub use error::{Refusal, ResponseError};
+pub use framing::{ContentLength, Framing, TransferEncoding};
+pub use head::fields::{Line, Span};
+pub use head::request::{RequestHead, RequestLine};
+pub use head::response::{ResponseHead, StatusLine};
+pub use head::target::is_authority;
+pub use limits::{Limits, MAX_CONNECTION_OPTIONS, MAX_FIELDS, MAX_HEAD, MAX_INTERIM_RESPONSES};
+pub use method::{Method, Version};
+pub use origin::Origin;
+pub use rewrite::request::{RequestRewrite, Rewritten, rewrite};
+pub use rewrite::response::{Delivery, ResponseRewrite, rewrite_response, status_line};
