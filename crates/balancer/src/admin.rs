@@ -30,7 +30,7 @@ use actix_web::dev::Server;
 use actix_web::http::header::ContentType;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, HttpResponse, middleware};
-use evenkeel_service::{Secret, admin as listener, vital};
+use evenkeel_service::{admin as listener, vital};
 use evenkeel_upstream::EndpointState;
 use serde_json::json;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -38,26 +38,9 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use crate::context::Shared;
 use crate::records::access_log::AccessLog;
 use crate::records::metrics::{self, Scrape, Stats};
-use crate::settings::DEMONSTRATION_TOKEN;
 use crate::watch::control::Ask;
 use pulse::Pulse;
 use state::EndpointView;
-
-/// Who may do what here.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct AdminSettings {
-    /// What a change has to be asked with; without one nothing can be changed.
-    pub(crate) token: Option<Secret>,
-    /// Names, beside its addresses and those of a private network, under which the interface may be reached.
-    pub(crate) hosts: Vec<String>,
-}
-
-impl AdminSettings {
-    /// Whether the token is one that everybody knows.
-    pub(crate) fn has_demonstration_token(&self) -> bool {
-        self.token.as_ref().is_some_and(|token| token.expose() == DEMONSTRATION_TOKEN)
-    }
-}
 
 /// What the admin interface knows.
 #[derive(Clone)]

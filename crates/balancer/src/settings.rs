@@ -1,10 +1,17 @@
 //! `BALANCER_…`: the only file of the balancer that knows the environment. What comes out cannot be wrong.
 
+pub(crate) mod access_log;
+pub(crate) mod admin;
+pub(crate) mod affinity;
+pub(crate) mod pace;
+pub(crate) mod probe;
+pub(crate) mod repeat;
 #[cfg(test)]
 mod tests;
 pub(crate) mod trust;
 pub(crate) mod upgrades;
 mod variables;
+pub(crate) mod verify;
 
 use std::net::SocketAddr;
 use std::num::NonZero;
@@ -21,16 +28,16 @@ use evenkeel_upstream::{
 };
 use serde::Serialize;
 
-use crate::admin::AdminSettings;
-use crate::exchange::affinity::{KeySource, Sticky, is_token};
-use crate::exchange::pace::{self, Patience, Rate};
-use crate::exchange::request::RepeatSetting;
-use crate::records::access_log::{AccessLogSettings, Format};
-use crate::servers::digest::Verify;
-use crate::settings::trust::TrustedProxies;
-use crate::settings::upgrades::Upgrades;
-use crate::watch::probe::{Expect, ProbeHost, ProbeKind};
+use access_log::{AccessLogSettings, Format};
+use admin::AdminSettings;
+use affinity::{KeySource, Sticky, is_token};
+use pace::{Patience, Rate};
+use probe::{Expect, ProbeHost, ProbeKind};
+use repeat::RepeatSetting;
+use trust::TrustedProxies;
+use upgrades::Upgrades;
 pub(crate) use variables::COMPONENT;
+use verify::Verify;
 
 /// Everything a person can set.
 #[derive(Debug)]
@@ -79,7 +86,7 @@ pub(crate) struct Settings {
     pub(crate) retry_keyed: bool,
     pub(crate) leave_after: Duration,
     pub(crate) grace: Duration,
-    /// The same once more as it was written, for people.
+    /// Each variable with its value, for the page and the API.
     pub(crate) in_force: Vec<InForce>,
 }
 

@@ -17,9 +17,10 @@ use evenkeel_service::{Rarely, admin as listener};
 use subtle::ConstantTimeEq;
 use tracing::warn;
 
+use super::Admin;
 use super::problem::Problem;
-use super::{Admin, AdminSettings};
 use crate::clock::now;
+use crate::settings::admin::AdminSettings;
 
 /// Whoever reaches the port can ask as often as they like.
 static REFUSED: Rarely = Rarely::new(4);

@@ -30,9 +30,9 @@ use crate::exchange::pace::Pace;
 use crate::exchange::request::Request;
 use crate::records::trail;
 use crate::servers::attempt::{self, AttemptIo, Happened};
-use crate::servers::digest::Verify;
 use crate::servers::runs_on;
 use crate::servers::upload::Position;
+use crate::settings::verify::Verify;
 
 /// Tries a request on one endpoint after another, as far as it may be, until it is known how it ends.
 pub(crate) async fn attempt(

@@ -21,8 +21,9 @@ use crate::records::account::{Account, End};
 use crate::records::trail;
 use crate::servers::attempt::{Answer, AttemptIo};
 use crate::servers::bound::Bound;
-use crate::servers::digest::{Finding, Verify};
+use crate::servers::digest::Finding;
 use crate::servers::idle::ServerConnection;
+use crate::settings::verify::Verify;
 
 /// A held body up to this size is copied behind its head: that is cheaper than a vectored write of two pieces.
 const COPIED: usize = 2 * 1024;

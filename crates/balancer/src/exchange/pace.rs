@@ -8,26 +8,12 @@
 //! What is saved lets a client that was fast pause for as long as one that has never moved a byte may be waited for. While a
 //! server is slow, the client is not waited for, and nothing is counted.
 
-use std::num::NonZero;
 use std::time::{Duration, Instant};
 
-use evenkeel_service::{Setting, Size, not};
-
-/// Bytes a second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Rate(NonZero<u64>);
+use crate::settings::pace::Patience;
 
 /// The time a client has to begin before it is held to the rate.
 const GRACE: Duration = Duration::from_secs(10);
-
-/// How long a client is waited for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
-    /// Without any progress.
-    pub(crate) quiet: Duration,
-    /// With some. `None` for any.
-    pub(crate) rate: Option<Rate>,
-}
 
 /// One direction of one message, and how long its client may still be waited for.
 #[derive(Debug)]
@@ -36,14 +22,6 @@ pub(crate) struct Pace {
     credit: Duration,
     /// While it is waited for: since when, or since bytes moved last.
     since: Option<Instant>,
-}
-
-impl Rate {
-    /// How long so many bytes may take.
-    fn time_for(self, bytes: usize) -> Duration {
-        let nanos = (bytes as u64).saturating_mul(1_000_000_000) / self.0;
-        Duration::from_nanos(nanos)
-    }
 }
 
 impl Pace {
@@ -102,19 +80,10 @@ impl Pace {
     }
 }
 
-/// `1KiB/s`, or `off` for any rate.
-pub(crate) fn min_rate(text: &str) -> Result<Option<Rate>, String> {
-    if text == "off" {
-        return Ok(None);
-    }
-    let bytes = text.strip_suffix("/s").and_then(|size| Size::parse(size).ok());
-    let rate = bytes.and_then(|Size(bytes)| NonZero::new(bytes)).map(Rate);
-    rate.map(Some).ok_or_else(|| not(text, "a size a second above 0", "1KiB/s, or off"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::pace::min_rate;
 
     const SECOND: Duration = Duration::from_secs(1);
     const QUIET: Duration = Duration::from_secs(30);
@@ -180,21 +149,5 @@ mod tests {
         let mut pace = Pace::new(Patience { quiet: SECOND, rate: min_rate("1KiB/s").unwrap() });
         pace.waits(start);
         assert!(pace.is_over(start + SECOND) && !pace.is_over(start));
-    }
-
-    #[test]
-    fn a_rate_is_a_size_a_second() {
-        assert_eq!(min_rate("1KiB/s"), Ok(Rate::new(1024)));
-        assert_eq!(min_rate("off"), Ok(None));
-        for bad in ["1KiB", "0/s", "0", "1KB/s", "1KiB/m", "on", "/s"] {
-            let wanted = format!("`{bad}` is not a size a second above 0; write it as 1KiB/s, or off");
-            assert_eq!(min_rate(bad).unwrap_err(), wanted);
-        }
-    }
-
-    impl Rate {
-        fn new(bytes: u64) -> Option<Self> {
-            NonZero::new(bytes).map(Self)
-        }
     }
 }

@@ -25,9 +25,10 @@ use crate::context::Worker;
 use crate::exchange::pace::Pace;
 use crate::exchange::request::Request;
 use crate::servers::attempt::Answer;
-use crate::servers::digest::{Finding, Verification, Verify};
+use crate::servers::digest::{Finding, Verification};
 use crate::servers::idle::ServerConnection;
 use crate::servers::upload::Position;
+use crate::settings::verify::Verify;
 
 /// Why a response did not reach the client whole.
 pub(crate) enum Broke {

@@ -43,33 +43,6 @@ pub(crate) struct Request {
     pub(crate) id: Range<usize>,
 }
 
-/// How far requests may be repeated once something of them was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RepeatSetting {
-    /// Not at all.
-    Never,
-    /// Safe methods (RFC 9110 §9.2.1).
-    Safe,
-    /// Idempotent methods (RFC 9110 §9.2.2).
-    Idempotent,
-}
-
-impl RepeatSetting {
-    /// What may be done with a request of this method. `keyed`: the servers recognise a repetition by its key.
-    fn of(self, method: Method, keyed: bool) -> Repeat {
-        let in_turn = keyed || self == Self::Idempotent && method.is_idempotent();
-        if self == Self::Never {
-            Repeat::Never
-        } else if method.is_safe() {
-            Repeat::Freely
-        } else if in_turn {
-            Repeat::InTurn
-        } else {
-            Repeat::Never
-        }
-    }
-}
-
 /// How many hexadecimal digits a request id made here has: 128 bits.
 const ID_DIGITS: usize = 32;
 
@@ -204,18 +177,6 @@ fn make_id(id: &mut [u8; ID_DIGITS], random: &mut fastrand::Rng) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_may_be_repeated_is_as_the_setting_says() {
-        use Repeat::{Freely, InTurn, Never};
-        let of = |setting: RepeatSetting, keyed| {
-            [Method::Get, Method::Put, Method::Delete, Method::Post].map(|method| setting.of(method, keyed))
-        };
-        assert_eq!(of(RepeatSetting::Idempotent, false), [Freely, InTurn, InTurn, Never]);
-        assert_eq!(of(RepeatSetting::Idempotent, true), [Freely, InTurn, InTurn, InTurn]);
-        assert_eq!(of(RepeatSetting::Safe, false), [Freely, Never, Never, Never]);
-        assert_eq!(of(RepeatSetting::Never, true), [Never; 4]);
-    }
 
     #[test]
     fn made_ids_are_sane_and_differ() {

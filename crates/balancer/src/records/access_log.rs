@@ -17,7 +17,6 @@ mod output;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,27 +28,9 @@ use evenkeel_upstream::EndpointId;
 
 use crate::clock::now;
 use crate::records::account::Account;
+use crate::settings::access_log::{AccessLogSettings, Format};
 use line::Clock;
 use output::Output;
-
-/// What is logged, and where to.
-#[derive(Clone, Debug)]
-pub(crate) struct AccessLogSettings {
-    pub(crate) format: Format,
-    /// One in so many of the requests that went as usual; none of them when 0. The others are all logged.
-    pub(crate) sample: u64,
-    /// Standard output where there is none.
-    pub(crate) path: Option<PathBuf>,
-}
-
-/// How a line is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// For people: `name=value`.
-    Text,
-    /// For programs: an object a line.
-    Json,
-}
 
 /// The most bytes of one worker that wait for the writer.
 const MOST: usize = 4 * 1024 * 1024;
@@ -237,6 +218,8 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use std::fs;
 
     use super::*;

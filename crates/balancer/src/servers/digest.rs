@@ -11,17 +11,6 @@ use evenkeel_upstream::attempt::Verdict;
 
 use trailer::{Announced, Trailing};
 
-/// What is done about the digests of responses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verify {
-    /// A wrong one is a failed attempt, or ends in a reset where some of the response has gone out.
-    Enforce,
-    /// A wrong one is counted.
-    Observe,
-    /// Nobody looks.
-    Off,
-}
-
 /// What a response's head promises about the bytes that follow it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Promised {

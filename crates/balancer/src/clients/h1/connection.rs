@@ -31,7 +31,7 @@ use crate::clients::introduction;
 use crate::clients::parked::{Idle, QUIET_WHILE_LEAVING};
 use crate::clock::{self, now};
 use crate::context::Worker;
-use crate::exchange::pace::{Pace, Patience};
+use crate::exchange::pace::Pace;
 use crate::exchange::reply;
 use crate::exchange::tunnel;
 use crate::exchange::{self, Then};
@@ -39,6 +39,7 @@ use crate::records::account::{self, Account};
 use crate::servers::attempt::AttemptIo;
 use crate::servers::bound::Bound;
 use crate::servers::upload::Upload;
+use crate::settings::pace::Patience;
 
 /// A client's connection.
 pub(crate) struct Client {
