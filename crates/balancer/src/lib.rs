@@ -4,7 +4,7 @@
 //! run ──▶ clients ──▶ exchange ──▶ servers ──▶ records, settings
 //!    └──▶ watch, admin ──────────────┘
 //! ```
-//! Which endpoint and whether to try another is decided by `evenkeel_upstream`, what bytes mean by `evenkeel_http1`; nothing here
+//! Which endpoint and whether to try another is decided by `evenkeel_upstream`, what a message means by `evenkeel_message`; nothing here
 //! decides either.
 
 mod admin;
