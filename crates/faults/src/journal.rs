@@ -26,11 +26,20 @@ struct Line<'a> {
 }
 
 impl Executions {
-    /// Reads all journals in a directory. A line that is none is an error: a gap proves nothing.
+    /// Reads all journals in a directory that was empty before. A line that is none, and a file that is gone, is an error: a gap
+    /// proves nothing.
     pub(crate) fn read(journals: &Path, run: &str) -> Result<Self> {
         let mut executions = Self::default();
-        for file in fs::read_dir(journals)? {
-            let path = file?.path();
+        let files: Vec<_> = fs::read_dir(journals)?.collect::<std::io::Result<_>>()?;
+        for file in &files {
+            let path = file.path();
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let (server, number) = name.rsplit_once('-').ok_or("a journal without a number")?;
+            // A server begins with file 1 and lets go of the first.
+            let first = path.with_file_name(format!("{server}-{:06}.jsonl", 1));
+            if number.parse::<u64>()? > 1 && !first.exists() {
+                return Err(format!("{} is gone: SERVER_JOURNAL_LIMIT is too small", first.display()).into());
+            }
             for (number, text) in fs::read_to_string(&path)?.lines().enumerate() {
                 let line: Line<'_> = serde_json::from_str(text)
                     .map_err(|error| format!("{}:{}: {error}: {text}", path.display(), number + 1))?;
@@ -81,7 +90,7 @@ mod tests {
 
     fn read(lines: &str) -> Result<Executions> {
         let directory = tempfile::tempdir()?;
-        fs::write(directory.path().join("a.jsonl"), lines)?;
+        fs::write(directory.path().join("a-000001.jsonl"), lines)?;
         Executions::read(directory.path(), "r")
     }
 
@@ -125,5 +134,15 @@ mod tests {
     fn a_full_or_broken_journal_proves_nothing() {
         assert!(read("{\"full\":true}\n").is_err());
         assert!(read("{\"run\":\"r\",\"id\"").is_err());
+    }
+
+    #[test]
+    fn a_journal_that_let_go_of_its_beginning_proves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        for (number, is_whole) in [(2, false), (1, true)] {
+            fs::write(directory.path().join(format!("a-{number:06}.jsonl")), line("1", "GET", true, "a"))
+                .unwrap();
+            assert_eq!(Executions::read(directory.path(), "r").is_ok(), is_whole, "with file {number}");
+        }
     }
 }

@@ -50,7 +50,8 @@ async fn serve(settings: Settings) -> io::Result<()> {
     // The form of this line is relied on: it is how a test finds a port that the system chose.
     tracing::info!(traffic = %traffic_address, admin = %admin_address, name = state.settings.name, "listening");
     if let Some(journal) = &state.journal {
-        tracing::info!(path = %journal.path().display(), "journal");
+        let (directory, limit) = (journal.directory().display(), state.settings.journal_limit);
+        tracing::info!(%directory, %limit, "requests of runs are written down; the oldest go first");
     }
     shutdown.requested().await;
     leave(&state.settings, &handles.0, &handles.1).await;

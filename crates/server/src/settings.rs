@@ -54,12 +54,12 @@ pub(crate) const COMPONENT: Component = Component {
         Variable::optional(
             "JOURNAL",
             "no journal",
-            "a directory: each start appends the requests that carry X-Evenkeel-Run to a new file in it",
+            "a directory: the requests that carry X-Evenkeel-Run are written down in files of it",
         ),
         Variable::new(
             "JOURNAL_LIMIT",
-            "1GiB",
-            "the size at which a journal stops, with a last line that says so",
+            "64MiB",
+            "how much of them a server keeps, some 300,000 requests; the oldest go first",
         ),
         Variable::optional("WORKERS", "one per core", "how many threads answer requests"),
         Variable::new("MAX_CONNECTIONS", "10000", "open connections per worker; more wait to be accepted"),

@@ -9,8 +9,9 @@ use std::time::Duration;
 use evenkeel_wire::Resolver;
 use tokio::time::Instant;
 
+use super::Reconciler;
+use super::journals::{self, Before};
 use super::ledger::{Happening, Heading, Line, Passage};
-use super::{Reconciler, journals};
 use crate::control::Question;
 use crate::target::Target;
 
@@ -32,6 +33,7 @@ pub(crate) struct Collector {
     run: String,
     admin: Option<Target>,
     journals: PathBuf,
+    before: Before,
     resolver: Resolver,
     /// The balancer's name and the number of the next entry to ask for.
     position: Option<(String, u64)>,
@@ -75,11 +77,13 @@ impl Listener for Nobody {
 impl Collector {
     /// Collects for the run from the balancer's `admin` interface and the directory of `journals`; nothing is asked yet.
     pub(crate) fn new(run: &str, admin: Option<Target>, journals: PathBuf, resolver: Resolver) -> Self {
-        Self { run: run.to_owned(), admin, journals, resolver, position: None, lost: None }
+        let before = Before::default();
+        Self { run: run.to_owned(), admin, journals, before, resolver, position: None, lost: None }
     }
 
-    /// Finds out where the ledger stands: from there on nothing may be missing.
+    /// Finds out where the ledgers stand: from there on nothing may be missing.
     pub(crate) async fn begin(&mut self) {
+        self.before = Before::the_run(&self.journals);
         self.poll(&Nobody).await;
     }
 
@@ -119,7 +123,7 @@ impl Collector {
             (Some(_), Some(lost)) => reconciler.ledger_lacks(lost),
             (Some(_), None) => {}
         }
-        journals::read(&self.journals, &self.run, reconciler);
+        journals::read(&self.journals, &self.before, &self.run, reconciler);
     }
 
     async fn ask(&mut self, admin: &Target, listener: &impl Listener) -> Result<(), String> {

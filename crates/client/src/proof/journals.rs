@@ -1,11 +1,21 @@
-//! The servers' journals: a directory with a file for each incarnation of each server, a JSON object a line.
+//! The servers' journals: a directory with a few files of each server, a JSON object a line.
 //!
 //! `{"run":"r1","id":"r1-00000007","attempt":1,"status":200,"executed":true,"server":"a",…}`; fields that are not needed
-//! here are passed over. A journal that was full ends with `{"full":true}`. A file is read line by line, so its length
-//! does not matter.
+//! here are passed over. A file that could not be gone on with ends with `{"full":true}`. A file is read line by line, so its
+//! length does not matter.
+//!
+//! A server's files are numbered (`server-2-000048.jsonl`), and it lets go of the oldest:
+//!
+//! ```text
+//! before the run    41 … 48          noted: 48 is the last
+//! after the run          46 … 53     48 to 53 are there: whole
+//!                             51 … 58    48 is gone, and perhaps requests of the run with it: incomplete
+//! ```
+//! No clock is asked, since that of the servers may be another one.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -38,8 +48,31 @@ struct Line {
     full: bool,
 }
 
-/// Reads every journal in `directory` and tells `reconciler` what they say about `run`.
-pub(crate) fn read(directory: &Path, run: &str, reconciler: &mut Reconciler) {
+/// Where the journals stood before the run: the last file of each server, and its length.
+#[derive(Debug, Default)]
+pub(crate) struct Before(BTreeMap<String, (u64, u64)>);
+
+impl Before {
+    /// Looks now. A directory that is not there yet, or cannot be read, has no files: that is told when they are read.
+    pub(crate) fn the_run(directory: &Path) -> Self {
+        let mut last = BTreeMap::new();
+        for file in journals(directory).unwrap_or_default() {
+            let Some((server, number)) = place(&file) else { continue };
+            let length = fs::metadata(&file).map_or(0, |file| file.len());
+            let last = last.entry(server).or_default();
+            *last = (number, length).max(*last);
+        }
+        Self(last)
+    }
+
+    /// The first file of a server that a request of the run can be in, and where in it.
+    fn first(&self, server: &str) -> (u64, u64) {
+        self.0.get(server).copied().unwrap_or((1, 0))
+    }
+}
+
+/// Reads the journals in `directory` from where they stood `before` the run, and tells `reconciler` what they say about it.
+pub(crate) fn read(directory: &Path, before: &Before, run: &str, reconciler: &mut Reconciler) {
     let files = match journals(directory) {
         Ok(files) => files,
         Err(error) => {
@@ -53,18 +86,47 @@ pub(crate) fn read(directory: &Path, run: &str, reconciler: &mut Reconciler) {
             directory.display()
         ));
     }
+    let mut there: BTreeMap<String, BTreeSet<u64>> =
+        before.0.keys().map(|server| (server.clone(), BTreeSet::new())).collect();
     for file in files {
-        let lines = File::open(&file).and_then(|opened| read_lines(BufReader::new(opened), run, reconciler));
-        match lines {
-            Ok(Ending::Whole) => {}
-            Ok(Ending::Full) => {
-                reconciler.journals_lack(format!("{} was full and ends early", file.display()));
+        let mut from = 0;
+        if let Some((server, number)) = place(&file) {
+            let (first, length) = before.first(&server);
+            if number < first {
+                continue;
             }
-            Ok(Ending::Torn) => {
-                reconciler.journals_lack(format!("{} has a line that cannot be read", file.display()));
-            }
-            Err(error) => reconciler.journals_lack(format!("{} cannot be read: {error}", file.display())),
+            from = if number == first { length } else { 0 };
+            there.entry(server).or_default().insert(number);
         }
+        read_file(&file, from, run, reconciler);
+    }
+    for (server, numbers) in there {
+        let (first, _) = before.first(&server);
+        let last = numbers.last().copied().unwrap_or(first);
+        let gone = (first..=last).filter(|number| !numbers.contains(number)).count();
+        if gone > 0 {
+            reconciler.journals_lack(format!(
+                "{gone} of the files of {server}'s journal are gone that were written since the run began; \
+                 SERVER_JOURNAL_LIMIT says how much of it is kept"
+            ));
+        }
+    }
+}
+
+fn read_file(file: &Path, from: u64, run: &str, reconciler: &mut Reconciler) {
+    let lines = File::open(file).and_then(|mut opened| {
+        opened.seek(SeekFrom::Start(from))?;
+        read_lines(BufReader::new(opened), run, reconciler)
+    });
+    match lines {
+        Ok(Ending::Whole) => {}
+        Ok(Ending::Full) => {
+            reconciler.journals_lack(format!("{} could not be gone on with and ends early", file.display()));
+        }
+        Ok(Ending::Torn) => {
+            reconciler.journals_lack(format!("{} has a line that cannot be read", file.display()));
+        }
+        Err(error) => reconciler.journals_lack(format!("{} cannot be read: {error}", file.display())),
     }
 }
 
@@ -78,6 +140,12 @@ fn journals(directory: &Path) -> io::Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
+}
+
+/// Whose file it is, and its number. One that is named otherwise stands for itself.
+fn place(file: &Path) -> Option<(String, u64)> {
+    let (server, number) = file.file_stem()?.to_str()?.rsplit_once('-')?;
+    Some((server.to_owned(), number.parse().ok()?))
 }
 
 /// How a journal ended.
@@ -114,6 +182,8 @@ fn read_lines(mut journal: impl BufRead, run: &str, reconciler: &mut Reconciler)
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
     use crate::proof::{Fate, Verdict};
 
@@ -148,7 +218,7 @@ mod tests {
         let mut reconciler = Reconciler::new("r");
         reconciler.sent(0, true, Fate::Right);
         reconciler.ledger_lacks("not asked");
-        read(directory.path(), "r", &mut reconciler);
+        read(directory.path(), &Before::default(), "r", &mut reconciler);
         let proof = reconciler.conclude();
         assert_eq!(proof.verdict, Verdict::Incomplete);
         assert!(proof.missing[0].contains("SERVER_JOURNAL"), "{:?}", proof.missing);
@@ -162,7 +232,53 @@ mod tests {
             .unwrap();
         fs::write(directory.path().join("notes.txt"), "not a journal").unwrap();
         let mut reconciler = Reconciler::new("r");
-        read(directory.path(), "r", &mut reconciler);
+        read(directory.path(), &Before::default(), "r", &mut reconciler);
         assert_eq!(reconciler.conclude().executions, 2);
+    }
+
+    /// What is missing when a run begins with these files and ends with those, and how many executions are found.
+    fn missing(begins: &[&str], ends: &[&str]) -> (Vec<String>, u64) {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str| directory.path().join(format!("{name}.jsonl"));
+        for name in begins {
+            fs::write(file(name), format!("{LINE}\n")).unwrap();
+        }
+        let before = Before::the_run(directory.path());
+        for name in begins.iter().filter(|name| !ends.contains(name)) {
+            fs::remove_file(file(name)).unwrap();
+        }
+        for (number, name) in ends.iter().enumerate() {
+            let line = LINE.replace("00000000", &format!("{number:08}"));
+            let mut file = File::options().create(true).append(true).open(file(name)).unwrap();
+            writeln!(file, "{line}").unwrap();
+        }
+        let mut reconciler = Reconciler::new("r");
+        read(directory.path(), &before, "r", &mut reconciler);
+        reconciler.ledger_lacks("not asked");
+        let mut proof = reconciler.conclude();
+        proof.missing.retain(|what| what.contains("gone") || what.contains("no journal"));
+        (proof.missing, proof.executions)
+    }
+
+    #[test]
+    fn what_was_written_before_the_run_may_go_and_is_not_read() {
+        let begins = ["a-000001", "a-000002", "b-000007"];
+        assert_eq!(missing(&begins, &["a-000002", "a-000003", "b-000007"]), (vec![], 3));
+        assert_eq!(missing(&begins, &["a-000001", "a-000002", "b-000007"]), (vec![], 2));
+        assert_eq!(missing(&[], &["a-000001", "a-000002", "notes"]), (vec![], 3));
+    }
+
+    #[test]
+    fn a_file_that_is_gone_and_may_have_been_of_the_run_is_missed() {
+        for (begins, ends, gone) in [
+            (&["a-000002"][..], &["a-000003"][..], "1 of the files of a's"),
+            (&[], &["a-000004", "a-000005"], "3 of the files of a's"),
+            (&["a-000001"], &["a-000001", "a-000003"], "1 of the files of a's"),
+            (&["a-000001", "b-000001"], &["b-000001"], "1 of the files of a's"),
+        ] {
+            let (missing, _) = missing(begins, ends);
+            assert_eq!(missing.len(), 1, "{begins:?} {ends:?}: {missing:?}");
+            assert!(missing[0].starts_with(gone), "{begins:?} {ends:?}: {missing:?}");
+        }
     }
 }

@@ -139,7 +139,7 @@ fn a_request_that_one_journal_has_twice_is_named() {
     let journals = Journals::new();
     let set = journals.set(2, &[]);
     let line = json!({"run": "r", "id": id(7), "attempt": 1, "status": 200, "executed": true});
-    fs::write(journals.path().join("liar-1.jsonl"), format!("{line}\n")).unwrap();
+    fs::write(journals.path().join("liar.jsonl"), format!("{line}\n")).unwrap();
     let proof = verdict_on(&set, &journals, &[]);
     assert_named(&proof, 7, "was executed 2 times");
     assert_eq!(proof["duplicates"], 1);
@@ -190,7 +190,7 @@ fn a_run_that_nobody_may_record_proves_nothing_and_contradicts_nothing() {
 }
 
 #[test]
-fn a_full_journal_leaves_a_run_incomplete_and_whoever_asked_for_proof_is_not_content() {
+fn a_journal_that_let_go_of_a_run_leaves_it_incomplete_and_whoever_asked_for_proof_is_not_content() {
     let journals = Journals::new();
     let set = journals.set(1, &[("MANAGER_SERVER_1_JOURNAL_LIMIT", "1KiB")]);
     for (slo, content) in [("failed=0", true), ("verdict=proved", false)] {
@@ -198,8 +198,24 @@ fn a_full_journal_leaves_a_run_incomplete_and_whoever_asked_for_proof_is_not_con
         let (is_content, report) = run.finish();
         let proof = &report["proof"];
         assert_eq!((&proof["verdict"], is_content), (&"incomplete".into(), content), "{slo}: {proof:#}");
-        assert!(proof["missing"].to_string().contains("was full and ends early"), "{proof:#}");
+        assert_eq!(proof["contradicted"], 0, "{proof:#}");
+        assert!(
+            proof["missing"].to_string().contains("of the files of server-1's journal are gone"),
+            "{proof:#}"
+        );
     }
+}
+
+#[test]
+fn a_run_is_proved_though_the_journal_lets_go_of_runs_before_it() {
+    let journals = Journals::new();
+    // 60 lines a run of some 230 bytes are more than half of it: what is kept is always younger than two runs.
+    let set = journals.set(1, &[("MANAGER_SERVER_1_JOURNAL_LIMIT", "24KiB")]);
+    for _ in 0..4 {
+        let proof = verdict_on(&set, &journals, &[("CLIENT_REQUESTS", "60")]);
+        assert_eq!((&proof["verdict"], &proof["executions"]), (&"proved".into(), &60.into()), "{proof:#}");
+    }
+    assert!(journals.lines().len() < 4 * 60, "nothing was let go of");
 }
 
 #[test]
