@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use evenkeel_stage::{Connection, Load, Processes, basic};
+use evenkeel_stage::{Connection, Load, Processes, Upload, basic, root};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
@@ -54,6 +54,25 @@ fn each_server_answers_with_its_own_data() {
     }
     assert_eq!(bodies["anna"], "two");
     assert_eq!(bodies["server-1"], r#"{"greeting":"Hello from server 1"}"#);
+}
+
+#[test]
+fn the_live_page_is_named_and_its_token_drains() {
+    let mut set = Processes::start(2, &[]);
+    let admin = set.member("balancer").admin;
+    let line = set.wait_for_line("live page: ");
+    assert!(line.contains(&format!("http://{admin}/ ")), "{line}");
+    let (_, file) = line.rsplit_once(" is in ").expect("the file is named");
+    let token = std::fs::read_to_string(root().join(file.trim_end_matches(')'))).unwrap();
+    let drain = format!("/api/endpoints/{}/drain", set.member("server-1").traffic);
+    let ask = |authorization: &str| {
+        let mut connection = Connection::open(admin).unwrap();
+        let nothing = Upload { length: 0, from: io::empty() };
+        let fields = [("Authorization", authorization)];
+        connection.transfer("POST", &drain, &fields, nothing, &mut Vec::new()).unwrap().status
+    };
+    assert_eq!(ask("Bearer another"), 401);
+    assert_eq!(ask(&format!("Bearer {}", token.trim())), 200);
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod restart;
 mod set;
 mod settings;
 mod table;
+mod token;
 
 use std::process::ExitCode;
 
@@ -63,9 +64,10 @@ impl Trouble {
 fn run(settings: &Settings, output: Output) -> Result<ExitCode, Trouble> {
     let binaries = binaries::find(output)?;
     // What is wrong with the settings outweighs a port that somebody else has: judged first, without taking any.
-    binaries.check(&Plan::new(settings, addresses::pretend())?)?;
+    let token = token::file();
+    binaries.check(&Plan::new(settings, token.as_deref(), addresses::pretend())?)?;
     let mut claims = Claims::default();
-    let plan = Plan::new(settings, |address| claims.claim(address))?;
+    let plan = Plan::new(settings, token.as_deref(), |address| claims.claim(address))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -10,11 +10,13 @@ use std::{
     collections::BTreeMap,
     fmt, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::Path,
 };
 
 use crate::{
     Trouble,
     settings::{Handed, Settings},
+    token,
 };
 
 /// What kind of process a member is.
@@ -81,9 +83,10 @@ const ADMIN_PORT: u16 = 9090;
 const MAX_FIELDS: usize = 88;
 
 impl Plan {
-    /// Works out the set. `claim` takes an address for this run and says which it became: port 0 stands for any free one.
+    /// Works out the set. The balancer's admin interface has the token of the file `token`, where there is one; `claim` takes an address for this run and says which it became: port 0 stands for any free one.
     pub(crate) fn new(
         settings: &Settings,
+        token: Option<&Path>,
         mut claim: impl FnMut(SocketAddr) -> io::Result<SocketAddr>,
     ) -> Result<Self, Trouble> {
         let mut problems = Vec::new();
@@ -101,6 +104,7 @@ impl Plan {
         let mut balancer =
             Member::new("balancer".to_owned(), Kind::Balancer, "BALANCER_", &settings.balancer);
         balancer.claim(0, &mut claim, &mut problems);
+        token::hand_to(&mut balancer, token);
         if !balancer.has("UPSTREAM") {
             balancer.default("MAX_FIELDS", MAX_FIELDS.to_string());
         }
@@ -120,9 +124,9 @@ impl Plan {
 }
 
 impl Plan {
-    /// Where the balancer is reached.
-    pub(crate) fn balancer(&self) -> Option<Addresses> {
-        self.members.iter().find(|member| member.kind == Kind::Balancer)?.addresses
+    /// The balancer.
+    pub(crate) fn balancer(&self) -> Option<&Member> {
+        self.members.iter().find(|member| member.kind == Kind::Balancer)
     }
 }
 
@@ -133,11 +137,13 @@ impl Member {
         Self { name, kind, handed_as: format!("MANAGER_{family}"), variables, addresses: None }
     }
 
-    fn has(&self, name: &str) -> bool {
+    /// Whether it has this variable of its component.
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.variables.contains_key(&format!("{}{name}", self.kind.prefix()))
     }
 
-    fn default(&mut self, name: &str, value: String) {
+    /// Gives it this variable of its component, unless it has it.
+    pub(crate) fn default(&mut self, name: &str, value: String) {
         self.variables.entry(format!("{}{name}", self.kind.prefix())).or_insert(value);
     }
 
@@ -257,7 +263,7 @@ mod tests {
 
     #[test]
     fn servers_differ_in_name_data_and_port() {
-        let plan = Plan::new(&settings(&[&[], &[], &[]], &[], None), grant()).unwrap();
+        let plan = Plan::new(&settings(&[&[], &[], &[]], &[], None), None, grant()).unwrap();
         for variable in ["SERVER_NAME", "SERVER_DATA", "SERVER_BIND", "SERVER_ADMIN_BIND"] {
             let values: std::collections::BTreeSet<_> =
                 plan.members[..3].iter().map(|server| server.variables[variable].clone()).collect();
@@ -269,7 +275,7 @@ mod tests {
     #[test]
     fn the_balancer_knows_the_servers_and_the_client_the_balancer() {
         let any = [("BIND", "0.0.0.0:0")];
-        let plan = Plan::new(&settings(&[&any, &[]], &any, Some(&[])), grant()).unwrap();
+        let plan = Plan::new(&settings(&[&any, &[]], &any, Some(&[])), None, grant()).unwrap();
         let names: Vec<_> = plan.members.iter().map(|member| member.name.as_str()).collect();
         assert_eq!(names, ["server-1", "server-2", "balancer", "client"]);
         assert_eq!(plan.members[0].variables["SERVER_BIND"], "0.0.0.0:40001");
@@ -281,7 +287,7 @@ mod tests {
     #[test]
     fn what_is_handed_on_outweighs_the_defaults() {
         let server = [("NAME", "anna"), ("DATA_FILE", "/data")];
-        let plan = Plan::new(&settings(&[&server], &[("UPSTREAM", "x:1")], None), grant()).unwrap();
+        let plan = Plan::new(&settings(&[&server], &[("UPSTREAM", "x:1")], None), None, grant()).unwrap();
         assert_eq!(plan.members[0].variables["SERVER_NAME"], "anna");
         assert!(!plan.members[0].variables.contains_key("SERVER_DATA"));
         assert_eq!(plan.members[1].variables["BALANCER_UPSTREAM"], "x:1");
@@ -296,7 +302,7 @@ mod tests {
         let taken = |asked: SocketAddr| {
             if asked.port() == 8080 { Err(io::ErrorKind::AddrInUse.into()) } else { Ok(asked) }
         };
-        let trouble = Plan::new(&settings(&[&[]], &[], None), taken).unwrap_err();
+        let trouble = Plan::new(&settings(&[&[]], &[], None), None, taken).unwrap_err();
         assert_eq!(
             trouble,
             Trouble::unavailable(
@@ -309,7 +315,7 @@ mod tests {
 
     #[test]
     fn an_address_that_is_none_is_a_usage_error() {
-        let trouble = Plan::new(&settings(&[&[("BIND", "here")]], &[], None), grant()).unwrap_err();
+        let trouble = Plan::new(&settings(&[&[("BIND", "here")]], &[], None), None, grant()).unwrap_err();
         let line = "MANAGER_SERVER_1_BIND: `here` is not an address and port; write it as 127.0.0.1:8081";
         assert_eq!(trouble, Trouble::usage(vec![line.to_owned()]));
     }

@@ -31,6 +31,7 @@ use crate::{
     restart::Patience,
     settings::Settings,
     table::table,
+    token,
 };
 
 /// How long a member may take to leave before it is killed. Servers promise 8 s; the balancer waits for requests that run.
@@ -48,7 +49,7 @@ pub(crate) async fn run(
         .map_err(|error| Trouble::unavailable(format!("manager: cannot wait for signals: {error}")))?;
     // Room for every member to end at the same moment.
     let (ended, mut endings) = mpsc::channel(plan.members.len());
-    let balancer = plan.balancer();
+    let balancer = plan.balancer().cloned();
     let mut set = Set {
         seats: plan.members.into_iter().map(Seat::new).collect(),
         binaries,
@@ -60,7 +61,8 @@ pub(crate) async fn run(
     set.start_all()?;
     output.say(&set.table());
 
-    let mut balancer_ready = std::pin::pin!(ready::wait(balancer.map(|addresses| addresses.admin)));
+    let admin = balancer.as_ref().and_then(|balancer| balancer.addresses).map(|addresses| addresses.admin);
+    let mut balancer_ready = std::pin::pin!(ready::wait(admin));
     let mut announced = false;
     while set.is_alive() {
         tokio::select! {
@@ -69,7 +71,7 @@ pub(crate) async fn run(
             () = set.pause_over() => set.start_due(),
             () = &mut balancer_ready, if !announced => {
                 announced = true;
-                set.announce(balancer);
+                set.announce(balancer.as_ref());
             }
         }
     }
@@ -133,9 +135,11 @@ impl Set<'_> {
     }
 
     /// Says that requests are welcome, and lets the client begin.
-    fn announce(&mut self, balancer: Option<Addresses>) {
-        if let Some(addresses) = balancer {
-            self.output.say(&format!("ready: curl http://{}/", addresses.traffic));
+    fn announce(&mut self, balancer: Option<&Member>) {
+        if let Some((balancer, Addresses { traffic, admin })) =
+            balancer.and_then(|balancer| Some((balancer, balancer.addresses?)))
+        {
+            self.output.say(&format!("ready: curl http://{traffic}/\n{}", token::page(balancer, admin)));
         }
         let client = self.seats.iter().position(|seat| seat.member.kind == Kind::Client);
         if let Some(place) = client {

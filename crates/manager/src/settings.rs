@@ -26,7 +26,7 @@ pub(crate) const COMPONENT: Component = Component {
         ),
         Variable::family(
             "BALANCER_",
-            "MANAGER_BALANCER_<NAME> is BALANCER_<NAME>; 127.0.0.1:8080 and :9090, RUNS=on and MAX_FIELDS=88 by default",
+            "MANAGER_BALANCER_<NAME> is BALANCER_<NAME>; 127.0.0.1:8080 and :9090, RUNS=on, MAX_FIELDS=88 and the token of secrets/admin-token by default",
         ),
         Variable::family("CLIENT_", "MANAGER_CLIENT_<NAME> is CLIENT_<NAME>"),
     ],

@@ -12,7 +12,7 @@ use std::{
 use evenkeel_service::parent;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::binary;
+use crate::{binary, root};
 
 /// The longest wait for a line that has to come.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -53,6 +53,7 @@ impl Processes {
         let any = "127.0.0.1:0";
         let mut command = Command::new(binary("manager"));
         command
+            .current_dir(root())
             .env_clear()
             .env(parent::VARIABLE, std::process::id().to_string())
             .env("MANAGER_SERVERS", servers.to_string())
