@@ -9,6 +9,7 @@ pub(crate) mod affinity;
 pub(crate) mod course;
 pub(crate) mod date;
 pub(crate) mod deliver;
+pub(crate) mod failures;
 pub(crate) mod kind;
 pub(crate) mod pace;
 pub(crate) mod relay;
@@ -20,6 +21,7 @@ use std::rc::Rc;
 
 use evenkeel_message::{Framing, Refusal};
 use evenkeel_upstream::Lease;
+use evenkeel_upstream::attempt::Failure;
 use evenkeel_wire::Buffer;
 
 use crate::clients::h1::connection::{Client, Scratch};
@@ -90,12 +92,7 @@ async fn answer(worker: &Rc<Worker>, client: &mut Client, scratch: &mut Scratch)
     match attempt(worker, client, scratch, &request).await {
         End::Answer(answer) => deliver::deliver(worker, client, scratch, &request, answer).await,
         End::Failed(failure) => {
-            worker.stats.failed.add(1);
-            scratch.account.failed(failure);
-            let id = request.id(&scratch.request);
-            scratch.reply.clear();
-            client.note_leaving(worker);
-            reply::failed(worker, &mut client.machine, failure, id, &scratch.trail, &mut scratch.reply);
+            tell_failure(worker, client, scratch, &request, failure);
             if send_own(worker, client, scratch).await { client.after(worker) } else { Then::Close }
         }
         End::Refused(refusal) => refuse(worker, client, scratch, &refusal, Some(&request)).await,
@@ -105,6 +102,24 @@ async fn answer(worker: &Rc<Worker>, client: &mut Client, scratch: &mut Scratch)
             Then::Close
         }
     }
+}
+
+/// Writes what the client hears when no server could answer.
+fn tell_failure(
+    worker: &Worker,
+    client: &mut Client,
+    scratch: &mut Scratch,
+    request: &Request,
+    failure: Failure,
+) {
+    worker.stats.failed.add(1);
+    let unresolved = worker.shared.upstream.snapshot().endpoints().is_empty();
+    let told = failures::told(failure, unresolved);
+    scratch.account.failed(told.status, told.error);
+    let id = request.id(&scratch.request);
+    scratch.reply.clear();
+    client.note_leaving(worker);
+    reply::failed(worker, &mut client.machine, &told, id, &scratch.trail, &mut scratch.reply);
 }
 
 async fn refuse(

@@ -5,4 +5,5 @@ pub(crate) mod bound;
 pub(crate) mod digest;
 pub(crate) mod idle;
 pub(crate) mod runs_on;
+pub(crate) mod status;
 pub(crate) mod upload;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use evenkeel_upstream::{
-    Control, Lease, Outcome, Picker, PolicySettings, ProbeResult, Settings, Tried, Upstream, Want,
+    Control, Lease, Outcome, Picker, PolicySettings, ProbeResult, Response, Settings, Tried, Upstream, Want,
 };
 
 const POLICIES: [&str; 5] = ["least_requests", "round_robin", "random_two", "peak_ewma", "consistent_hash"];
@@ -61,7 +61,7 @@ impl Set {
         let rng = &mut self.rng;
         let picked = self.picker.pick(black_box(&want), &Tried::default(), &mut || rng.u64(..), self.now);
         let mut lease = picked.expect("all endpoints are well");
-        lease.head_received(200, Duration::from_micros(400), self.now);
+        lease.head_received(Response::Good, Duration::from_micros(400), self.now);
         black_box(lease.finish(Outcome::Success, self.now));
     }
 }

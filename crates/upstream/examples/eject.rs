@@ -8,7 +8,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use evenkeel_upstream::{
-    ConnectFailure, Control, Evidence, Outcome, Picker, ProbeResult, Settings, Tried, Upstream, Want,
+    ConnectFailure, Control, Evidence, Outcome, Picker, ProbeResult, Response, Settings, Tried, Upstream,
+    Want,
 };
 
 /// How long a request takes in this world.
@@ -42,7 +43,7 @@ fn main() {
             lease.finish(Outcome::Failure, now);
             control.evidence(id, Evidence::ConnectFailed(ConnectFailure::Refused), now);
         } else {
-            lease.head_received(200, STEP, now);
+            lease.head_received(Response::Good, STEP, now);
             lease.finish(Outcome::Success, now);
             served[addresses.iter().position(|known| *known == address).expect("one of the three")] += 1;
         }

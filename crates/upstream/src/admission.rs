@@ -1,7 +1,7 @@
 //! Waiting for an endpoint below its limit: one bounded line with a deadline, for all workers.
 //!
 //! A limit on requests in flight keeps a slow server from being buried, and its share of them from everyone else.
-//! When all endpoints are at their limit, a request waits a little; when too many wait, the next one hears 503 at
+//! When all endpoints are at their limit, a request waits a little; when too many wait, the next one is turned away at
 //! once. Whoever has waited longest picks first, in whichever worker: a worker that kept a line of its own would hand
 //! the places that it frees to its own requests, and those of the others would wait in vain.
 //!
@@ -10,11 +10,11 @@
 //! dissolves at once; a line that only looked now and then would stay as soon as more came than it let go.
 //!
 //! ```text
-//! pick ──AllBusy──▶ join ──full──▶ 503
+//! pick ──AllBusy──▶ join ──full──▶ turned away
 //!                    │
 //!                    ▼        first in line and called: pick again
 //!                 waiting ──────────────────────────────────────────▶ drop (a lease) ──▶ the next is called
-//!                    └──────────deadline────────────────────────────▶ drop (503)
+//!                    └──────────deadline────────────────────────────▶ drop
 //! ```
 //!
 //! Some who hold a place, or stand in line, do so for a client that may be gone: see [`Doubtful`].
@@ -61,7 +61,7 @@ struct Waiting {
     waker: Option<Waker>,
 }
 
-/// Every place is taken: the request gets 503 with Retry-After.
+/// Every place is taken: the request is turned away, and may come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueFull;
 

@@ -12,8 +12,7 @@
 //! Choosing ─▶ Connecting ─▶ Sending ─▶ Waiting ─▶ Held ─▶ Committed               Stale
 //!    │            │            │          │         │        ▲                      ▲
 //!    │            │            └──────────┴─────────┼──▶ (idle connection was closed)
-//!    │            │                       │         ├──▶ Parked   502, 503, 504, or 500 of an accused endpoint: kept as
-//!    │            │                       │         │             the last real error
+//!    │            │                       │         ├──▶ Parked   an error of its endpoint: kept as the last real error
 //!    ▼            ▼                       ▼         ▼        │
 //!  (none left)  Failed ◀──────────────────┴─────────┴────────┘
 //! ```
@@ -22,7 +21,7 @@
 //!
 //! * nothing was sent on any try: any method;
 //! * something was sent: methods that may be repeated, while their body is kept for replay ([`Plan`]);
-//! * the answer has begun to go to the client: nobody, ever (RFC 9110 §9.2.2).
+//! * the answer has begun to go to the client: nobody, ever.
 //!
 //! **Silence moves nothing.** It is reported, so that a probe is sent: a slow server is not a dead one. What moves a waiting
 //! request is that its connection broke or its time is over; a safe one moves also when the probe fails or its
@@ -62,16 +61,15 @@ use arrayvec::ArrayVec;
 
 use crate::budget::{Budgets, Hedged};
 use crate::endpoint::Usual;
-use crate::evidence::{ConnectFailure, Evidence, ResponseFailure};
+use crate::evidence::{ConnectFailure, Evidence, Response, ResponseFailure};
 use crate::picker::Unavailable;
 use crate::settings::AttemptSettings;
 pub use delivery::{Delivered, Delivery};
 pub use event::{
-    Action, Actions, Affinity, Condition, Down, Event, Failure, FailureKind, Plan, Repeat, TryNo, Verdict,
-    Why,
+    Action, Actions, Affinity, Condition, Down, Event, Failure, Plan, Repeat, TryNo, Verdict, Why,
 };
+pub use trail::{OutcomeClass, TrailEntry, TrailOutcome};
 use trail::{Stage, Try};
-pub use trail::{TrailEntry, TrailOutcome};
 
 /// The most attempts a request can have, whatever the settings say: what is kept for each is kept in place.
 pub const MAX_ATTEMPTS: usize = 4;
@@ -178,8 +176,8 @@ impl Attempts {
             Event::ByteSent(number) => self.byte_sent(number),
             Event::RequestSent(number) => self.request_sent(number, now),
             Event::Stale { number, bytes_sent } => self.stale(number, bytes_sent, now, actions),
-            Event::Head { number, status, accused, held } => {
-                self.head(number, (status, accused), held, budgets, now, actions);
+            Event::Head { number, response, status, held } => {
+                self.head(number, (response, status), held, budgets, now, actions);
             }
             Event::Whole(number, verdict) => self.whole(number, verdict, budgets, now, actions),
             Event::Broken(number, why) => self.broken(number, why, now, actions),
@@ -273,7 +271,7 @@ impl Attempts {
     fn head(
         &mut self,
         number: TryNo,
-        (status, accused): (u16, bool),
+        (response, status): (Response, u16),
         held: bool,
         budgets: &Budgets,
         now: Instant,
@@ -284,16 +282,15 @@ impl Attempts {
             return;
         }
         self.sent = true;
-        let moves_on = moves_on(status, accused);
         if let Some(tried) = self.tries.get_mut(number.index()) {
-            (tried.status, tried.moves_on) = (Some(status), moves_on);
+            tried.response = Some((response, status));
         }
-        if crate::evidence::is_bad(status) {
+        if !response.is_good() {
             actions.push(Action::Report(number, Evidence::Status(status)));
         }
         // A session is known to its own server alone: what that says is its answer.
         let belongs_here = self.plan.affinity == Affinity::Session;
-        if moves_on && !belongs_here && self.may_retry(number, budgets, now) {
+        if response == Response::Unable && !belongs_here && self.may_retry(number, budgets, now) {
             self.enter(number, Stage::Parked, now);
             self.carry_on(Why::Retry, now, actions);
         } else if held {
@@ -355,10 +352,4 @@ impl Attempts {
         self.answer = answer;
         self.hedged = None;
     }
-}
-
-/// Whether a response of this status is tried elsewhere. 500 is not, for it may well be the application's own word, except
-/// of an endpoint that is accused of saying it to everybody.
-fn moves_on(status: u16, accused: bool) -> bool {
-    matches!(status, 502..=504) || accused && status == 500
 }

@@ -72,6 +72,24 @@ impl From<Evidence> for Testimony {
     }
 }
 
+/// What a response says of the endpoint that sent it: the shell knows the protocol, and tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Response {
+    /// Nothing against it.
+    Good,
+    /// An error that would be the same anywhere, as far as anybody can tell: it is the answer.
+    Error,
+    /// An error of this endpoint: another may well be able to answer.
+    Unable,
+}
+
+impl Response {
+    /// Whether it speaks for its endpoint.
+    pub fn is_good(self) -> bool {
+        self == Self::Good
+    }
+}
+
 /// Something an endpoint did, or failed to do, in the sight of traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Evidence {
@@ -79,7 +97,7 @@ pub enum Evidence {
     ConnectFailed(ConnectFailure),
     /// A connection was there, a whole response was not.
     ResponseFailed(ResponseFailure),
-    /// A whole response whose bytes are not those its digest is of (RFC 9530).
+    /// A whole response whose bytes are not those its digest is of.
     WrongDigest,
     /// A whole response without the digest that it had announced.
     MissingDigest,
@@ -89,7 +107,7 @@ pub enum Evidence {
     Outpaced,
     /// An idle connection was closed or reset by the other side.
     IdleClosed,
-    /// A response with this status. Only 500 and above says anything.
+    /// A response that is an error ([`Response::Error`], [`Response::Unable`]), with the number that the protocol has for it.
     Status(u16),
     /// A good answer. Worth saying only of an endpoint that is on probation.
     Succeeded,
@@ -104,8 +122,6 @@ pub enum ConnectFailure {
     TimedOut,
     /// The network knows no way there.
     Unreachable,
-    /// Opened and reset at once, or any other refusal by the other side.
-    Reset,
     /// This process could not even try (no descriptor, no port). Says nothing about the endpoint.
     Local,
 }
@@ -121,7 +137,7 @@ pub enum ResponseFailure {
     Truncated,
     /// No head in time, or no progress.
     TimedOut,
-    /// Something that is no HTTP response.
+    /// Something that is no response in the protocol.
     Garbage,
 }
 
@@ -144,7 +160,7 @@ pub enum FailureClass {
     Outpaced,
     /// [`Evidence::IdleClosed`]
     IdleClosed,
-    /// [`Evidence::Status`] of 500 and above
+    /// [`Evidence::Status`]
     Status,
 }
 
@@ -191,7 +207,7 @@ impl Evidence {
             Self::Silent => Some(FailureClass::Silent),
             Self::Outpaced => Some(FailureClass::Outpaced),
             Self::IdleClosed => Some(FailureClass::IdleClosed),
-            Self::Status(status) => is_bad(status).then_some(FailureClass::Status),
+            Self::Status(_) => Some(FailureClass::Status),
         }
     }
 
@@ -220,17 +236,12 @@ impl Testimony {
             | Evidence::IdleClosed
             | Evidence::Succeeded => None,
             Evidence::ConnectFailed(_) => Some(Cause::Unreachable),
-            Evidence::Status(status) => (proven && is_bad(status)).then_some(Cause::Misbehaving),
-            Evidence::ResponseFailed(_) | Evidence::WrongDigest | Evidence::MissingDigest => {
-                proven.then_some(Cause::Misbehaving)
-            }
+            Evidence::Status(_)
+            | Evidence::ResponseFailed(_)
+            | Evidence::WrongDigest
+            | Evidence::MissingDigest => proven.then_some(Cause::Misbehaving),
         }
     }
-}
-
-/// Whether a status speaks against the server that sent it (RFC 9110 §15.6).
-pub(crate) fn is_bad(status: u16) -> bool {
-    status >= 500
 }
 
 impl fmt::Display for Evidence {
@@ -249,26 +260,55 @@ impl fmt::Display for Evidence {
     }
 }
 
+impl ConnectFailure {
+    /// Every reason.
+    pub const ALL: [Self; 4] = [Self::Refused, Self::TimedOut, Self::Unreachable, Self::Local];
+
+    /// The word for programs.
+    pub fn name(self) -> &'static str {
+        self.words().0
+    }
+
+    /// For programs and for people.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Refused => ("refused", "connection refused"),
+            Self::TimedOut => ("connect_timeout", "connect timed out"),
+            Self::Unreachable => ("unreachable", "no route"),
+            Self::Local => ("no_local_resources", "no local resources to connect"),
+        }
+    }
+}
+
+impl ResponseFailure {
+    /// Every reason.
+    pub const ALL: [Self; 5] = [Self::Reset, Self::Closed, Self::Truncated, Self::TimedOut, Self::Garbage];
+
+    /// The word for programs.
+    pub fn name(self) -> &'static str {
+        self.words().0
+    }
+
+    /// For programs and for people.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Reset => ("reset", "connection reset"),
+            Self::Closed => ("closed", "closed before a response"),
+            Self::Truncated => ("truncated", "response cut short"),
+            Self::TimedOut => ("timeout", "response timed out"),
+            Self::Garbage => ("garbage", "malformed response"),
+        }
+    }
+}
+
 impl fmt::Display for ConnectFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Refused => "connection refused",
-            Self::TimedOut => "connect timed out",
-            Self::Unreachable => "no route",
-            Self::Reset => "connect reset",
-            Self::Local => "no local resources to connect",
-        })
+        f.write_str(self.words().1)
     }
 }
 
 impl fmt::Display for ResponseFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Reset => "connection reset",
-            Self::Closed => "closed before a response",
-            Self::Truncated => "response cut short",
-            Self::TimedOut => "response timed out",
-            Self::Garbage => "not an HTTP response",
-        })
+        f.write_str(self.words().1)
     }
 }

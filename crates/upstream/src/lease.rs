@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::attempt::Down;
 use crate::endpoint::{Endpoint, Flags};
-use crate::evidence::{Evidence, is_bad};
+use crate::evidence::{Evidence, Response};
 use crate::health::Cause;
 use crate::upstream::Snapshot;
 
@@ -71,7 +71,7 @@ impl Lease {
         }
     }
 
-    /// Whether a 500 says more about the endpoint than about the request: it answers so to one request after the other, was
+    /// Whether an error says more about the endpoint than about the request: it answers so to one request after the other, was
     /// ejected since it was chosen, or is on trial.
     pub fn is_accused(&self) -> bool {
         let now = self.endpoint().flags();
@@ -84,8 +84,8 @@ impl Lease {
     }
 
     /// The head of the response is there; `took` since the request was sent.
-    pub fn head_received(&mut self, status: u16, took: Duration, now: Instant) {
-        self.bad = is_bad(status);
+    pub fn head_received(&mut self, response: Response, took: Duration, now: Instant) {
+        self.bad = !response.is_good();
         let endpoint = self.endpoint();
         endpoint.heard(now);
         if self.bad {

@@ -2,7 +2,8 @@
 //!
 //! The crate decides and its shell acts. It opens no socket, reads no clock and draws no random number: `now` and a
 //! generator come in with each call, so that a year of failures is simulated in seconds and a failing seed replays.
-//! It does not know HTTP either; a request is a few facts ([`attempt::Plan`]), a response is a status.
+//! It does not know HTTP either; a request is a few facts ([`attempt::Plan`]), a response is good or not
+//! ([`Response`]).
 //!
 //! ```text
 //!   worker 1 … n                                             one control task
@@ -46,7 +47,9 @@ pub use control::{
     UnknownEndpoint,
 };
 pub use endpoint::{Endpoint, EndpointId, Usual, Weight};
-pub use evidence::{Author, ConnectFailure, Evidence, FailureClass, ResponseFailure, Standing, Testimony};
+pub use evidence::{
+    Author, ConnectFailure, Evidence, FailureClass, Response, ResponseFailure, Standing, Testimony,
+};
 pub use health::{Cause, Health, Source};
 pub use kinds::Kind;
 pub use lease::{Lease, Outcome};

@@ -28,7 +28,7 @@ pub struct Want {
     pub key: Option<u64>,
     /// The pin of a sticky session.
     pub pin: Option<Pin>,
-    /// It may be a trial: a GET that can be repeated elsewhere.
+    /// It may be a trial: it only reads, and can be repeated elsewhere.
     pub trial: bool,
     /// Only an endpoint against which nothing speaks will do: for a try that the request can do without.
     pub plain_only: bool,

@@ -5,7 +5,7 @@
 //! successes counts within a window, and only if it is a noticeable share: one failure in a million is nobody's outlier.
 //!
 //! A bad *status* says something about the server only if its peers answer well at the same time; otherwise whoever can
-//! ask for `/status/503` could switch servers off. A row of `k` bad answers comes about by chance with probability
+//! ask for an error could switch servers off. A row of `k` bad answers comes about by chance with probability
 //! `p^k`, where `p` is the share of bad answers of the peers. It is a charge when that is less than [`BY_CHANCE`].
 //!
 //! Whatever a client can bring about needs a second voice as well, or one client could switch servers off: the failures
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
 
-use crate::evidence::{Author, ConnectFailure, Evidence, Standing, Testimony, is_bad};
+use crate::evidence::{Author, ConnectFailure, Evidence, Standing, Testimony};
 use crate::health::Cause;
 use crate::settings::OutlierSettings;
 
@@ -63,9 +63,8 @@ impl Class {
         match evidence {
             Evidence::ResponseFailed(_) | Evidence::MissingDigest => Some(Self::Response),
             Evidence::WrongDigest => Some(Self::Digest),
-            Evidence::Status(status) if is_bad(status) => Some(Self::Status),
+            Evidence::Status(_) => Some(Self::Status),
             Evidence::ConnectFailed(_)
-            | Evidence::Status(_)
             | Evidence::Silent
             | Evidence::Outpaced
             | Evidence::IdleClosed

@@ -88,7 +88,7 @@ pub struct OutlierSettings {
     pub outpaced: u32,
     /// … while it has not sent the head of any response for so long.
     pub unheard: Duration,
-    /// Answers of 500 and above in a row, while the peers answer well.
+    /// Errors in a row, while the peers answer well.
     pub bad_statuses: u32,
     /// How long scattered failures are remembered.
     pub window: Duration,
@@ -144,7 +144,7 @@ pub struct AttemptSettings {
     pub race_after_min: Duration,
     /// … and not after this.
     pub race_after_max: Duration,
-    /// Whether GET, HEAD and OPTIONS without an answer are sent a second time.
+    /// Whether hedgeable requests without an answer are sent a second time.
     pub hedge: bool,
     /// A silent endpoint is not suspected earlier than this, whatever its usual time to a head.
     pub silence_min: Duration,
@@ -180,9 +180,9 @@ impl Default for AttemptSettings {
 pub struct AdmissionSettings {
     /// Requests in flight on one endpoint, over all workers.
     pub per_endpoint: u32,
-    /// Requests that wait for an endpoint below its limit, over all workers; one more gets 503.
+    /// Requests that wait for an endpoint below its limit, over all workers; one more is turned away.
     pub queue: u32,
-    /// How long one waits; then it gets 503.
+    /// How long one waits; then it is turned away.
     pub queue_timeout: Duration,
 }
 

@@ -17,7 +17,7 @@ use std::time::Instant;
 use arrayvec::ArrayVec;
 use evenkeel_message::{Refusal, ResponseRewrite};
 use evenkeel_upstream::attempt::{
-    Action, Attempts, Condition, Event, Failure, FailureKind, MAX_ATTEMPTS, TryNo, Verdict, Why,
+    Action, Attempts, Condition, Event, Failure, MAX_ATTEMPTS, TryNo, Verdict, Why,
 };
 use evenkeel_upstream::{Doubtful, Outcome, Place, Queue, Testimony, Tried, Unavailable, Want};
 
@@ -151,7 +151,7 @@ impl<'a> Course<'a> {
                     // Its place is wanted, and so may its connection be: what it has sent behind this is given up as well.
                     self.client.machine.close_after_this();
                     // Should it be there after all, this is what those hear for whom there is no place.
-                    self.end = Some(End::Failed(Failure { kind: FailureKind::Busy }));
+                    self.end = Some(End::Failed(Failure::Busy));
                 }
                 Woken::Alarm => self.woke(),
             }
@@ -285,12 +285,11 @@ impl<'a> Course<'a> {
             // It may get a fresh connection to the same endpoint, so the attempt stays.
             Happened::Stale { bytes_sent } => self.tell(Event::Stale { number, bytes_sent }, now),
             Happened::Head { status, held } => {
-                let took = io.head_received(status, now);
+                let (response, took) = io.head_received(status, now);
                 if kind::teaches(status) {
                     self.worker.picker.borrow_mut().learn(self.request.kind, took);
                 }
-                let accused = io.lease.is_accused();
-                self.tell(Event::Head { number, status, accused, held }, now);
+                self.tell(Event::Head { number, response, status, held }, now);
             }
             Happened::Whole(verdict) => {
                 let wrong = matches!(verdict, Verdict::WrongDigest(_));

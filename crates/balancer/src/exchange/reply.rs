@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use evenkeel_http1::Inbound;
 use evenkeel_message::{Refusal, problem, proxy_status};
-use evenkeel_upstream::attempt::{Failure, FailureKind};
 
 use crate::clock::now;
 use crate::context::Worker;
+use crate::exchange::failures::Told;
 
 /// When a client that found no room should come back.
 const SOON: Duration = Duration::from_secs(1);
@@ -40,27 +40,13 @@ pub(crate) fn refused(
 pub(crate) fn failed(
     worker: &Worker,
     machine: &mut Inbound,
-    failure: Failure,
+    told: &Told,
     request_id: &str,
     trail: &str,
     out: &mut Vec<u8>,
 ) {
-    let detail = match failure.status() {
-        503 => "No server can take the request now.",
-        504 => "No server answered in time.",
-        _ => "No server gave a usable answer.",
-    };
-    // Without any endpoint, usable or not, there was no address to be had for any name.
-    let unresolved =
-        failure.kind == FailureKind::NoEndpoint && worker.shared.upstream.snapshot().endpoints().is_empty();
-    let problem = Problem {
-        status: failure.status(),
-        error: if unresolved { "dns_error" } else { failure.proxy_error() },
-        detail,
-        retry_after: failure.retry_after(),
-        request_id: Some(request_id),
-        trail,
-    };
+    let &Told { status, error, detail, retry_after } = told;
+    let problem = Problem { status, error, detail, retry_after, request_id: Some(request_id), trail };
     write(worker, machine, &problem, out);
 }
 

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
 use evenkeel_message::Refusal;
-use evenkeel_upstream::attempt::{Attempts, Failure, MAX_ATTEMPTS, TrailEntry, TrailOutcome, TryNo, Why};
+use evenkeel_upstream::Response;
+use evenkeel_upstream::attempt::{Attempts, MAX_ATTEMPTS, TrailEntry, TrailOutcome, TryNo, Why};
 
 use crate::clients::h1::connection::{Client, Scratch};
 use crate::clock::now;
@@ -99,9 +100,9 @@ impl Account {
     }
 
     /// No server answered.
-    pub(crate) fn failed(&mut self, failure: Failure) {
-        self.status = failure.status();
-        self.error = Some(failure.proxy_error());
+    pub(crate) fn failed(&mut self, status: u16, error: &'static str) {
+        self.status = status;
+        self.error = Some(error);
         self.end = End::Failed;
     }
 
@@ -122,7 +123,7 @@ impl Account {
     /// Whether anything went wrong on the way, noticed by the client or not. A second attempt for speed alone is as usual.
     pub(crate) fn is_remarkable(&self) -> bool {
         let failed = |entry: &TrailEntry| {
-            !matches!(entry.outcome, TrailOutcome::Status(..500) | TrailOutcome::Overtaken)
+            !matches!(entry.outcome, TrailOutcome::Responded(Response::Good, _) | TrailOutcome::Overtaken)
                 || matches!(entry.why, Why::Moved | Why::Retry)
         };
         self.status >= 500
@@ -174,7 +175,7 @@ fn settle_attempt(worker: &Worker, entry: &TrailEntry) {
     stats.ended.add(entry.why, entry.outcome);
     stats.attempt_times.add(took);
     worker.count(entry.endpoint, |endpoint| {
-        if matches!(entry.outcome, TrailOutcome::Status(_)) {
+        if matches!(entry.outcome, TrailOutcome::Responded(..)) {
             endpoint.answered.add(took);
         }
         if entry.reused {

@@ -9,7 +9,7 @@ mod histogram;
 use std::sync::Arc;
 
 use evenkeel_upstream::ProbeResult;
-use evenkeel_upstream::attempt::{TrailOutcome, Why};
+use evenkeel_upstream::attempt::{OutcomeClass, TrailOutcome, Why};
 
 pub(crate) use counter::Counter;
 pub(crate) use endpoints::{ByEndpoint, EndpointStats, EndpointTotals, totals};
@@ -97,44 +97,14 @@ impl Stats {
 
 /// Attempts that have ended, by why they were begun and how they ended.
 #[derive(Debug, Default)]
-pub(crate) struct Ended([[Counter; OUTCOMES.len()]; REASONS.len()]);
+pub(crate) struct Ended([[Counter; OutcomeClass::ALL.len()]; REASONS.len()]);
 
 const REASONS: [Why; 5] = [Why::First, Why::Retry, Why::Race, Why::Hedge, Why::Moved];
-
-/// The words for how an attempt ended, for metrics and the access log.
-const OUTCOMES: [&str; 8] = [
-    "answered",
-    "error_status",
-    "connect_failed",
-    "response_failed",
-    "wrong_digest",
-    "stale",
-    "overtaken",
-    "unfinished",
-];
 
 impl Ended {
     /// Counts one attempt.
     pub(crate) fn add(&self, why: Why, outcome: TrailOutcome) {
-        self.0[why as usize][index_of(outcome)].add(1);
-    }
-}
-
-/// The word for how an attempt ended.
-pub(crate) fn outcome_name(outcome: TrailOutcome) -> &'static str {
-    OUTCOMES[index_of(outcome)]
-}
-
-fn index_of(outcome: TrailOutcome) -> usize {
-    match outcome {
-        TrailOutcome::Status(..500) => 0,
-        TrailOutcome::Status(_) => 1,
-        TrailOutcome::ConnectFailed(_) => 2,
-        TrailOutcome::ResponseFailed(_) => 3,
-        TrailOutcome::WrongDigest => 4,
-        TrailOutcome::Stale => 5,
-        TrailOutcome::Overtaken => 6,
-        TrailOutcome::Running => 7,
+        self.0[why as usize][outcome.class() as usize].add(1);
     }
 }
 

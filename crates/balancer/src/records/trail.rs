@@ -40,15 +40,6 @@ impl std::fmt::Display for Step {
         let until = if outcome == TrailOutcome::Running { self.now } else { since };
         let took = until.saturating_duration_since(begun).as_secs_f64() * 1e3;
         write!(f, "{number} {} {} ", why.name(), self.server)?;
-        match outcome {
-            TrailOutcome::Running => f.write_str("running"),
-            TrailOutcome::Status(status) => write!(f, "status {status}"),
-            TrailOutcome::ConnectFailed(why) => write!(f, "{why}"),
-            TrailOutcome::ResponseFailed(why) => write!(f, "{why}"),
-            TrailOutcome::WrongDigest => f.write_str("wrong digest"),
-            TrailOutcome::Stale => f.write_str("idle connection was closed"),
-            TrailOutcome::Overtaken => f.write_str("overtaken"),
-        }?;
-        write!(f, " in {took:.1} ms")
+        write!(f, "{outcome} in {took:.1} ms")
     }
 }

@@ -14,13 +14,14 @@ use std::time::{Duration, Instant};
 
 use evenkeel_message::{Limits, Method, ResponseError, ResponseHead};
 use evenkeel_upstream::attempt::{TryNo, Verdict};
-use evenkeel_upstream::{ConnectFailure, Lease, Outcome, ResponseFailure};
+use evenkeel_upstream::{ConnectFailure, Lease, Outcome, Response, ResponseFailure};
 use evenkeel_wire::{Buffer, ConnectError, Stream, connect};
 
 use crate::clock::now;
 use crate::context::Worker;
 use crate::servers::digest::{self, Promised};
 use crate::servers::idle::ServerConnection;
+use crate::servers::status;
 use crate::servers::upload::{Position, Upload};
 
 /// An attempt that has not ended.
@@ -188,11 +189,13 @@ impl AttemptIo {
         }
     }
 
-    /// The head of a response has come: counts the time it took since the request was written, and returns it.
-    pub(crate) fn head_received(&mut self, status: u16, now: Instant) -> Duration {
+    /// The head of a response has come: counts the time it took since the request was written, and says what it says of its
+    /// server and how long it took.
+    pub(crate) fn head_received(&mut self, status: u16, now: Instant) -> (Response, Duration) {
         let took = self.waited(now);
-        self.lease.head_received(status, took, now);
-        took
+        let response = status::says(status, self.lease.is_accused());
+        self.lease.head_received(response, took, now);
+        (response, took)
     }
 
     /// From when on it waits for what comes next: since the whole request was written, for the head of the response.

@@ -8,7 +8,7 @@
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use evenkeel_message::Method;
 use evenkeel_upstream::{Author, ConnectFailure, Doubtful, Evidence, Kind, Lease, Outcome};
@@ -112,7 +112,7 @@ impl Outpaced {
             match happened {
                 Happened::Interim => self.io.interim_done(),
                 Happened::Head { status, held } => {
-                    let took: Duration = self.io.head_received(status, now());
+                    let (_, took) = self.io.head_received(status, now());
                     if kind::teaches(status) {
                         self.worker.picker.borrow_mut().learn(self.kind, took);
                     }

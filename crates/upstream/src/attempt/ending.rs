@@ -6,7 +6,7 @@ use crate::budget::Budgets;
 use crate::evidence::{Evidence, ResponseFailure, Standing};
 use crate::picker::Unavailable;
 
-use super::event::{Action, Actions, Failure, FailureKind, Repeat, TryNo, Why};
+use super::event::{Action, Actions, Failure, Repeat, TryNo, Why};
 use super::trail::{Fault, Stage, Try};
 use super::{Answer, Attempts};
 
@@ -71,11 +71,11 @@ impl Attempts {
 
     /// No further try: waits for those that still run, or else ends the request.
     pub(super) fn conclude(&mut self, now: Instant, actions: &mut Actions) {
-        let kind = self.last_real_error();
-        self.conclude_with(kind, now, actions);
+        let failure = self.last_real_error();
+        self.conclude_with(failure, now, actions);
     }
 
-    pub(super) fn conclude_with(&mut self, kind: FailureKind, now: Instant, actions: &mut Actions) {
+    pub(super) fn conclude_with(&mut self, failure: Failure, now: Instant, actions: &mut Actions) {
         if self.tries.iter().any(Try::is_live) {
             return;
         }
@@ -87,7 +87,7 @@ impl Attempts {
         } else {
             self.examine(Seen::Nothing, actions);
             self.decided(Answer::Over);
-            actions.push(Action::Reply(Failure { kind }));
+            actions.push(Action::Reply(failure));
         }
     }
 
@@ -147,18 +147,18 @@ impl Attempts {
     }
 
     /// The most telling failure there was: one of a server before a timeout before a failed connect.
-    fn last_real_error(&self) -> FailureKind {
-        let kinds = self.tries.iter().filter_map(|tried| match tried.stage {
-            Stage::Failed(Fault::Connect(why)) => Some(FailureKind::Connect(why)),
-            Stage::Failed(Fault::Response(why)) => Some(FailureKind::Response(why)),
-            Stage::Failed(Fault::Digest(_)) => Some(FailureKind::WrongDigest),
-            Stage::Failed(Fault::Stale) => Some(FailureKind::Stale),
+    fn last_real_error(&self) -> Failure {
+        let failures = self.tries.iter().filter_map(|tried| match tried.stage {
+            Stage::Failed(Fault::Connect(why)) => Some(Failure::Connect(why)),
+            Stage::Failed(Fault::Response(why)) => Some(Failure::Response(why)),
+            Stage::Failed(Fault::Digest(_)) => Some(Failure::WrongDigest),
+            Stage::Failed(Fault::Stale) => Some(Failure::Stale),
             _ => None,
         });
         // Of equals the last one.
-        kinds.max_by_key(|&kind| telling(kind)).unwrap_or(match self.unavailable {
-            Some(Unavailable::AllBusy) => FailureKind::Busy,
-            _ => FailureKind::NoEndpoint,
+        failures.max_by_key(|&failure| telling(failure)).unwrap_or(match self.unavailable {
+            Some(Unavailable::AllBusy) => Failure::Busy,
+            _ => Failure::NoEndpoint,
         })
     }
 }
@@ -174,18 +174,18 @@ enum Seen {
 impl Seen {
     /// How much of another endpoint's answer shows that this one's failure was its own: as much as this one got wrong.
     fn needed_against(failed: &Try) -> Self {
-        let after_its_head = matches!(failed.stage, Stage::Failed(_)) && failed.status.is_some();
+        let after_its_head = matches!(failed.stage, Stage::Failed(_)) && failed.response.is_some();
         if after_its_head { Self::Whole } else { Self::Head }
     }
 }
 
-fn telling(kind: FailureKind) -> u8 {
-    match kind {
-        FailureKind::WrongDigest => 5,
-        FailureKind::Response(ResponseFailure::TimedOut) | FailureKind::Deadline => 3,
-        FailureKind::Response(_) => 4,
-        FailureKind::Stale => 2,
-        FailureKind::Connect(_) => 1,
-        FailureKind::NoEndpoint | FailureKind::Busy => 0,
+fn telling(failure: Failure) -> u8 {
+    match failure {
+        Failure::WrongDigest => 5,
+        Failure::Response(ResponseFailure::TimedOut) | Failure::Deadline => 3,
+        Failure::Response(_) => 4,
+        Failure::Stale => 2,
+        Failure::Connect(_) => 1,
+        Failure::NoEndpoint | Failure::Busy => 0,
     }
 }

@@ -1,12 +1,12 @@
 //! What the shell tells the machine and what the machine tells the shell.
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arrayvec::ArrayVec;
 
 use crate::endpoint::{EndpointId, Usual};
-use crate::evidence::{ConnectFailure, Evidence, ResponseFailure, Standing};
+use crate::evidence::{ConnectFailure, Evidence, Response, ResponseFailure, Standing};
 use crate::health::Cause;
 use crate::picker::Unavailable;
 
@@ -24,7 +24,7 @@ impl TryNo {
         self.0.into()
     }
 
-    /// 1 for the first, as in `X-Attempt`.
+    /// 1 for the first, as people count.
     pub fn number(self) -> u8 {
         self.0 + 1
     }
@@ -41,7 +41,7 @@ impl fmt::Display for TryNo {
 pub struct Plan {
     /// Whether it may be sent again once a byte of it was sent.
     pub repeat: Repeat,
-    /// Whether it may be sent twice at once, for speed: GET, HEAD and OPTIONS without a body.
+    /// Whether it may be sent twice at once, for speed: it only reads, and has no body.
     pub hedgeable: bool,
     /// Whether its body, if it has one, is kept so that it can be sent again.
     pub replayable: bool,
@@ -54,10 +54,9 @@ pub struct Plan {
 pub enum Repeat {
     /// No: executing it twice is not the same as once.
     Never,
-    /// One after the other, never two at once, and never because of a mere suspicion: PUT and DELETE (RFC 9110 §9.2.2), or
-    /// servers that share a store of idempotency keys.
+    /// One after the other, never two at once, and never because of a mere suspicion: it changes something, but twice is as once.
     InTurn,
-    /// Yes: a safe method (RFC 9110 §9.2.1).
+    /// Yes: it changes nothing.
     Freely,
 }
 
@@ -109,10 +108,11 @@ pub enum Event<'a> {
     Head {
         /// Of which try.
         number: TryNo,
-        /// Its status.
+        /// What it says of its endpoint. An error of one that [is accused](crate::Lease::is_accused) of it is more likely to be its
+        /// own.
+        response: Response,
+        /// The number that the protocol has for it, for the trail.
         status: u16,
-        /// Whether its endpoint is accused of answering badly ([`Lease::is_accused`](crate::Lease::is_accused)).
-        accused: bool,
         /// Its body is kept back until it is whole.
         held: bool,
     },
@@ -214,7 +214,7 @@ pub enum Action {
     Report(TryNo, Evidence),
     /// Tell it that another endpoint has done well with the same request, or has failed alike.
     Examined(TryNo, Evidence, Standing),
-    /// The client gets an answer of the balancer's own.
+    /// The client gets an answer of the shell's own.
     Reply(Failure),
 }
 
@@ -222,19 +222,9 @@ pub enum Action {
 /// at with suspicion or replied: 16 are enough for four tries.
 pub type Actions = ArrayVec<Action, 16>;
 
-/// What the client hears when no endpoint could answer.
+/// Why no endpoint could answer: the last real error of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// What it was.
-    pub kind: FailureKind,
-}
-
-/// After a 503 of ours it is worth asking again after this time: a probe interval.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// The last real error of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FailureKind {
+pub enum Failure {
     /// No endpoint is known that would answer.
     NoEndpoint,
     /// All endpoints are at their limit.
@@ -249,44 +239,4 @@ pub enum FailureKind {
     WrongDigest,
     /// The deadline of the request has passed.
     Deadline,
-}
-
-impl Failure {
-    /// Its status: 502, 503 or 504.
-    pub fn status(self) -> u16 {
-        match self.kind {
-            FailureKind::NoEndpoint | FailureKind::Busy | FailureKind::Connect(_) => 503,
-            FailureKind::Response(ResponseFailure::TimedOut) | FailureKind::Deadline => 504,
-            FailureKind::Response(_) | FailureKind::Stale | FailureKind::WrongDigest => 502,
-        }
-    }
-
-    /// When it is worth asking again; only with 503.
-    pub fn retry_after(self) -> Option<Duration> {
-        (self.status() == 503).then_some(RETRY_AFTER)
-    }
-
-    /// Its type in `Proxy-Status` (RFC 9209 §2.3).
-    pub fn proxy_error(self) -> &'static str {
-        match self.kind {
-            FailureKind::NoEndpoint => "destination_unavailable",
-            FailureKind::Busy => "connection_limit_reached",
-            FailureKind::Connect(why) => match why {
-                ConnectFailure::Refused => "connection_refused",
-                ConnectFailure::TimedOut => "connection_timeout",
-                ConnectFailure::Unreachable => "destination_ip_unroutable",
-                ConnectFailure::Reset => "connection_terminated",
-                ConnectFailure::Local => "proxy_internal_error",
-            },
-            FailureKind::Response(why) => match why {
-                ResponseFailure::Reset | ResponseFailure::Closed => "connection_terminated",
-                ResponseFailure::Truncated => "http_response_incomplete",
-                ResponseFailure::TimedOut => "http_response_timeout",
-                ResponseFailure::Garbage => "http_protocol_error",
-            },
-            FailureKind::Stale => "connection_terminated",
-            FailureKind::WrongDigest => "http_protocol_error",
-            FailureKind::Deadline => "http_response_timeout",
-        }
-    }
 }

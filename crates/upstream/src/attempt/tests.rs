@@ -95,7 +95,12 @@ impl Request {
     }
 
     fn head(&mut self, number: TryNo, status: u16) -> Vec<Action> {
-        self.on(Event::Head { number, status, accused: false, held: true })
+        self.on(Event::Head { number, response: says(status), status, held: true })
+    }
+
+    /// A good head, whose body is passed on as it comes.
+    fn streams(&mut self, number: TryNo) -> Vec<Action> {
+        self.on(Event::Head { number, response: Response::Good, status: 200, held: false })
     }
 
     fn whole(&mut self, number: TryNo) -> Vec<Action> {
@@ -148,15 +153,21 @@ impl Request {
     }
 }
 
-fn reply(actions: &[Action]) -> Option<Failure> {
-    actions.iter().find_map(|action| match action {
+fn failure(actions: &[Action]) -> Failure {
+    let reply = actions.iter().find_map(|action| match action {
         Action::Reply(failure) => Some(*failure),
         _ => None,
-    })
+    });
+    reply.unwrap_or_else(|| panic!("no reply in {actions:?}"))
 }
 
-fn status(actions: &[Action]) -> u16 {
-    reply(actions).unwrap_or_else(|| panic!("no reply in {actions:?}")).status()
+/// What the shell of these tests makes of a status.
+fn says(status: u16) -> Response {
+    match status {
+        503 => Response::Unable,
+        500 => Response::Error,
+        _ => Response::Good,
+    }
 }
 
 fn report(number: TryNo, evidence: Evidence) -> Action {

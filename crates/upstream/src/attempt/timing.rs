@@ -7,7 +7,7 @@ use crate::endpoint::Usual;
 use crate::evidence::{ConnectFailure, Evidence, ResponseFailure};
 use crate::settings::AttemptSettings;
 
-use super::event::{Action, Actions, Affinity, Condition, FailureKind, TryNo, Why};
+use super::event::{Action, Actions, Affinity, Condition, Failure, TryNo, Why};
 use super::trail::{Fault, Stage, Try};
 use super::{Answer, Attempts};
 
@@ -172,7 +172,7 @@ impl Attempts {
             }
         }
         self.unavailable = None;
-        self.conclude_with(FailureKind::Deadline, now, actions);
+        self.conclude_with(Failure::Deadline, now, actions);
     }
 
     fn race_at(&self, tried: &Try) -> Option<Instant> {

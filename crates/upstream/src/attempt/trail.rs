@@ -1,9 +1,10 @@
 //! One try: what it is doing and, afterwards, what it did.
 
+use std::fmt;
 use std::time::Instant;
 
 use crate::endpoint::{EndpointId, Usual};
-use crate::evidence::{ConnectFailure, Evidence, ResponseFailure, is_bad};
+use crate::evidence::{ConnectFailure, Evidence, FailureClass, Response, ResponseFailure};
 
 use super::event::{TryNo, Why};
 
@@ -23,9 +24,8 @@ pub(super) struct Try {
     pub(super) looked_at: Instant,
     /// When the whole request was on its way, for the wait for its head.
     pub(super) sent_at: Option<Instant>,
-    pub(super) status: Option<u16>,
-    /// Its status is one that is tried elsewhere.
-    pub(super) moves_on: bool,
+    /// What its response is, and its status.
+    pub(super) response: Option<(Response, u16)>,
     pub(super) begun: Instant,
     /// Another try was begun because of this one: no second one will be.
     pub(super) moved_on: bool,
@@ -84,8 +84,7 @@ impl Try {
             since: now,
             looked_at: now,
             sent_at: None,
-            status: None,
-            moves_on: false,
+            response: None,
             begun: now,
             moved_on: false,
             suspected: false,
@@ -119,7 +118,8 @@ impl Try {
     }
 
     pub(super) fn is_parked(&self) -> bool {
-        self.stage == Stage::Parked || (self.stage == Stage::Committed && self.moves_on)
+        let is_unable = || matches!(self.response, Some((Response::Unable, _)));
+        self.stage == Stage::Parked || (self.stage == Stage::Committed && is_unable())
     }
 
     /// Whether the client would have got an error of it, as far as anybody can tell.
@@ -129,7 +129,7 @@ impl Try {
 
     /// Whether its response is one that speaks for its endpoint.
     pub(super) fn is_well(&self) -> bool {
-        self.status.is_some_and(|status| !is_bad(status))
+        self.response.is_some_and(|(response, _)| response.is_good())
     }
 
     /// What it showed that a request may be to blame for as well as its endpoint.
@@ -138,19 +138,23 @@ impl Try {
             Stage::Failed(Fault::Response(why)) => Some(Evidence::ResponseFailed(why)),
             Stage::Failed(Fault::Digest(_)) => Some(Evidence::WrongDigest),
             Stage::Failed(Fault::Connect(_) | Fault::Stale) => None,
-            _ => self.status.filter(|&status| is_bad(status)).map(Evidence::Status),
+            _ => {
+                let bad = self.response.filter(|(response, _)| !response.is_good());
+                bad.map(|(_, status)| Evidence::Status(status))
+            }
         }
     }
 
     pub(super) fn entry(&self, number: TryNo) -> Option<TrailEntry> {
+        let responded = |without| {
+            self.response.map_or(without, |(response, status)| TrailOutcome::Responded(response, status))
+        };
         let outcome = match self.stage {
             Stage::Choosing | Stage::Connecting | Stage::Sending | Stage::Waiting | Stage::Held => {
                 TrailOutcome::Running
             }
-            Stage::Parked | Stage::Committed => {
-                self.status.map_or(TrailOutcome::Running, TrailOutcome::Status)
-            }
-            Stage::Cancelled => self.status.map_or(TrailOutcome::Overtaken, TrailOutcome::Status),
+            Stage::Parked | Stage::Committed => responded(TrailOutcome::Running),
+            Stage::Cancelled => responded(TrailOutcome::Overtaken),
             Stage::Failed(Fault::Connect(why)) => TrailOutcome::ConnectFailed(why),
             Stage::Failed(Fault::Response(why)) => TrailOutcome::ResponseFailed(why),
             Stage::Failed(Fault::Digest(_)) => TrailOutcome::WrongDigest,
@@ -169,7 +173,7 @@ impl Try {
     }
 }
 
-/// What one attempt did, for the log and for `Proxy-Status`.
+/// What one attempt did, for whoever asks afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrailEntry {
     /// Which try.
@@ -195,8 +199,8 @@ pub struct TrailEntry {
 pub enum TrailOutcome {
     /// It has not.
     Running,
-    /// A response of this status.
-    Status(u16),
+    /// A response, and its status.
+    Responded(Response, u16),
     /// No connection.
     ConnectFailed(ConnectFailure),
     /// No whole response.
@@ -207,4 +211,102 @@ pub enum TrailOutcome {
     Stale,
     /// Another attempt was faster, or the client went away.
     Overtaken,
+}
+
+/// The classes under which attempts are counted by how they ended. Coarser than [`TrailOutcome`]: why there was no connection
+/// and why there was no response is said by [`ConnectFailure::name`] and [`ResponseFailure::name`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutcomeClass {
+    /// [`TrailOutcome::Responded`], good
+    Answered,
+    /// [`TrailOutcome::Responded`], not good
+    ErrorStatus,
+    /// [`TrailOutcome::ConnectFailed`]
+    ConnectFailed,
+    /// [`TrailOutcome::ResponseFailed`]
+    ResponseFailed,
+    /// [`TrailOutcome::WrongDigest`]
+    WrongDigest,
+    /// [`TrailOutcome::Stale`]
+    Stale,
+    /// [`TrailOutcome::Overtaken`]
+    Overtaken,
+    /// [`TrailOutcome::Running`]
+    Unfinished,
+}
+
+impl OutcomeClass {
+    /// Every class, in the order in which they are counted.
+    pub const ALL: [Self; 8] = [
+        Self::Answered,
+        Self::ErrorStatus,
+        Self::ConnectFailed,
+        Self::ResponseFailed,
+        Self::WrongDigest,
+        Self::Stale,
+        Self::Overtaken,
+        Self::Unfinished,
+    ];
+
+    /// The word for metrics and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::ErrorStatus => "error_status",
+            Self::ConnectFailed => "connect_failed",
+            Self::ResponseFailed => "response_failed",
+            Self::WrongDigest => FailureClass::WrongDigest.name(),
+            Self::Stale => "stale",
+            Self::Overtaken => "overtaken",
+            Self::Unfinished => "unfinished",
+        }
+    }
+}
+
+impl TrailOutcome {
+    /// The class under which it is counted.
+    pub fn class(self) -> OutcomeClass {
+        match self {
+            Self::Running => OutcomeClass::Unfinished,
+            Self::Responded(Response::Good, _) => OutcomeClass::Answered,
+            Self::Responded(Response::Error | Response::Unable, _) => OutcomeClass::ErrorStatus,
+            Self::ConnectFailed(_) => OutcomeClass::ConnectFailed,
+            Self::ResponseFailed(_) => OutcomeClass::ResponseFailed,
+            Self::WrongDigest => OutcomeClass::WrongDigest,
+            Self::Stale => OutcomeClass::Stale,
+            Self::Overtaken => OutcomeClass::Overtaken,
+        }
+    }
+}
+
+impl TrailEntry {
+    /// What became of the attempt, in a word that says exactly what went wrong; `answered` where it is the one whose response
+    /// answers the client.
+    pub fn end(&self, answered: bool) -> &'static str {
+        match self.outcome {
+            TrailOutcome::Responded(..) if answered => OutcomeClass::Answered.name(),
+            // Its endpoint's error, for which the request was tried elsewhere.
+            TrailOutcome::Responded(Response::Unable, _) => FailureClass::Status.name(),
+            TrailOutcome::Overtaken | TrailOutcome::Running if self.silent => FailureClass::Silent.name(),
+            TrailOutcome::Responded(..) | TrailOutcome::Overtaken | TrailOutcome::Running => "abandoned",
+            TrailOutcome::ConnectFailed(why) => why.name(),
+            TrailOutcome::ResponseFailed(why) => why.name(),
+            TrailOutcome::WrongDigest | TrailOutcome::Stale => self.outcome.class().name(),
+        }
+    }
+}
+
+/// For people; needs no quoting in a log or a header.
+impl fmt::Display for TrailOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Running => f.write_str("running"),
+            Self::Responded(_, status) => write!(f, "status {status}"),
+            Self::ConnectFailed(why) => why.fmt(f),
+            Self::ResponseFailed(why) => why.fmt(f),
+            Self::WrongDigest => f.write_str("wrong digest"),
+            Self::Stale => f.write_str("idle connection was closed"),
+            Self::Overtaken => f.write_str("overtaken"),
+        }
+    }
 }

@@ -33,7 +33,7 @@ pub struct Probe {
 pub enum ProbeResult {
     /// The endpoint is alive.
     Passed,
-    /// It answered 503: it is about to leave, or not ready yet.
+    /// It said that it is about to leave, or not ready yet.
     Draining,
     /// It is not, or not as it should be.
     Failed(ProbeFailure),
@@ -48,9 +48,9 @@ pub enum ProbeFailure {
     TimedOut,
     /// The connection was reset or closed.
     Closed,
-    /// Not an HTTP response.
+    /// Something that is no response in the protocol.
     Garbage,
-    /// An answer of this status.
+    /// An answer that will not do, of this status.
     Status(u16),
     /// This process could not even try; says nothing about the endpoint.
     Local,
@@ -72,7 +72,7 @@ impl fmt::Display for ProbeFailure {
             Self::Refused => f.write_str("connection refused"),
             Self::TimedOut => f.write_str("timed out"),
             Self::Closed => f.write_str("connection closed"),
-            Self::Garbage => f.write_str("not an HTTP response"),
+            Self::Garbage => f.write_str("malformed response"),
             Self::Status(status) => write!(f, "status {status}"),
             Self::Local => f.write_str("no local resources to probe"),
         }

@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 use super::*;
 use crate::attempt::Down;
 use crate::endpoint::{Endpoint, FULL_SHARE};
-use crate::evidence::{Author, ConnectFailure, ResponseFailure};
+use crate::evidence::{Author, ConnectFailure, Response, ResponseFailure};
 use crate::health::Source;
 use crate::lease::Outcome;
 use crate::picker::{Picker, Tried, Unavailable, Want};
@@ -124,7 +124,7 @@ impl Set {
     /// A good answer of this endpoint.
     fn serve_on(&mut self, index: u8) {
         let mut lease = self.lease_on_any(index);
-        lease.head_received(200, 2 * MS, self.now);
+        lease.head_received(Response::Good, 2 * MS, self.now);
         let evidence = lease.finish(Outcome::Success, self.now);
         if let Some(evidence) = evidence {
             self.control.evidence(self.id(index), evidence, self.now);
@@ -143,11 +143,14 @@ impl Set {
         let mut lease = self.lease(want)?;
         let (index, id) = (index_of(&lease), lease.endpoint().id());
         let status = status(index);
-        lease.head_received(status, 2 * MS, self.now);
+        let response = if status >= 500 { Response::Error } else { Response::Good };
+        lease.head_received(response, 2 * MS, self.now);
         self.clients += 1;
-        self.see_by(index, Evidence::Status(status), client(self.clients));
-        if lease.is_trial() && status >= 500 {
-            self.examined(index, Evidence::Status(status), client(self.clients), Standing::Proven);
+        if !response.is_good() {
+            self.see_by(index, Evidence::Status(status), client(self.clients));
+            if lease.is_trial() {
+                self.examined(index, Evidence::Status(status), client(self.clients), Standing::Proven);
+            }
         }
         if let Some(evidence) = lease.finish(Outcome::Success, self.now) {
             self.control.evidence(id, evidence, self.now);

@@ -11,7 +11,7 @@ impl Flags {
     pub(crate) const SUSPECT: u32 = 1 << 1;
     /// Told to drain by command.
     pub(crate) const DRAINING: u32 = 1 << 2;
-    /// Said itself, by a 503 to a probe, that it is about to leave.
+    /// Said itself, to a probe, that it is about to leave.
     pub(crate) const LEAVING: u32 = 1 << 3;
     /// Ejected or on probation, but it answers: better than nothing.
     pub(crate) const ANSWERS: u32 = 1 << 4;
@@ -27,7 +27,7 @@ impl Flags {
     pub(crate) const CONFIRMED: u32 = 1 << 10;
     /// Ejected because it cannot be reached.
     pub(crate) const UNREACHABLE: u32 = 1 << 8;
-    /// Answers 500 to one request after the other: what it answers to others is compared with its peers.
+    /// Answers one request after the other with an error: what it answers to others is compared with its peers.
     pub(crate) const ACCUSED: u32 = 1 << 9;
 
     const COMBINATIONS: usize = 1 << 7;

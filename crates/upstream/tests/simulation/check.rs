@@ -6,7 +6,7 @@ mod picks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use evenkeel_upstream::attempt::{FailureKind, MAX_ATTEMPTS, Repeat};
+use evenkeel_upstream::attempt::{Failure, MAX_ATTEMPTS, Repeat};
 use evenkeel_upstream::{Budgets, EndpointId, Settings, Upstream};
 
 use crate::exchange::{Ending, Exchange};
@@ -83,7 +83,7 @@ impl Ledger {
             (1..trail.len()).all(|at| !trail[..at].contains(&trail[at])),
             "an endpoint is tried twice: {trail:?}"
         );
-        self.busy += u64::from(matches!(ending, Ending::Failure(FailureKind::Busy)));
+        self.busy += u64::from(matches!(ending, Ending::Failure(Failure::Busy)));
         match ending {
             Ending::Response(status) => {
                 self.bad_statuses += u64::from(status >= 500);

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use evenkeel_upstream::attempt::{Attempts, FailureKind, Plan, Repeat, TryNo};
+use evenkeel_upstream::attempt::{Attempts, Failure, Plan, Repeat, TryNo};
 use evenkeel_upstream::{Author, Lease, Place, Tried};
 
 /// A request and its tries.
@@ -57,7 +57,7 @@ pub(crate) enum Ending {
     /// The beginning of a response.
     Truncated,
     /// An answer of the balancer's own.
-    Failure(FailureKind),
+    Failure(Failure),
     /// Nothing: it went away.
     Nothing,
 }

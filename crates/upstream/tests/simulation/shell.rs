@@ -16,7 +16,7 @@ use evenkeel_upstream::attempt::{
 };
 use evenkeel_upstream::{
     Author, ConnectFailure, Control, EndpointId, Evidence, Kind, Lease, Outcome, Picker, PolicySettings,
-    ProbeResult, Queue, ResponseFailure, Settings, Testimony, Tried, Unavailable, Upstream, Want,
+    ProbeResult, Queue, Response, ResponseFailure, Settings, Testimony, Tried, Unavailable, Upstream, Want,
 };
 
 use crate::check::{Ledger, Picked};

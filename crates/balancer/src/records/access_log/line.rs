@@ -10,7 +10,6 @@ use evenkeel_upstream::attempt::{TrailEntry, TrailOutcome};
 use jiff::Timestamp;
 
 use super::Entry;
-use crate::records::metrics::outcome_name;
 
 /// For a program: one JSON object.
 pub(super) fn json(
@@ -52,8 +51,8 @@ pub(super) fn json(
         endpoint(line, attempt, &address_of);
         line.push(b'"');
         string(line, "reason", attempt.why.name().as_bytes());
-        string(line, "outcome", outcome_name(attempt.outcome).as_bytes());
-        if let TrailOutcome::Status(status) = attempt.outcome {
+        string(line, "outcome", attempt.outcome.class().name().as_bytes());
+        if let TrailOutcome::Responded(_, status) = attempt.outcome {
             line.extend_from_slice(b",\"status\":");
             decimal(status.into(), line);
         }
@@ -108,8 +107,8 @@ pub(super) fn text(
         line.extend_from_slice(attempt.why.name().as_bytes());
         line.push(b'/');
         match attempt.outcome {
-            TrailOutcome::Status(status) => decimal(status.into(), line),
-            outcome => line.extend_from_slice(outcome_name(outcome).as_bytes()),
+            TrailOutcome::Responded(_, status) => decimal(status.into(), line),
+            outcome => line.extend_from_slice(outcome.class().name().as_bytes()),
         }
         line.push(b'/');
         millis(line, attempt.since.saturating_duration_since(attempt.begun));

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use evenkeel_upstream::attempt::{TrailEntry, TrailOutcome};
-use evenkeel_upstream::{Change, ConnectFailure, EndpointId, ResponseFailure};
+use evenkeel_upstream::{Change, EndpointId};
 use serde::{Serialize, Serializer};
 
 use crate::records::account::Account;
@@ -59,14 +59,14 @@ impl Attempt {
         address: impl Fn(EndpointId) -> Option<SocketAddr>,
     ) -> Self {
         let status = match entry.outcome {
-            TrailOutcome::Status(status) => Some(status),
+            TrailOutcome::Responded(_, status) => Some(status),
             _ => None,
         };
         Self {
             number: entry.number.number(),
             endpoint: address(entry.endpoint),
             why: entry.why.name(),
-            end: end(entry, account),
+            end: entry.end(account.answered == Some(entry.number)),
             status,
         }
     }
@@ -75,29 +75,6 @@ impl Attempt {
 impl Happening {
     pub(super) fn of(change: &Change, at: u64) -> Self {
         Self { at, event: change.news.name(), endpoint: change.address }
-    }
-}
-
-/// How an attempt ended.
-fn end(entry: &TrailEntry, account: &Account) -> &'static str {
-    match entry.outcome {
-        TrailOutcome::Status(_) if account.answered == Some(entry.number) => "answered",
-        // An error of the server for which the request was tried elsewhere.
-        TrailOutcome::Status(502..=504) => "status",
-        TrailOutcome::Overtaken | TrailOutcome::Running if entry.silent => "silent",
-        TrailOutcome::Status(_) | TrailOutcome::Overtaken | TrailOutcome::Running => "abandoned",
-        TrailOutcome::ConnectFailed(ConnectFailure::Refused) => "refused",
-        TrailOutcome::ConnectFailed(ConnectFailure::TimedOut) => "connect_timeout",
-        TrailOutcome::ConnectFailed(ConnectFailure::Unreachable) => "unreachable",
-        TrailOutcome::ConnectFailed(ConnectFailure::Reset) => "connect_reset",
-        TrailOutcome::ConnectFailed(ConnectFailure::Local) => "no_local_resources",
-        TrailOutcome::ResponseFailed(ResponseFailure::Reset) => "reset",
-        TrailOutcome::ResponseFailed(ResponseFailure::Closed) => "closed",
-        TrailOutcome::ResponseFailed(ResponseFailure::Truncated) => "truncated",
-        TrailOutcome::ResponseFailed(ResponseFailure::TimedOut) => "timeout",
-        TrailOutcome::ResponseFailed(ResponseFailure::Garbage) => "garbage",
-        TrailOutcome::WrongDigest => "wrong_digest",
-        TrailOutcome::Stale => "stale",
     }
 }
 

@@ -6,9 +6,10 @@ use std::fmt::{self, Write};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use evenkeel_upstream::attempt::OutcomeClass;
 use evenkeel_upstream::{EndpointId, EndpointState};
 
-use super::{ControlStats, EndpointTotals, Histogram, METRICS, OUTCOMES, REASONS, Stats, sum, times, totals};
+use super::{ControlStats, EndpointTotals, Histogram, METRICS, REASONS, Stats, sum, times, totals};
 
 /// Everything that a scrape shows, at one moment.
 pub(crate) struct Scrape<'a> {
@@ -85,9 +86,9 @@ fn write_ended(text: &mut String, workers: &[Arc<Stats>]) -> fmt::Result {
         "Attempts that have ended, by why they were begun and how they ended.",
     )?;
     for (row, why) in REASONS.iter().enumerate() {
-        for (column, outcome) in OUTCOMES.iter().enumerate() {
+        for (column, outcome) in OutcomeClass::ALL.iter().enumerate() {
             let total = sum(workers, |stats| &stats.ended.0[row][column]);
-            writeln!(text, "{metric}{{reason=\"{}\",outcome=\"{outcome}\"}} {total}", why.name())?;
+            writeln!(text, "{metric}{{reason=\"{}\",outcome=\"{}\"}} {total}", why.name(), outcome.name())?;
         }
     }
     Ok(())

@@ -9,8 +9,7 @@ impl Request {
     fn under_delivery() -> Self {
         let mut request = Self::new(GET);
         request.sent(A);
-        let head = Event::Head { number: A, status: 200, accused: false, held: false };
-        assert_eq!(request.on(head), [Action::Commit(A)]);
+        assert_eq!(request.streams(A), [Action::Commit(A)]);
         request
     }
 
@@ -31,7 +30,7 @@ impl Request {
 fn an_answer_that_arrives_whole_is_a_success_and_nothing_to_report() {
     let mut request = Request::under_delivery();
     assert_eq!(request.delivered(Delivery::Whole), (Outcome::Success, None));
-    assert_eq!(request.outcomes(), [TrailOutcome::Status(200)]);
+    assert_eq!(request.outcomes(), [TrailOutcome::Responded(Response::Good, 200)]);
 }
 
 #[test]
@@ -39,7 +38,7 @@ fn a_digest_that_is_missing_in_the_end_is_reported_of_a_success() {
     let mut request = Request::under_delivery();
     let reported = (Outcome::Success, Some(Evidence::MissingDigest));
     assert_eq!(request.delivered(Delivery::MissingDigest), reported);
-    assert_eq!(request.outcomes(), [TrailOutcome::Status(200)]);
+    assert_eq!(request.outcomes(), [TrailOutcome::Responded(Response::Good, 200)]);
 }
 
 #[test]
@@ -70,7 +69,7 @@ fn a_silence_that_the_server_may_have_meant_is_held_against_nobody() {
 fn a_client_that_leaves_during_the_delivery_says_nothing_of_the_server() {
     let mut request = Request::under_delivery();
     assert_eq!(request.delivered(Delivery::ClientGone), (Outcome::Abandoned, None));
-    assert_eq!(request.outcomes(), [TrailOutcome::Status(200)]);
+    assert_eq!(request.outcomes(), [TrailOutcome::Responded(Response::Good, 200)]);
 }
 
 #[test]
@@ -92,7 +91,7 @@ fn a_masked_failure_is_one_only_if_the_answer_arrives() {
         request.sent(A);
         request.on(Event::Broken(A, Reset));
         request.sent(B);
-        request.on(Event::Head { number: B, status: 200, accused: false, held: false });
+        request.streams(B);
         assert!(request.attempts.is_masked());
         let _ = request.delivered(how);
         request.attempts.is_masked()
@@ -134,6 +133,6 @@ fn a_hedge_is_over_before_the_delivery_that_follows_it() {
     assert_eq!(request.wake_until_it_acts(), [Action::Try(B, Why::Hedge)]);
     request.sent(B);
     assert!(request.attempts.hedged.is_some());
-    request.on(Event::Head { number: B, status: 200, accused: false, held: false });
+    request.streams(B);
     assert!(request.attempts.hedged.is_none());
 }

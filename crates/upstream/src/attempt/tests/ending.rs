@@ -17,22 +17,16 @@ fn the_usual_request_is_answered_by_its_first_try() {
 fn a_stream_goes_to_the_client_with_its_head() {
     let mut request = Request::new(GET);
     request.sent(A);
-    assert_eq!(
-        request.on(Event::Head { number: A, status: 200, accused: false, held: false }),
-        [Action::Commit(A)]
-    );
+    assert_eq!(request.streams(A), [Action::Commit(A)]);
 }
 
 #[test]
-fn with_no_endpoint_at_all_the_client_is_told_when_to_ask_again() {
-    for (why, error) in [
-        (Unavailable::AllUnreachable, "destination_unavailable"),
-        (Unavailable::AllBusy, "connection_limit_reached"),
-    ] {
+fn with_no_endpoint_at_all_the_client_is_told_why() {
+    for (why, what) in
+        [(Unavailable::AllUnreachable, Failure::NoEndpoint), (Unavailable::AllBusy, Failure::Busy)]
+    {
         let mut request = Request::new(POST);
-        let failure = reply(&request.on(Event::NoneLeft(why))).unwrap();
-        assert_eq!((failure.status(), failure.proxy_error()), (503, error));
-        assert_eq!(failure.retry_after(), Some(Duration::from_secs(1)));
+        assert_eq!(failure(&request.on(Event::NoneLeft(why))), what);
     }
 }
 
@@ -54,7 +48,7 @@ fn the_last_of_several_server_errors_is_the_last_word() {
     request.sent(A);
     request.head(A, 503);
     request.sent(B);
-    request.head(B, 502);
+    request.head(B, 503);
     let actions = request.on(Event::NoneLeft(Unavailable::NoneUntried));
     assert_eq!(actions[2..], [Action::Cancel(A), Action::Commit(B)]);
 }
@@ -68,7 +62,7 @@ fn a_parked_response_that_breaks_is_no_last_word() {
     request.on(Event::Broken(A, Truncated));
     let actions = request.on(Event::Broken(B, Reset));
     assert_eq!(actions.last(), Some(&Action::Try(C, Why::Moved)));
-    assert_eq!(status(&request.on(Event::NoneLeft(Unavailable::NoneUntried))), 502);
+    assert_eq!(failure(&request.on(Event::NoneLeft(Unavailable::NoneUntried))), Failure::Response(Reset));
 }
 
 #[test]
@@ -79,7 +73,10 @@ fn a_timeout_tells_more_than_a_failed_connect() {
     assert_eq!(request.wake_until_it_acts(), [Action::Cancel(A), timed_out, Action::Try(B, Why::Moved)]);
     request.connecting(B);
     request.fails_to_connect(B);
-    assert_eq!(status(&request.on(Event::NoneLeft(Unavailable::NoneUntried))), 504);
+    assert_eq!(
+        failure(&request.on(Event::NoneLeft(Unavailable::NoneUntried))),
+        Failure::Response(ResponseFailure::TimedOut)
+    );
 }
 
 #[test]
@@ -101,7 +98,7 @@ fn a_wrong_digest_of_a_post_is_a_502() {
     request.sent(A);
     request.head(A, 200);
     let actions = request.on(Event::Whole(A, Verdict::WrongDigest(1)));
-    assert_eq!((status(&actions), actions[0]), (502, report(A, Evidence::WrongDigest)));
+    assert_eq!((failure(&actions), actions[0]), (Failure::WrongDigest, report(A, Evidence::WrongDigest)));
 }
 
 #[test]
@@ -115,7 +112,7 @@ fn wrong_bytes_from_everyone_are_nobodys_fault() {
         request.head(B, 200);
         request.on(Event::Whole(B, Verdict::WrongDigest(second)));
         let actions = request.on(Event::NoneLeft(Unavailable::NoneUntried));
-        assert_eq!((status(&actions), actions.len()), (502, 1), "{actions:?}");
+        assert_eq!((failure(&actions), actions.len()), (Failure::WrongDigest, 1), "{actions:?}");
     }
 }
 
@@ -146,13 +143,13 @@ fn a_failure_is_refuted_by_another_endpoint_that_fails_alike() {
 }
 
 #[test]
-fn a_500_of_two_endpoints_is_the_requests_own() {
+fn an_error_of_two_endpoints_is_the_requests_own() {
     let mut request = Request::new(GET);
     request.sent(A);
-    let head = |number, accused| Event::Head { number, status: 500, accused, held: true };
-    assert_eq!(request.on(head(A, true)).last(), Some(&Action::Try(B, Why::Retry)));
+    let head = |number, response| Event::Head { number, response, status: 500, held: true };
+    assert_eq!(request.on(head(A, Response::Unable)).last(), Some(&Action::Try(B, Why::Retry)));
     request.sent(B);
-    request.on(head(B, false));
+    request.on(head(B, Response::Error));
     let refuted = [A, B].map(|number| examined(number, Evidence::Status(500), Refuted));
     assert_eq!(request.whole(B), [&refuted[..], &[Action::Cancel(A), Action::Commit(B)]].concat());
 }
@@ -185,7 +182,7 @@ fn everything_ends_at_the_deadline() {
     request.sent(A);
     let actions = request.wake_until_it_acts();
     assert_eq!(request.waited(), Duration::from_mins(1));
-    assert_eq!((status(&actions), actions.contains(&Action::Cancel(A))), (504, true));
+    assert_eq!((failure(&actions), actions.contains(&Action::Cancel(A))), (Failure::Deadline, true));
 }
 
 #[test]
@@ -222,8 +219,60 @@ fn the_trail_tells_what_each_attempt_did() {
     let trail: Vec<_> = request.attempts.trail().map(|entry| (entry.why, entry.outcome)).collect();
     let expected = [
         (Why::First, TrailOutcome::ConnectFailed(Refused)),
-        (Why::Moved, TrailOutcome::Status(503)),
-        (Why::Retry, TrailOutcome::Status(200)),
+        (Why::Moved, TrailOutcome::Responded(Response::Unable, 503)),
+        (Why::Retry, TrailOutcome::Responded(Response::Good, 200)),
     ];
     assert_eq!(trail, expected);
+}
+
+#[test]
+fn every_end_of_an_attempt_has_its_word_in_each_vocabulary() {
+    let mut ends = vec![
+        (TrailOutcome::Running, "unfinished", "abandoned", "running"),
+        (TrailOutcome::Responded(Response::Good, 200), "answered", "abandoned", "status 200"),
+        (TrailOutcome::Responded(Response::Error, 500), "error_status", "abandoned", "status 500"),
+        (TrailOutcome::Responded(Response::Unable, 503), "error_status", "status", "status 503"),
+        (TrailOutcome::WrongDigest, "wrong_digest", "wrong_digest", "wrong digest"),
+        (TrailOutcome::Stale, "stale", "stale", "idle connection was closed"),
+        (TrailOutcome::Overtaken, "overtaken", "abandoned", "overtaken"),
+    ];
+    let connects = [
+        (Refused, "refused", "connection refused"),
+        (TimedOut, "connect_timeout", "connect timed out"),
+        (ConnectFailure::Unreachable, "unreachable", "no route"),
+        (ConnectFailure::Local, "no_local_resources", "no local resources to connect"),
+    ];
+    assert!(connects.iter().map(|connect| connect.0).eq(ConnectFailure::ALL));
+    ends.extend(
+        connects.map(|(why, word, words)| (TrailOutcome::ConnectFailed(why), "connect_failed", word, words)),
+    );
+    let responses = [
+        (Reset, "reset", "connection reset"),
+        (Closed, "closed", "closed before a response"),
+        (Truncated, "truncated", "response cut short"),
+        (ResponseFailure::TimedOut, "timeout", "response timed out"),
+        (ResponseFailure::Garbage, "garbage", "malformed response"),
+    ];
+    assert!(responses.iter().map(|response| response.0).eq(ResponseFailure::ALL));
+    ends.extend(
+        responses
+            .map(|(why, word, words)| (TrailOutcome::ResponseFailed(why), "response_failed", word, words)),
+    );
+
+    let mut request = Request::new(GET);
+    request.sent(A);
+    let entry = request.attempts.trail().next().unwrap();
+    for &(outcome, class, end, words) in &ends {
+        let entry = TrailEntry { outcome, ..entry };
+        let said = (outcome.class().name(), entry.end(false), outcome.to_string());
+        assert_eq!(said, (class, end, words.to_owned()));
+        let responded = matches!(outcome, TrailOutcome::Responded(..));
+        assert_eq!(entry.end(true), if responded { "answered" } else { end });
+        let waits = matches!(outcome, TrailOutcome::Running | TrailOutcome::Overtaken);
+        assert_eq!(TrailEntry { silent: true, ..entry }.end(false), if waits { "silent" } else { end });
+    }
+    for (index, class) in OutcomeClass::ALL.into_iter().enumerate() {
+        assert!(ends.iter().any(|(outcome, ..)| outcome.class() == class), "{}", class.name());
+        assert_eq!(class as usize, index, "counted under its number");
+    }
 }

@@ -43,7 +43,7 @@ fn a_post_that_was_sent_never_moves() {
         let mut request = Request::new(POST);
         request.sent(A);
         let actions = request.on(Event::Broken(A, why));
-        assert_eq!(status(&actions), 502, "{why:?}");
+        assert_eq!(failure(&actions), Failure::Response(why));
         assert!(!actions.iter().any(|action| matches!(action, Action::Try(..) | Action::Reconnect(_))));
     }
 }
@@ -53,7 +53,7 @@ fn a_post_of_which_one_byte_was_sent_never_moves() {
     let mut request = Request::new(POST);
     request.chosen(A, true);
     request.on(Event::ByteSent(A));
-    assert_eq!(status(&request.on(Event::Broken(A, Reset))), 502);
+    assert_eq!(failure(&request.on(Event::Broken(A, Reset))), Failure::Response(Reset));
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_held_response_that_breaks_moves_and_a_stream_does_not() {
 
     let mut request = Request::new(GET);
     request.sent(A);
-    request.on(Event::Head { number: A, status: 200, accused: false, held: false });
+    request.streams(A);
     let Delivered { outcome, evidence } =
         request.attempts.delivered(Delivery::Broken(Truncated), request.now);
     let only_reported = (Outcome::Failure, Some(Evidence::ResponseFailed(Truncated)));
@@ -86,7 +86,7 @@ fn a_body_that_is_not_kept_allows_no_second_sending() {
     request.chosen(A, true);
     request.on(Event::ByteSent(A));
     request.on(Event::BodyLost);
-    assert_eq!(status(&request.on(Event::Broken(A, Reset))), 502);
+    assert_eq!(failure(&request.on(Event::Broken(A, Reset))), Failure::Response(Reset));
 
     let mut request = Request::new(PUT);
     request.on(Event::BodyLost);
@@ -106,37 +106,25 @@ fn an_upload_that_goes_on_is_not_cut_off_by_the_deadline() {
         assert_eq!(request.on(Event::Woke(&[])), []);
     }
     request.now += total;
-    assert_eq!(status(&request.on(Event::Woke(&[]))), 504);
+    assert_eq!(failure(&request.on(Event::Woke(&[]))), Failure::Deadline);
 }
 
 #[test]
-fn statuses_of_a_broken_server_move_and_others_do_not() {
-    for code in [502, 503, 504] {
-        let mut request = Request::new(GET);
-        request.sent(A);
-        let moved = [report(A, Evidence::Status(code)), Action::Try(B, Why::Retry)];
-        assert_eq!(request.head(A, code), moved);
-    }
-    for code in [200, 204, 304, 401, 404, 429, 500, 501, 505] {
-        let mut request = Request::new(GET);
-        request.sent(A);
-        assert!(!request.head(A, code).iter().any(|action| matches!(action, Action::Try(..))), "{code}");
-        assert_eq!(request.whole(A), [Action::Commit(A)], "{code}");
-    }
-}
-
-#[test]
-fn a_500_of_an_accused_endpoint_moves() {
-    let head = |status| Event::Head { number: A, status, accused: true, held: true };
+fn an_error_of_the_endpoint_moves_and_an_error_that_is_the_answer_does_not() {
     let mut request = Request::new(GET);
     request.sent(A);
-    let moved = [report(A, Evidence::Status(500)), Action::Try(B, Why::Retry)];
-    assert_eq!(request.on(head(500)), moved);
-    for (plan, code) in [(POST, 500), (GET, 200), (GET, 404), (GET, 501)] {
-        let mut request = Request::new(plan);
-        request.sent(A);
-        assert!(!request.on(head(code)).iter().any(|action| matches!(action, Action::Try(..))), "{code}");
-    }
+    let moved = [report(A, Evidence::Status(503)), Action::Try(B, Why::Retry)];
+    assert_eq!(request.head(A, 503), moved);
+
+    let mut request = Request::new(GET);
+    request.sent(A);
+    assert_eq!(request.head(A, 500), [report(A, Evidence::Status(500))]);
+    assert_eq!(request.whole(A), [Action::Commit(A)]);
+
+    let mut request = Request::new(POST);
+    request.sent(A);
+    assert_eq!(request.head(A, 503), [report(A, Evidence::Status(503))]);
+    assert_eq!(request.whole(A), [Action::Commit(A)]);
 }
 
 #[test]
@@ -184,7 +172,7 @@ fn there_are_at_most_four_attempts() {
     }
     request.connecting(D);
     let actions = request.fails_to_connect(D);
-    assert_eq!((status(&actions), actions.len()), (503, 2), "{actions:?}");
+    assert_eq!((failure(&actions), actions.len()), (Failure::Connect(Refused), 2), "{actions:?}");
 }
 
 #[test]
@@ -192,7 +180,7 @@ fn settings_may_allow_fewer() {
     let mut request = Request::new(GET);
     request.attempts.settings.max = 1;
     request.sent(A);
-    assert_eq!(status(&request.on(Event::Broken(A, Reset))), 502);
+    assert_eq!(failure(&request.on(Event::Broken(A, Reset))), Failure::Response(Reset));
 }
 
 #[test]
@@ -205,7 +193,7 @@ fn a_stale_connection_moves_what_may_be_repeated() {
     }
     let mut request = Request::new(POST);
     request.sent(A);
-    assert_eq!(status(&request.on(Event::Stale { number: A, bytes_sent: true })), 502);
+    assert_eq!(failure(&request.on(Event::Stale { number: A, bytes_sent: true })), Failure::Stale);
 }
 
 #[test]
@@ -216,7 +204,7 @@ fn a_stale_connection_allows_one_fresh_one_where_there_is_no_other_endpoint() {
     assert_eq!(request.on(Event::NoneLeft(Unavailable::NoneUntried)), [Action::Reconnect(A)]);
     request.connected(A);
     let actions = request.on(Event::Stale { number: A, bytes_sent: true });
-    assert_eq!(status(&actions), 502);
+    assert_eq!(failure(&actions), Failure::Stale);
 }
 
 #[test]
@@ -228,7 +216,7 @@ fn the_fresh_connection_is_there_after_the_others_have_failed() {
     assert_eq!(request.fails_to_connect(B).last(), Some(&Action::Try(C, Why::Moved)));
     assert_eq!(request.on(Event::NoneLeft(Unavailable::NoneUntried)), [Action::Reconnect(A)]);
     assert_eq!(request.fails_to_connect(A).last(), Some(&Action::Try(C, Why::Moved)));
-    assert_eq!(status(&request.on(Event::NoneLeft(Unavailable::NoneUntried))), 503);
+    assert_eq!(failure(&request.on(Event::NoneLeft(Unavailable::NoneUntried))), Failure::Connect(Refused));
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn a_put_moves_when_the_response_timeout_is_over() {
 fn a_post_waits_until_the_response_timeout() {
     let mut request = Request::new(POST);
     request.sent(A);
-    assert_eq!(status(&request.wake_until_it_acts()), 504);
+    assert_eq!(failure(&request.wake_until_it_acts()), Failure::Response(ResponseFailure::TimedOut));
     assert_eq!(request.waited(), Duration::from_secs(30));
 }
 

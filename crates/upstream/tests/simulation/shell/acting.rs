@@ -127,7 +127,7 @@ impl Simulation {
             }
             Action::Reply(failure) => {
                 if let Some(exchange) = self.exchanges.get_mut(&id) {
-                    exchange.ending = Some(Ending::Failure(failure.kind));
+                    exchange.ending = Some(Ending::Failure(failure));
                 }
                 Vec::new()
             }

@@ -225,17 +225,17 @@ impl Simulation {
         let status = self.servers[server].status;
         let Some(running) = self.arrives(on, due) else { return };
         let sent = running.sent.unwrap_or(now);
-        let mut accused = false;
+        let mut response = says(status, false);
         if let Some(lease) = &mut running.lease {
-            lease.head_received(status, now - sent, now);
-            accused = lease.is_accused();
+            response = says(status, lease.is_accused());
+            lease.head_received(response, now - sent, now);
         }
         (running.status, running.held, running.head_at) = (Some(status), held, Some(now));
-        if status < 500 {
+        if response.is_good() {
             let worker = self.exchanges[&on.exchange].worker;
             self.workers[worker].picker.learn(KIND, now - sent);
         }
-        self.feed(on, |number| Event::Head { number, status, accused, held });
+        self.feed(on, |number| Event::Head { number, response, status, held });
         self.after(body, Due::BodyEnds(on, fate));
     }
 
@@ -247,7 +247,7 @@ impl Simulation {
             self.frozen.push((of, due));
         } else if FATES[fate] != Fate::Stalled {
             if let Some(Left { lease, .. }) = self.left.get_mut(&on) {
-                lease.head_received(status, latency, now);
+                lease.head_received(says(status, false), latency, now);
             }
             self.let_go(on, Outcome::Success);
         }
@@ -287,6 +287,16 @@ impl Simulation {
         let Some(lease) = &running.lease else { return };
         let idle = (running.server, lease.endpoint().generation(), running.incarnation);
         self.workers[exchange.worker].idle.push(idle);
+    }
+}
+
+/// What a status says of its server.
+fn says(status: u16, accused: bool) -> Response {
+    match status {
+        502..=504 => Response::Unable,
+        500 if accused => Response::Unable,
+        500.. => Response::Error,
+        _ => Response::Good,
     }
 }
 
