@@ -89,7 +89,6 @@ impl Request {
                 "A request to change the protocol cannot have a body of this size or coding.",
             ));
         }
-        let id_end = rewritten.attempt_at - "\r\nX-Attempt: ".len();
         let keyed = settings.retry_keyed && head.field(input, "idempotency-key").is_some();
         let address = origin.client();
         let hashes = matches!(settings.upstream.policy, PolicySettings::ConsistentHash(_));
@@ -118,7 +117,7 @@ impl Request {
             repeat: if needs_connection { Repeat::Never } else { settings.repeat.of(head.method(), keyed) },
             affinity,
             answered_here: head.max_forwards() == Some(0),
-            id: id_end - id.len()..id_end,
+            id: rewritten.request_id,
         };
         upload.begin(request.len(), rewritten.framing, settings.keep);
         let length = head.len();

@@ -36,6 +36,7 @@ pub fn request_head(data: &[u8]) {
     let origin = Origin::of_proxy(&head, data, IpAddr::V4(Ipv4Addr::LOCALHOST), "http", trusts);
     let Ok(rewritten) = rewrite(&head, data, &RequestRewrite { origin, ..HOW }, &mut out) else { return };
     assert_eq!(out[rewritten.attempt_at], b'1');
+    assert_eq!(out[rewritten.request_id], *HOW.request_id);
     let mut again = RequestHead::new();
     assert_eq!(Inbound::new().head(&out, &mut again, &Limits::default()), Ok(Some(out.len())));
     assert_eq!(again.method_bytes(&out), head.method_bytes(data));

@@ -15,6 +15,7 @@ fn a_request_and_its_response_pass_through() {
     let mut sent = Vec::new();
     let rewritten = rewrite(&request, input, &HOW, &mut sent).unwrap();
     assert_eq!(rewritten.framing, Framing::Length(5));
+    assert_eq!(&sent[rewritten.request_id], b"id-1");
     assert_eq!(sent[rewritten.attempt_at], b'1');
     assert_eq!(
         String::from_utf8(sent).unwrap(),

@@ -4,6 +4,7 @@
 //! left out (RFC 9110 §7.6.1), and what this proxy has to say is added at the end.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 
 use crate::head::fields::Field;
 use crate::head::name::Name;
@@ -31,8 +32,10 @@ pub struct RequestRewrite<'a> {
 }
 
 /// What there is to know about a request head that was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rewritten {
+    /// Where in `out` the value of X-Request-Id stands.
+    pub request_id: Range<usize>,
     /// Where in `out` the one digit of `X-Attempt: 1` stands, for the caller to change for a later attempt.
     pub attempt_at: usize,
     /// The framing of the body towards the server.
@@ -79,9 +82,12 @@ pub fn rewrite(
     via(head, how, out);
     forwarding::write(head, input, &how.origin, out);
     out.extend_from_slice(b"X-Request-Id: ");
+    let request_id = out.len()..out.len() + how.request_id.len();
     value_of_line(how.request_id, out);
-    out.extend_from_slice(b"\r\nX-Attempt: 1\r\n\r\n");
-    Ok(Rewritten { attempt_at: out.len() - 5, framing: head.framing })
+    out.extend_from_slice(b"\r\nX-Attempt: ");
+    let attempt_at = out.len();
+    out.extend_from_slice(b"1\r\n\r\n");
+    Ok(Rewritten { request_id, attempt_at, framing: head.framing })
 }
 
 fn is_loop(head: &RequestHead, input: &[u8], pseudonym: &str) -> bool {
