@@ -278,7 +278,7 @@ impl Inbound {
             (Fate::Tunnel, _) => Some("upgrade"),
             (Fate::Close | Fate::Refused, _) => Some("close"),
             (Fate::Persist, Version::Http10) => Some("keep-alive"),
-            (Fate::Persist, Version::Http11) => None,
+            (Fate::Persist, Version::Http11 | Version::Http2) => None,
         }
     }
 }

@@ -30,6 +30,10 @@ impl Refusal {
     /// The head is over [`Limits::fields`](crate::Limits::fields).
     pub const TOO_MANY_FIELDS: Self =
         Self::new(431, "The request has more header fields than this server accepts.");
+    /// A name is no token.
+    pub const FIELD_NAME: Self = Self::bad("A line of the request's head has no valid field name.");
+    /// A value has a control character.
+    pub const FIELD_VALUE: Self = Self::bad("A field value of the request has a control character.");
     /// The request line is over [`Limits::request_line`](crate::Limits::request_line).
     pub const LINE_TOO_LONG: Self =
         Self::new(414, "The request line is longer than this server accepts; shorten the target.");
@@ -70,6 +74,11 @@ pub enum ResponseError {
 }
 
 impl ResponseError {
+    /// A name is no token.
+    pub const FIELD_NAME: Self = Self::Head("a line of the head has no valid field name");
+    /// A value has a control character.
+    pub const FIELD_VALUE: Self = Self::Head("a field value has a control character");
+
     /// The error type for `Proxy-Status` (RFC 9209 §2.3).
     pub fn proxy_error(&self) -> &'static str {
         match self {

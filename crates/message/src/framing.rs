@@ -15,7 +15,7 @@ pub enum Framing {
     Empty,
     /// So many bytes.
     Length(u64),
-    /// Chunked coding (RFC 9112 §7.1).
+    /// As many bytes as come: chunked coding (RFC 9112 §7.1), or a stream of HTTP/2 that does not end with its head.
     Chunked,
     /// Everything until the connection ends. Responses only.
     UntilClose,
@@ -148,6 +148,31 @@ impl Framing {
         };
         let bodiless = method == Method::Head || matches!(status, 100..=199 | 204 | 304);
         Ok(if bodiless { Self::Empty } else { framing })
+    }
+}
+
+impl Framing {
+    /// Of a request whose fields say `self`, in a stream that `ends` with its head or does not (RFC 9113 §8.1.1).
+    pub(crate) fn of_request_in_stream(self, ends: bool) -> Result<Self, Refusal> {
+        match (self, ends) {
+            (Self::Length(1..), true) => {
+                Err(Refusal::bad("The request ends before the body that it announces."))
+            }
+            (Self::Empty, false) => Ok(Self::Chunked),
+            (said, _) => Ok(said),
+        }
+    }
+
+    /// Of a response whose fields say `self`, in a stream that `ends` with its head or does not (RFC 9113 §8.1.1).
+    pub(crate) fn of_response_in_stream(self, ends: bool) -> Result<Self, ResponseError> {
+        match (self, ends) {
+            (Self::Length(1..), true) => {
+                Err(ResponseError::Framing("the response ends before the body that it announces"))
+            }
+            // Where it ends with its head, it is an empty body of which no field says so: not the same as none.
+            (Self::UntilClose, _) => Ok(Self::Chunked),
+            (said, _) => Ok(said),
+        }
     }
 }
 

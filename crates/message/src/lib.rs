@@ -1,13 +1,14 @@
 //! What HTTP messages mean, whatever version carries them: heads, framing, rewriting and refusals.
 //!
 //! A head is a list of spans into bytes that the caller holds, and what they mean together: how long the body is, whom the
-//! request is for, what concerns one connection only. Whoever finds the spans (`evenkeel_http1` in the bytes of a
-//! connection) hands them in one after the other; the checks are here, so that no version is laxer than another.
+//! request is for, what concerns one connection only. A parser (`evenkeel_http1`) finds the spans in the bytes of a
+//! connection; a [`RequestBuilder`] or [`ResponseBuilder`] writes the bytes, where fields arrive one by one. Either way
+//! the checks are the same, so that no version is laxer than another.
 //!
 //! ```text
-//!  start ──▶ push … ──▶ finish ──▶ RequestHead  ──▶ rewrite ──────────▶ bytes for a server
-//!                         └──────▶ ResponseHead ──▶ rewrite_response ──▶ bytes for a client
-//!                         └──────▶ Refusal, ResponseError
+//!  lines ──▶ start, push …, finish ─┬─▶ RequestHead  ──▶ rewrite ──────────▶ bytes for a server
+//!                  ▲                ├─▶ ResponseHead ──▶ rewrite_response ──▶ bytes for a client
+//!  fields ──▶ builder               └─▶ Refusal, ResponseError
 //! ```
 //!
 //! Beside that: who asked, as proxies tell it ([`Origin`], [`forwarded`]), what this side says itself ([`problem`],
@@ -28,6 +29,7 @@ pub mod status;
 pub mod text;
 pub mod trailers;
 
+mod builder;
 mod error;
 mod framing;
 mod head;
@@ -36,6 +38,9 @@ mod method;
 mod origin;
 mod rewrite;
 
+pub use builder::Form;
+pub use builder::request::RequestBuilder;
+pub use builder::response::ResponseBuilder;
 pub use error::{Refusal, ResponseError};
 pub use framing::{ContentLength, Framing, TransferEncoding};
 pub use head::fields::{Line, Span};

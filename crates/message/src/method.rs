@@ -54,14 +54,17 @@ pub enum Version {
     /// HTTP/1.1.
     #[default]
     Http11,
+    /// HTTP/2. It has no fields about the connection, and marks the end of a body itself.
+    Http2,
 }
 
 impl Version {
-    /// As it stands in `Via`: `1.0` or `1.1`.
+    /// As it stands in `Via`: `1.0`, `1.1` or `2.0` (RFC 9110 §2.5, §7.6.3).
     pub fn digits(self) -> &'static str {
         match self {
             Self::Http10 => "1.0",
             Self::Http11 => "1.1",
+            Self::Http2 => "2.0",
         }
     }
 }

@@ -86,6 +86,11 @@ pub fn trim(mut value: &[u8]) -> &[u8] {
     value
 }
 
+/// Whether this is a field value: no control character but the tab (RFC 9110 §5.5).
+pub fn is_field_value(value: &[u8]) -> bool {
+    value.iter().all(|&byte| !byte.is_ascii_control() || byte == b'\t')
+}
+
 /// Whether this is a token (RFC 9110 §5.6.2).
 pub fn is_token(value: &[u8]) -> bool {
     !value.is_empty() && value.iter().copied().all(is_token_byte)

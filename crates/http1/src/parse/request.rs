@@ -73,8 +73,8 @@ const NO_REQUEST_LINE: Refusal = Refusal::bad("The request line is not `method t
 fn refusal(error: httparse::Error, has_request_line: bool) -> Refusal {
     match error {
         httparse::Error::TooManyHeaders => Refusal::TOO_MANY_FIELDS,
-        httparse::Error::HeaderName => Refusal::bad("A line of the request's head has no valid field name."),
-        httparse::Error::HeaderValue => Refusal::bad("A field value of the request has a control character."),
+        httparse::Error::HeaderName => Refusal::FIELD_NAME,
+        httparse::Error::HeaderValue => Refusal::FIELD_VALUE,
         httparse::Error::NewLine if has_request_line => {
             Refusal::bad("A line of the request's head is not ended by CR LF.")
         }

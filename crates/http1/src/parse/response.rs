@@ -67,8 +67,8 @@ fn reason(input: &[u8], headers: &[httparse::Header<'_>], end: usize) -> Option<
 fn response_error(error: httparse::Error) -> ResponseError {
     match error {
         httparse::Error::TooManyHeaders => ResponseError::TooLarge,
-        httparse::Error::HeaderName => ResponseError::Head("a line of the head has no valid field name"),
-        httparse::Error::HeaderValue => ResponseError::Head("a field value has a control character"),
+        httparse::Error::HeaderName => ResponseError::FIELD_NAME,
+        httparse::Error::HeaderValue => ResponseError::FIELD_VALUE,
         httparse::Error::NewLine => ResponseError::Head("a line of the head does not end with CR LF"),
         _ => ResponseError::Head("the response does not begin with an HTTP/1 status line"),
     }

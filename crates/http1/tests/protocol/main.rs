@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
 
+mod built;
 mod chunked;
 mod connections;
 mod exchange;

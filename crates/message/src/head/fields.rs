@@ -83,6 +83,39 @@ impl Fields {
         }
     }
 
+    /// Makes one line of all those with `name`, `between` their values, and writes it after the `bytes` that hold them. It
+    /// takes the place of the first.
+    pub(crate) fn join(&mut self, name: &[u8], between: &[u8], bytes: &mut Vec<u8>) {
+        let start = bytes.len() as u32;
+        bytes.extend_from_slice(name);
+        bytes.extend_from_slice(b": ");
+        let value_start = bytes.len() as u32;
+        let mut joined = None;
+        let mut at = 0;
+        self.lines.retain(|line| {
+            let is_one = line.name.in_bytes(bytes) == name;
+            if is_one {
+                if joined.is_some() {
+                    bytes.extend_from_slice(between);
+                }
+                bytes.extend_from_within(line.value.start as usize..line.value.end as usize);
+            }
+            let is_first = is_one && joined.is_none();
+            if is_first {
+                joined = Some(at);
+            }
+            at += 1;
+            !is_one || is_first
+        });
+        let value = Span { start: value_start, end: bytes.len() as u32 };
+        bytes.extend_from_slice(b"\r\n");
+        if let Some(line) = joined.and_then(|at: usize| self.lines.get_mut(at)) {
+            line.name = Span { start, end: start + name.len() as u32 };
+            line.value = value;
+            line.line_end = bytes.len() as u32;
+        }
+    }
+
     /// Whether this line's value runs over several (obs-fold, RFC 9112 §5.2). Only responses can have such.
     pub(crate) fn is_folded(&self, line: &Field, input: &[u8]) -> bool {
         let rest = Span { start: line.name.end, end: line.line_end - 2 };

@@ -91,6 +91,19 @@ impl Name {
         }
     }
 
+    /// Whether the field is about the connection that a message of HTTP/1 comes on, so that one of HTTP/2 cannot have it
+    /// (RFC 9113 §8.2.2).
+    pub(crate) fn is_about_connection(self) -> bool {
+        matches!(
+            self,
+            Self::Connection
+                | Self::KeepAlive
+                | Self::ProxyConnection
+                | Self::TransferEncoding
+                | Self::Upgrade
+        )
+    }
+
     /// Whether the field concerns one connection only and never goes further (RFC 9110 §7.6.1).
     ///
     /// `Proxy-Authorization` and `Proxy-Authenticate` are for this hop; a proxy that takes none drops them.

@@ -27,8 +27,9 @@ pub struct RequestLine {
 /// Make one and use it for many requests; its storage is reused. Every method that takes `input` wants the
 /// bytes that hold the head: those it was parsed from.
 ///
-/// Whoever finds the lines in the bytes calls [`start`](Self::start), [`push`](Self::push) for each field line and
-/// [`finish`](Self::finish), which between them check whatever a request means in every version of HTTP.
+/// Whoever finds the lines in the bytes calls [`clear`](Self::clear), [`start`](Self::start), [`push`](Self::push) for each
+/// field line and [`finish`](Self::finish), which between them check whatever a request means in every version of HTTP.
+/// Where there are no lines, a [`RequestBuilder`](crate::RequestBuilder) makes them.
 #[derive(Debug, Clone, Default)]
 pub struct RequestHead {
     pub(crate) method: Method,
@@ -134,7 +135,7 @@ impl RequestHead {
 
     /// Whether the client wishes to send another request on this connection (RFC 9112 §9.3).
     pub fn keep_alive(&self) -> bool {
-        !self.connection.close && (self.version == Version::Http11 || self.connection.keep_alive)
+        !self.connection.close && (self.version != Version::Http10 || self.connection.keep_alive)
     }
 
     /// Whether the client waits for a 100 before it sends the body (RFC 9110 §10.1.1). Never for HTTP/1.0,
@@ -167,15 +168,13 @@ impl RequestHead {
 
     /// Forgets the last request, so that nothing of it is taken for this one's when this one is refused.
     pub fn clear(&mut self) {
-        self.method = Method::default();
-        self.version = Version::default();
-        self.connection = Connection::default();
-        self.accepts_trailers = false;
+        let mut fields = std::mem::take(&mut self.fields);
+        fields.clear(false);
+        *self = Self { fields, ..Self::default() };
     }
 
     /// Begins a head with its first line. What is wrong with that is known before the fields are.
     pub fn start(&mut self, input: &[u8], line: &RequestLine, limits: &Limits) -> Result<(), Refusal> {
-        self.fields.clear(false);
         self.method_token = line.method;
         self.target_span = line.target;
         self.method = Method::from_bytes(line.method.in_bytes(input));
@@ -199,16 +198,15 @@ impl RequestHead {
     /// Ends the head, which takes up the first `len` bytes of `input`: goes over the fields once and settles everything
     /// the protocol needs to know of them.
     pub fn finish(&mut self, input: &[u8], len: usize) -> Result<(), Refusal> {
+        self.settle(input, len, None)
+    }
+
+    /// As [`finish`](Self::finish). `ends`: whether the stream that the head came on ends with it, where there are streams.
+    pub(crate) fn settle(&mut self, input: &[u8], len: usize, ends: Option<bool>) -> Result<(), Refusal> {
         self.len = len as u32;
         let mut length = ContentLength::default();
         let mut coding = TransferEncoding::default();
         let mut expects = false;
-        self.host = None;
-        self.upgrade = None;
-        self.max_forwards = None;
-        self.accepts_trailers = false;
-        self.binds_connection = false;
-        self.connection = Connection::default();
         for field in self.fields.lines() {
             let value = field.value.in_bytes(input);
             match field.known {
@@ -224,7 +222,7 @@ impl RequestHead {
                         .and(value)
                         .ok_or(Refusal::bad("The request has too many Connection options."))?;
                 }
-                Name::Expect if self.version == Version::Http11 => {
+                Name::Expect if self.version != Version::Http10 => {
                     if !value.eq_ignore_ascii_case(b"100-continue") {
                         return Err(Refusal::new(
                             417,
@@ -241,6 +239,9 @@ impl RequestHead {
             }
         }
         self.framing = Framing::of_request(self.version, coding, length)?;
+        if let Some(ends) = ends {
+            self.framing = self.framing.of_request_in_stream(ends)?;
+        }
         self.expects_continue = expects && !matches!(self.framing, Framing::Empty | Framing::Length(0));
         self.check_host(input)
     }
@@ -248,7 +249,7 @@ impl RequestHead {
     fn check_host(&self, input: &[u8]) -> Result<(), Refusal> {
         let absolute = matches!(self.target, Target::Absolute { .. });
         match self.host {
-            None if self.version == Version::Http11 => Err(Refusal::bad("The request has no Host.")),
+            None if self.version != Version::Http10 => Err(Refusal::bad("The request has no Host.")),
             None => Ok(()),
             // HTTP/1.0 knows no Host; one that names nothing is as none.
             Some(host) if host.is_empty() && !absolute && self.version == Version::Http10 => Ok(()),

@@ -24,7 +24,7 @@ pub struct StatusLine {
 /// bytes that hold the head: those it was parsed from.
 ///
 /// Whoever finds the lines in the bytes calls [`start`](Self::start), [`push`](Self::push) for each field line and
-/// [`finish`](Self::finish).
+/// [`finish`](Self::finish). Where there are no lines, a [`ResponseBuilder`](crate::ResponseBuilder) makes them.
 #[derive(Debug, Clone, Default)]
 pub struct ResponseHead {
     pub(crate) status: u16,
@@ -79,9 +79,9 @@ impl ResponseHead {
         matches!(self.status, 100..=199) && self.status != 101
     }
 
-    /// Whether the server would take another request on this connection: HTTP/1.1 without `close`.
+    /// Whether the server would take another request on this connection: HTTP/1.1 or later, without `close`.
     pub fn keep_alive(&self) -> bool {
-        !self.connection.close && self.version == Version::Http11
+        !self.connection.close && self.version != Version::Http10
     }
 
     /// Whether Connection says that the connection closes, in an interim response as well.
@@ -147,6 +147,17 @@ impl ResponseHead {
     /// Ends the head, which takes up the first `len` bytes of `input` and answers a request with `method`: settles what
     /// the protocol needs to know of its fields.
     pub fn finish(&mut self, input: &[u8], len: usize, method: Method) -> Result<(), ResponseError> {
+        self.settle(input, len, method, None)
+    }
+
+    /// As [`finish`](Self::finish). `ends`: whether the stream that the head came on ends with it, where there are streams.
+    pub(crate) fn settle(
+        &mut self,
+        input: &[u8],
+        len: usize,
+        method: Method,
+        ends: Option<bool>,
+    ) -> Result<(), ResponseError> {
         self.len = len as u32;
         let mut length = ContentLength::default();
         let mut coding = TransferEncoding::default();
@@ -166,10 +177,22 @@ impl ResponseHead {
             }
         }
         self.framing = Framing::of_response(method, self.status, self.version, coding, length)?;
+        if let Some(ends) = ends {
+            self.check_stream(ends)?;
+            self.framing = self.framing.of_response_in_stream(ends)?;
+        }
         self.content_length = match length {
             ContentLength::Once(length) | ContentLength::Repeated(length) => Some(length),
             ContentLength::Absent | ContentLength::Malformed => None,
         };
         Ok(())
+    }
+    /// Interim responses do not end a stream, and none changes its protocol (RFC 9113 §8.1, §8.6).
+    fn check_stream(&self, ends: bool) -> Result<(), ResponseError> {
+        match self.status {
+            101 => Err(ResponseError::Upgrade),
+            100..=199 if ends => Err(ResponseError::Head("an interim response ends its stream")),
+            _ => Ok(()),
+        }
     }
 }
