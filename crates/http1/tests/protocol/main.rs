@@ -6,8 +6,6 @@ mod built;
 mod chunked;
 mod connections;
 mod exchange;
-mod forwarding;
-mod origin;
 mod proxy;
 mod request_framing;
 mod request_head;

@@ -1,4 +1,4 @@
-//! P22 to P39: request line, fields, Host, limits, Expect.
+//! P22 to P39, and P53: request line, fields, Host, limits, Expect.
 
 use evenkeel_http1::Inbound;
 use evenkeel_message::{Limits, Method, RequestHead, Version};
@@ -280,4 +280,12 @@ fn a_trace_that_is_none_is_left_out() {
     ] {
         assert_eq!(trace_id(parent), None, "{parent}");
     }
+}
+
+#[test]
+fn p53_fields_keep_their_order_and_spelling() {
+    let head = forwarded(&get_with("b: 1\r\nA:2\r\nB:  3 \r\nCookie: x\r\nb: 4\r\nX-Empty:\r\n"));
+    let expected =
+        "GET / HTTP/1.1\r\nHost: h\r\nb: 1\r\nA:2\r\nB:  3 \r\nCookie: x\r\nb: 4\r\nX-Empty:\r\nVia:";
+    assert!(head.starts_with(expected), "{head}");
 }
