@@ -18,7 +18,7 @@ use crate::endpoint::{Endpoint, EndpointId, Flags, Rank, Usual};
 use crate::kinds::{Kind, Kinds};
 use crate::lease::{Lease, View};
 use crate::pin::Pin;
-use crate::policy::{Field, Law};
+use crate::policy::{Field, Policy};
 use crate::upstream::Upstream;
 
 /// What a request asks of a pick.
@@ -69,7 +69,7 @@ pub struct Picker {
     upstream: Upstream,
     generation: u64,
     view: Arc<View>,
-    law: Law,
+    policy: Policy,
     heard: Heard,
     kinds: Kinds,
 }
@@ -79,13 +79,13 @@ impl Picker {
     pub fn new(upstream: &Upstream) -> Self {
         let generation = upstream.generation();
         let view = Arc::new(View { snapshot: upstream.snapshot() });
-        let mut law = Law::new(upstream.settings().policy);
-        law.adopt();
+        let mut policy = Policy::new(upstream.settings().policy);
+        policy.adopt();
         Self {
             upstream: upstream.clone(),
             generation,
             view,
-            law,
+            policy,
             heard: Heard::default(),
             kinds: Kinds::new(),
         }
@@ -172,7 +172,7 @@ impl Picker {
         if generation != self.generation {
             self.generation = generation;
             self.view = Arc::new(View { snapshot: self.upstream.snapshot() });
-            self.law.adopt();
+            self.policy.adopt();
         }
     }
 
@@ -205,7 +205,7 @@ impl Picker {
         // task may move it to another rank: then the next round sees what is so now.
         for _ in 0..MAX_ROUNDS {
             let field = Field { snapshot: &self.view.snapshot, tried, rank, now };
-            if let Some(index) = self.law.choose(&field, want.key, rng) {
+            if let Some(index) = self.policy.choose(&field, want.key, rng) {
                 match Lease::take(&self.view, index, false) {
                     Some(lease) => return Ok(lease),
                     None => continue,

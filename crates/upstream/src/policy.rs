@@ -1,6 +1,6 @@
-//! Who gets the next request. Each policy is one file with its law and the test of it:
+//! Who gets the next request. Each policy is one file with its rule and the test of it:
 //!
-//! | policy | law | a pick costs |
+//! | policy | rule | a pick costs |
 //! |---|---|---|
 //! | [`least_requests`] | fewest in flight for its weight, ties in rotation | a scan |
 //! | [`round_robin`] | turns in proportion to weight, evenly spread | one step |
@@ -10,7 +10,7 @@
 //!
 //! A policy chooses among the endpoints that a [`Field`] admits: all of one class, not tried yet, below their limit.
 //! It never judges health. To add one: a file here with a type that has `choose`, a variant of [`PolicySettings`]
-//! and of [`Law`], a name in [`PolicySettings::NAMES`], and a property test of its law at 3 and at 1,000 endpoints.
+//! and of [`Policy`], a name in [`PolicySettings::NAMES`], and a property test of its rule at 3 and at 1,000 endpoints.
 
 mod consistent_hash;
 mod least_requests;
@@ -169,7 +169,7 @@ impl Field<'_> {
 }
 
 /// A worker's policy with its own cursors.
-pub(crate) enum Law {
+pub(crate) enum Policy {
     LeastRequests(LeastRequests),
     RoundRobin(RoundRobin),
     RandomTwo(RandomTwo),
@@ -177,7 +177,7 @@ pub(crate) enum Law {
     ConsistentHash(ConsistentHash),
 }
 
-impl Law {
+impl Policy {
     pub(crate) fn new(policy: PolicySettings) -> Self {
         match policy {
             PolicySettings::LeastRequests => Self::LeastRequests(LeastRequests::default()),
@@ -192,7 +192,7 @@ impl Law {
     pub(crate) fn adopt(&mut self) {
         match self {
             Self::LeastRequests(_) | Self::RoundRobin(_) | Self::RandomTwo(_) | Self::PeakEwma(_) => {}
-            Self::ConsistentHash(law) => law.adopt(),
+            Self::ConsistentHash(policy) => policy.adopt(),
         }
     }
 
@@ -204,11 +204,11 @@ impl Law {
         rng: &mut impl FnMut() -> u64,
     ) -> Option<usize> {
         match self {
-            Self::LeastRequests(law) => law.choose(field),
-            Self::RoundRobin(law) => law.choose(field, rng),
-            Self::RandomTwo(law) => law.choose(field, rng),
-            Self::PeakEwma(law) => law.choose(field, rng),
-            Self::ConsistentHash(law) => law.choose(field, key, rng),
+            Self::LeastRequests(policy) => policy.choose(field),
+            Self::RoundRobin(policy) => policy.choose(field, rng),
+            Self::RandomTwo(policy) => policy.choose(field, rng),
+            Self::PeakEwma(policy) => policy.choose(field, rng),
+            Self::ConsistentHash(policy) => policy.choose(field, key, rng),
         }
     }
 }

@@ -5,8 +5,8 @@
 //! 1, 2, 3, 1, 2, 3, and with weights 2, 1 sees 1, 2, 1. The turn stands in the endpoint's own block, so that a caller whose
 //! connections come to different workers sees that as well.
 //!
-//! The law needs a scan: the minimum over counters that all workers change at any time cannot be kept in order without
-//! every request writing a shared structure, and a minimum over a sample is another law (`random_two`). In a large set of
+//! The rule needs a scan: the minimum over counters that all workers change at any time cannot be kept in order without
+//! every request writing a shared structure, and a minimum over a sample is another rule (`random_two`). In a large set of
 //! equal weights the scan begins behind the endpoint that this worker chose last and ends at the first that has nothing in
 //! flight: nobody can have less, and there the rotation is the worker's own. Only a set that is busy throughout is read
 //! to its end, one cache line for each endpoint.

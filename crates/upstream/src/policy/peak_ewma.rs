@@ -21,7 +21,7 @@ pub(crate) struct PeakEwma;
 const CLEARLY: u64 = 2;
 
 impl PeakEwma {
-    #[expect(clippy::unused_self, reason = "every law chooses in the same way")]
+    #[expect(clippy::unused_self, reason = "every policy chooses in the same way")]
     pub(crate) fn choose(&self, field: &Field<'_>, rng: &mut impl FnMut() -> u64) -> Option<usize> {
         let (one, other) = draw_two(field, rng)?;
         let Some(other) = other else { return Some(one) };

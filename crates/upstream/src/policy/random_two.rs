@@ -11,7 +11,7 @@ use super::Field;
 pub(crate) struct RandomTwo;
 
 impl RandomTwo {
-    #[expect(clippy::unused_self, reason = "every law chooses in the same way")]
+    #[expect(clippy::unused_self, reason = "every policy chooses in the same way")]
     pub(crate) fn choose(&self, field: &Field<'_>, rng: &mut impl FnMut() -> u64) -> Option<usize> {
         let (one, other) = draw_two(field, rng)?;
         let Some(other) = other else { return Some(one) };

@@ -1,4 +1,4 @@
-//! The law of each policy, at 3 and at 1,000 endpoints.
+//! The rule of each policy, at 3 and at 1,000 endpoints.
 
 mod peak_ewma;
 
@@ -13,10 +13,10 @@ use super::*;
 use crate::endpoint::{EndpointId, Flags};
 use crate::settings::Settings;
 
-/// Endpoints with a law over them, and no control task.
+/// Endpoints with a policy over them, and no control task.
 struct Bench {
     snapshot: Snapshot,
-    law: Law,
+    policy: Policy,
     tried: Tried,
     rng: fastrand::Rng,
     now: Instant,
@@ -40,14 +40,14 @@ impl Bench {
             members.iter().map(|&(id, weight)| (endpoint(id, weight, now), Weight::new(weight).unwrap()));
         let snapshot =
             Snapshot::of(members.collect(), &Settings { policy, slow_start, ..Settings::default() });
-        let mut law = Law::new(policy);
-        law.adopt();
-        Self { snapshot, law, tried: Tried::default(), rng: fastrand::Rng::with_seed(7), now }
+        let mut policy = Policy::new(policy);
+        policy.adopt();
+        Self { snapshot, policy, tried: Tried::default(), rng: fastrand::Rng::with_seed(7), now }
     }
 
     fn choose(&mut self, key: Option<u64>) -> Option<usize> {
         let field = Field { snapshot: &self.snapshot, tried: &self.tried, rank: Rank::Plain, now: self.now };
-        self.law.choose(&field, key, &mut || self.rng.u64(..))
+        self.policy.choose(&field, key, &mut || self.rng.u64(..))
     }
 
     /// `count` choices, one request at a time.
@@ -89,7 +89,7 @@ impl Bench {
                 rank: Rank::Plain,
                 now: self.now + Duration::from_micros(clock),
             };
-            let index = self.law.choose(&field, None, &mut || self.rng.u64(..)).unwrap();
+            let index = self.policy.choose(&field, None, &mut || self.rng.u64(..)).unwrap();
             assert!(self.endpoint(index).begin());
             let took = takes(index, &mut self.rng);
             running.push(Reverse((clock + took, index, took)));
@@ -137,7 +137,7 @@ fn one_caller_sees_equals_in_rotation() {
 fn callers_at_different_workers_see_one_rotation() {
     for (weights, turns) in [(&[1, 1, 1][..], [0, 1, 2, 0, 1, 2]), (&[3, 2, 1], [0, 1, 2, 0, 1, 0])] {
         let mut bench = Bench::new("least_requests", weights);
-        let mut other = Law::new("least_requests".parse().unwrap());
+        let mut other = Policy::new("least_requests".parse().unwrap());
         other.adopt();
         let chosen: Vec<_> = (0..6)
             .map(|turn| {
@@ -147,8 +147,8 @@ fn callers_at_different_workers_see_one_rotation() {
                     rank: Rank::Plain,
                     now: bench.now,
                 };
-                let law = if turn % 2 == 0 { &mut bench.law } else { &mut other };
-                law.choose(&field, None, &mut || 0).unwrap()
+                let policy = if turn % 2 == 0 { &mut bench.policy } else { &mut other };
+                policy.choose(&field, None, &mut || 0).unwrap()
             })
             .collect();
         assert_eq!(chosen, turns);
