@@ -15,16 +15,15 @@ pub(crate) mod verify;
 
 use std::net::SocketAddr;
 use std::num::NonZero;
-use std::ops::RangeInclusive;
 use std::thread;
 use std::time::Duration;
 
 use evenkeel_digest::{Algorithm, Digest};
 use evenkeel_message::Limits;
-use evenkeel_service::{Reading, Reported, Setting, Size, Variable, descriptors, not};
+use evenkeel_service::{Reading, Reported, Setting as _, Size, Variable, descriptors, in_range, not};
 use evenkeel_upstream::{
-    AdmissionSettings, AttemptSettings, BudgetSettings, ConsistentHashSettings, HedgeBudget, OutlierSettings,
-    PinKey, PolicySettings, ProbeSettings, UpstreamSpec,
+    AdmissionSettings, AttemptSettings, BudgetSettings, HedgeBudget, OutlierSettings, PinKey, PolicySettings,
+    ProbeSettings, UpstreamSpec,
 };
 use serde::Serialize;
 
@@ -227,16 +226,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
 }
 
 fn upstream(reading: &mut Reading<'_>) -> Result<evenkeel_upstream::Settings, Reported> {
-    let policy = reading.choice(
-        "POLICY",
-        &[
-            ("least_requests", PolicySettings::LeastRequests),
-            ("round_robin", PolicySettings::RoundRobin),
-            ("random_two", PolicySettings::RandomTwo),
-            ("peak_ewma", PolicySettings::PeakEwma),
-            ("consistent_hash", PolicySettings::ConsistentHash(ConsistentHashSettings::default())),
-        ],
-    );
+    let policy = reading.choice("POLICY", &PolicySettings::ALL.map(|policy| (policy.name(), policy)));
     let interval = duration(reading, "PROBE_INTERVAL");
     let timeout = duration(reading, "PROBE_TIMEOUT");
     let fall = reading.value::<NonZero<u32>>("PROBE_FALL");
@@ -414,16 +404,6 @@ fn duration(reading: &mut Reading<'_>, name: &'static str) -> Result<Duration, R
         Duration::ZERO => Err(format!("`{text}` leaves no time at all; write at least 1ms")),
         duration => Ok(duration),
     })
-}
-
-fn in_range<T: Setting + PartialOrd + std::fmt::Display>(
-    text: &str,
-    range: &RangeInclusive<T>,
-) -> Result<T, String> {
-    match T::parse(text) {
-        Ok(number) if range.contains(&number) => Ok(number),
-        _ => Err(format!("`{text}` is not a whole number from {} to {}", range.start(), range.end())),
-    }
 }
 
 /// A name as it may stand in Via (RFC 9110 §7.6.3: a token).

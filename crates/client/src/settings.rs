@@ -2,14 +2,11 @@
 
 mod variables;
 
-use std::fmt::Display;
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
-use evenkeel_service::{Reading, Reported, Setting as _, Size};
+use evenkeel_service::{Reading, Reported, Setting as _, Size, in_range};
 
 pub(crate) use variables::COMPONENT;
 
@@ -299,14 +296,6 @@ fn field_name(variable: &str) -> String {
 
 fn targets(text: &str) -> Result<Vec<Target>, String> {
     text.split(',').map(|target| Target::parse(target.trim())).collect()
-}
-
-fn in_range<T>(text: &str, range: &RangeInclusive<T>) -> Result<T, String>
-where
-    T: FromStr + PartialOrd + Display,
-{
-    let number = text.parse().ok().filter(|number| range.contains(number));
-    number.ok_or_else(|| format!("`{text}` is not a whole number from {} to {}", range.start(), range.end()))
 }
 
 fn some_time(text: &str) -> Result<Duration, String> {

@@ -9,9 +9,11 @@
 use std::{
     collections::BTreeMap,
     fmt, io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr},
     path::Path,
 };
+
+use evenkeel_service::reachable;
 
 use crate::{
     Trouble,
@@ -210,16 +212,6 @@ fn worst(problems: &[Problem]) -> Trouble {
     let usage = problems.iter().any(|problem| matches!(problem, Problem::Unreadable { .. }));
     let lines = problems.iter().map(Problem::to_string).collect();
     if usage { Trouble::usage(lines) } else { Trouble { lines, ..Trouble::unavailable(String::new()) } }
-}
-
-/// Where a process on the same machine reaches what is bound to `bound`.
-fn reachable(bound: SocketAddr) -> SocketAddr {
-    let ip = match bound.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, bound.port())
 }
 
 fn list(addresses: impl Iterator<Item = Addresses>) -> String {

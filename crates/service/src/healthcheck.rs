@@ -31,7 +31,7 @@ pub(crate) fn run(
 }
 
 /// Where a process on the same machine reaches what is bound to `bound`.
-fn reachable(bound: SocketAddr) -> SocketAddr {
+pub fn reachable(bound: SocketAddr) -> SocketAddr {
     let ip = match bound.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

@@ -1,6 +1,6 @@
 //! How a value is written, type by type. Each error says what was given and what to write instead.
 
-use std::{fmt, net::SocketAddr, num::NonZero, path::PathBuf, time::Duration};
+use std::{fmt, net::SocketAddr, num::NonZero, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 /// A type that one variable can hold.
 pub trait Setting: Sized {
@@ -12,6 +12,17 @@ pub trait Setting: Sized {
 /// The usual error of [`Setting::parse`]: what was given is not `wanted`, for example `example`.
 pub fn not(text: &str, wanted: &str, example: &str) -> String {
     format!("`{text}` is not {wanted}; write it as {example}")
+}
+
+/// A whole number within `range`; the error names both ends.
+pub fn in_range<T: Setting + PartialOrd + fmt::Display>(
+    text: &str,
+    range: &RangeInclusive<T>,
+) -> Result<T, String> {
+    match T::parse(text) {
+        Ok(number) if range.contains(&number) => Ok(number),
+        _ => Err(format!("`{text}` is not a whole number from {} to {}", range.start(), range.end())),
+    }
 }
 
 /// A number of bytes, written `512`, `64KiB`, `1MiB` or `2GiB`.

@@ -10,7 +10,7 @@
 //!
 //! A policy chooses among the endpoints that a [`Field`] admits: all of one class, not tried yet, below their limit.
 //! It never judges health. To add one: a file here with a type that has `choose`, a variant of [`PolicySettings`]
-//! and of [`Policy`], a name in [`PolicySettings::NAMES`], and a property test of its rule at 3 and at 1,000 endpoints.
+//! and of [`Policy`], its place in [`PolicySettings::ALL`], and a property test of its rule at 3 and at 1,000 endpoints.
 
 mod consistent_hash;
 mod least_requests;
@@ -54,9 +54,14 @@ pub enum PolicySettings {
 }
 
 impl PolicySettings {
-    /// The names of all policies.
-    pub const NAMES: [&str; 5] =
-        ["least_requests", "round_robin", "random_two", "peak_ewma", "consistent_hash"];
+    /// All policies, each with its usual settings.
+    pub const ALL: [Self; 5] = [
+        Self::LeastRequests,
+        Self::RoundRobin,
+        Self::RandomTwo,
+        Self::PeakEwma,
+        Self::ConsistentHash(ConsistentHashSettings::DEFAULT),
+    ];
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -82,7 +87,8 @@ pub struct UnknownPolicy(String);
 
 impl fmt::Display for UnknownPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is no policy; it is one of {}", self.0, PolicySettings::NAMES.join(", "))
+        let names = PolicySettings::ALL.map(PolicySettings::name).join(", ");
+        write!(f, "`{}` is no policy; it is one of {names}", self.0)
     }
 }
 
@@ -92,14 +98,8 @@ impl FromStr for PolicySettings {
     type Err = UnknownPolicy;
 
     fn from_str(text: &str) -> Result<Self, UnknownPolicy> {
-        match text {
-            "least_requests" => Ok(Self::LeastRequests),
-            "round_robin" => Ok(Self::RoundRobin),
-            "random_two" => Ok(Self::RandomTwo),
-            "peak_ewma" => Ok(Self::PeakEwma),
-            "consistent_hash" => Ok(Self::ConsistentHash(ConsistentHashSettings::default())),
-            _ => Err(UnknownPolicy(text.to_owned())),
-        }
+        let named = Self::ALL.into_iter().find(|policy| policy.name() == text);
+        named.ok_or_else(|| UnknownPolicy(text.to_owned()))
     }
 }
 

@@ -65,6 +65,16 @@ fn a_sticky_session_needs_a_cookie_and_a_key_that_nobody_guesses() {
 }
 
 #[test]
+fn the_help_names_every_policy() {
+    let help = COMPONENT.variables.iter().find(|variable| variable.name == "POLICY").unwrap().help;
+    for policy in PolicySettings::ALL {
+        assert!(help.contains(policy.name()), "{policy} is missing in `{help}`");
+        let settings = of(&[("BALANCER_UPSTREAM", "a:1"), ("BALANCER_POLICY", policy.name())]).unwrap();
+        assert_eq!(settings.upstream.policy, policy);
+    }
+}
+
+#[test]
 fn every_problem_is_one_line() {
     let problems = of(&[
         ("BALANCER_UPSTREAM", "server"),

@@ -22,9 +22,14 @@ pub struct ConsistentHashSettings {
     pub bound_min: u32,
 }
 
+impl ConsistentHashSettings {
+    /// What is usual.
+    pub const DEFAULT: Self = Self { bound_percent: 125, bound_min: 8 };
+}
+
 impl Default for ConsistentHashSettings {
     fn default() -> Self {
-        Self { bound_percent: 125, bound_min: 8 }
+        Self::DEFAULT
     }
 }
 

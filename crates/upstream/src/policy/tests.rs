@@ -294,7 +294,7 @@ fn one_hot_key_does_not_bury_one_endpoint() {
 
 #[test]
 fn slow_start_takes_a_part_of_the_share() {
-    for policy in PolicySettings::NAMES {
+    for policy in PolicySettings::ALL.map(PolicySettings::name) {
         let mut bench = Bench::with(policy, &[1, 1], Some(Duration::from_secs(10)));
         bench.endpoint(0).set_share(Weight::ONE, FULL_SHARE / 4);
         let chosen = bench.one_at_a_time(4_000);
@@ -306,7 +306,7 @@ fn slow_start_takes_a_part_of_the_share() {
 
 #[test]
 fn nothing_is_chosen_where_nothing_is_admitted() {
-    for policy in PolicySettings::NAMES {
+    for policy in PolicySettings::ALL.map(PolicySettings::name) {
         let mut none = Bench::new(policy, &[]);
         assert_eq!(none.choose(Some(1)), None, "{policy}");
         let mut all_out = Bench::new(policy, &[1, 1, 1]);
@@ -317,8 +317,8 @@ fn nothing_is_chosen_where_nothing_is_admitted() {
 
 #[test]
 fn a_name_is_the_name_of_its_policy() {
-    for name in PolicySettings::NAMES {
-        assert_eq!(name.parse::<PolicySettings>().unwrap().name(), name);
+    for policy in PolicySettings::ALL {
+        assert_eq!(policy.name().parse(), Ok(policy));
     }
     let error = "fastest".parse::<PolicySettings>().unwrap_err().to_string();
     assert!(error.contains("`fastest`") && error.contains("least_requests"), "{error}");
@@ -347,7 +347,7 @@ proptest! {
     #[test]
     fn whoever_is_admitted_is_found(
         out in prop::collection::vec(any::<bool>(), 1..40),
-        policy in prop::sample::select(&PolicySettings::NAMES[..]),
+        policy in prop::sample::select(PolicySettings::ALL.map(PolicySettings::name).to_vec()),
         key in any::<u64>(),
     ) {
         let mut bench = Bench::new(policy, &vec![1; out.len()]);

@@ -33,10 +33,9 @@ fn play_with(name: &str, change: impl Fn(&mut Settings), scenario: impl Fn(&mut 
     let chosen =
         option_env!("EVENKEEL_SIMULATION_SEED").map(|seed| seed.parse().expect("the seed is a number"));
     let seeds = chosen.map_or(SEEDS.to_vec(), |seed: u64| vec![seed]);
-    for policy in PolicySettings::NAMES {
+    for policy in PolicySettings::ALL {
         for &seed in &seeds {
             let run = || {
-                let policy: PolicySettings = policy.parse().expect("a policy's own name");
                 let mut settings = Settings { policy, ..Settings::default() };
                 change(&mut settings);
                 let mut simulation = Simulation::new(settings, seed);
