@@ -79,7 +79,7 @@ impl Picker {
     pub fn new(upstream: &Upstream) -> Self {
         let generation = upstream.generation();
         let view = Arc::new(View { snapshot: upstream.snapshot() });
-        let mut policy = Policy::new(upstream.settings().policy);
+        let mut policy = Policy::new(upstream.settings().policy, &upstream.shared().turns);
         policy.adopt();
         Self {
             upstream: upstream.clone(),

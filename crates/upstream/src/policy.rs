@@ -3,7 +3,7 @@
 //! | policy | rule | a pick costs |
 //! |---|---|---|
 //! | [`least_requests`] | fewest in flight for its weight, ties in rotation | a scan |
-//! | [`round_robin`] | turns in proportion to weight, evenly spread | one step |
+//! | [`round_robin`] | turns in proportion to weight, evenly spread over all workers | one step |
 //! | [`random_two`] | two drawn by weight, the less loaded of them | two draws |
 //! | [`peak_ewma`] | two drawn by weight, the less loaded or the clearly faster of them | two draws |
 //! | [`consistent_hash`] | the same key, the same endpoint, with bounded load | one look-up |
@@ -35,6 +35,7 @@ use least_requests::LeastRequests;
 use peak_ewma::PeakEwma;
 use random_two::RandomTwo;
 use round_robin::RoundRobin;
+pub(crate) use round_robin::Turns;
 use schedule::Schedule;
 
 /// Which policy, with its own settings.
@@ -43,7 +44,7 @@ pub enum PolicySettings {
     /// Fewest requests in flight for its weight; ties in rotation.
     #[default]
     LeastRequests,
-    /// Smooth weighted rotation.
+    /// Smooth weighted rotation, one for all workers.
     RoundRobin,
     /// The less loaded of two drawn at random.
     RandomTwo,
@@ -178,10 +179,11 @@ pub(crate) enum Policy {
 }
 
 impl Policy {
-    pub(crate) fn new(policy: PolicySettings) -> Self {
+    /// `turns` are those of all workers of one upstream.
+    pub(crate) fn new(policy: PolicySettings, turns: &Turns) -> Self {
         match policy {
             PolicySettings::LeastRequests => Self::LeastRequests(LeastRequests::default()),
-            PolicySettings::RoundRobin => Self::RoundRobin(RoundRobin::default()),
+            PolicySettings::RoundRobin => Self::RoundRobin(RoundRobin::new(turns)),
             PolicySettings::RandomTwo => Self::RandomTwo(RandomTwo),
             PolicySettings::PeakEwma => Self::PeakEwma(PeakEwma),
             PolicySettings::ConsistentHash(settings) => Self::ConsistentHash(ConsistentHash::new(settings)),

@@ -16,7 +16,7 @@ use crate::budget::Budgets;
 use crate::control::Control;
 use crate::endpoint::{Endpoint, EndpointId, Weight};
 use crate::pin::Pin;
-use crate::policy::Table;
+use crate::policy::{Table, Turns};
 use crate::settings::Settings;
 use crate::spec::UpstreamSpec;
 
@@ -30,6 +30,7 @@ pub(crate) struct Shared {
     /// Trials that are open over all endpoints in probation; nearly always 0.
     pub(crate) trials: AtomicU32,
     pub(crate) budgets: Budgets,
+    pub(crate) turns: Turns,
     queue: Queue,
     pub(crate) settings: Settings,
 }
@@ -43,6 +44,7 @@ impl Upstream {
             snapshot: ArcSwap::from_pointee(Snapshot::default()),
             trials: AtomicU32::new(0),
             budgets: Budgets::new(settings.retry_budget, settings.hedge_budget),
+            turns: Turns::default(),
             queue: Queue::new(settings.admission),
             settings: settings.clone(),
         }));

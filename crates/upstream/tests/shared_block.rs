@@ -9,7 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use evenkeel_upstream::{
-    Command, Evidence, Outcome, Picker, ProbeResult, Settings, Tried, Unavailable, Upstream, Want, Weight,
+    Command, Evidence, Outcome, Picker, PolicySettings, ProbeResult, Settings, Tried, Unavailable, Upstream,
+    Want, Weight,
 };
 
 const THREADS: u64 = 4;
@@ -109,6 +110,35 @@ fn an_endpoint_whose_state_changes_meanwhile_is_not_taken_for_busy() {
             picked.unwrap();
         }
     });
+}
+
+/// Stated bound: 8 threads of 6,000 picks each.
+#[test]
+fn the_turns_of_round_robin_are_in_proportion_over_all_workers() {
+    #[expect(clippy::disallowed_methods, reason = "any moment does as the beginning of a virtual clock")]
+    let now = Instant::now();
+    let settings = Settings { policy: PolicySettings::RoundRobin, ..Settings::default() };
+    let spec = "a:8080;weight=3,b:8080;weight=2,c:8080".parse().unwrap();
+    let (upstream, mut control) = Upstream::new(spec, settings, now);
+    for (name, last) in [1, 2, 3].into_iter().enumerate() {
+        let address = ([10, 0, 0, last], 8080).into();
+        control.resolved(name, Ok(&[address]), now);
+        let id = control.find(address).unwrap();
+        control.probed(id, ProbeResult::Passed, Duration::from_millis(1), now);
+    }
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut picker = Picker::new(&upstream);
+                for _ in 0..6_000 {
+                    let _ = picker.pick(&Want::default(), &Tried::default(), &mut || 0, now).unwrap();
+                }
+            });
+        }
+    });
+    let snapshot = upstream.snapshot();
+    let picks: Vec<_> = snapshot.endpoints().iter().map(|endpoint| endpoint.attempts()).collect();
+    assert_eq!(picks, [24_000, 16_000, 8_000]);
 }
 
 fn work(upstream: &Upstream, counted: &Counted, seed: u64, now: Instant) {

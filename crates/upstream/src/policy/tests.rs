@@ -1,6 +1,7 @@
 //! The rule of each policy, at 3 and at 1,000 endpoints.
 
 mod peak_ewma;
+mod workers;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -17,6 +18,7 @@ use crate::settings::Settings;
 struct Bench {
     snapshot: Snapshot,
     policy: Policy,
+    turns: Turns,
     tried: Tried,
     rng: fastrand::Rng,
     now: Instant,
@@ -40,9 +42,17 @@ impl Bench {
             members.iter().map(|&(id, weight)| (endpoint(id, weight, now), Weight::new(weight).unwrap()));
         let snapshot =
             Snapshot::of(members.collect(), &Settings { policy, slow_start, ..Settings::default() });
-        let mut policy = Policy::new(policy);
+        let turns = Turns::default();
+        let mut policy = Policy::new(policy, &turns);
         policy.adopt();
-        Self { snapshot, policy, tried: Tried::default(), rng: fastrand::Rng::with_seed(7), now }
+        Self { snapshot, policy, turns, tried: Tried::default(), rng: fastrand::Rng::with_seed(7), now }
+    }
+
+    /// One worker more over the same endpoints.
+    fn another(&self, policy: &str) -> Policy {
+        let mut another = Policy::new(policy.parse().unwrap(), &self.turns);
+        another.adopt();
+        another
     }
 
     fn choose(&mut self, key: Option<u64>) -> Option<usize> {
@@ -130,28 +140,6 @@ fn shares(chosen: &[usize]) -> HashMap<usize, usize> {
 fn one_caller_sees_equals_in_rotation() {
     for policy in ["least_requests", "round_robin"] {
         assert_eq!(Bench::new(policy, &[1, 1, 1]).one_at_a_time(7), [0, 1, 2, 0, 1, 2, 0], "{policy}");
-    }
-}
-
-#[test]
-fn callers_at_different_workers_see_one_rotation() {
-    for (weights, turns) in [(&[1, 1, 1][..], [0, 1, 2, 0, 1, 2]), (&[3, 2, 1], [0, 1, 2, 0, 1, 0])] {
-        let mut bench = Bench::new("least_requests", weights);
-        let mut other = Policy::new("least_requests".parse().unwrap());
-        other.adopt();
-        let chosen: Vec<_> = (0..6)
-            .map(|turn| {
-                let field = Field {
-                    snapshot: &bench.snapshot,
-                    tried: &bench.tried,
-                    rank: Rank::Plain,
-                    now: bench.now,
-                };
-                let policy = if turn % 2 == 0 { &mut bench.policy } else { &mut other };
-                policy.choose(&field, None, &mut || 0).unwrap()
-            })
-            .collect();
-        assert_eq!(chosen, turns);
     }
 }
 
