@@ -1,153 +1,174 @@
-//! One request of a client, from its head to its answer.
+//! One request, of no version of HTTP: from its head to what follows its answer.
 //!
 //! ```text
-//! head ──▶ rewritten for servers ──▶ small body gathered ──▶ attempts ──▶ one is committed ──▶ delivered
+//! head ──▶ rewritten for servers ──▶ small body gathered ──▶ attempts ──▶ one is committed ──▶ delivered ──▶ settled
 //!   └── refused (4xx, 501)                    └── refused (408, 413)  └── none: 502, 503, 504
 //! ```
+//! Who asks is behind the port [`caller`]; who answers is in the room below.
 
-pub(crate) mod affinity;
-pub(crate) mod course;
-pub(crate) mod date;
-pub(crate) mod deliver;
-pub(crate) mod failures;
-pub(crate) mod kind;
+mod affinity;
+pub(crate) mod caller;
+mod course;
+mod deliver;
+mod failures;
+mod intake;
 pub(crate) mod pace;
-pub(crate) mod relay;
+mod queue;
+mod relay;
 pub(crate) mod reply;
-pub(crate) mod request;
+mod request;
+pub(crate) mod scratch;
+pub(crate) mod settle;
+pub(crate) mod then;
+mod timers;
 pub(crate) mod tunnel;
+
+#[cfg(test)]
+mod tests;
 
 use std::rc::Rc;
 
-use evenkeel_message::{Framing, Refusal};
-use evenkeel_upstream::Lease;
-use evenkeel_upstream::attempt::Failure;
-use evenkeel_wire::Buffer;
+use evenkeel_message::Refusal;
+use evenkeel_upstream::attempt::{Attempts, Failure};
 
-use crate::clients::h1::connection::{Client, Scratch};
-use crate::clients::h1::intake;
+use crate::clock::now;
 use crate::context::Worker;
-use crate::exchange::course::{End, attempt};
-use crate::exchange::request::Request;
 use crate::records::account;
-use crate::records::ledger::Mark;
-use crate::servers::idle::ServerConnection;
+use crate::records::mark::Mark;
+use crate::servers::attempt::Attempt;
+use crate::servers::group::Group;
+use caller::{Caller, Trouble};
+use course::Course;
+use request::Request;
+use scratch::Scratch;
+use then::Then;
+use timers::Timers;
 
-/// What follows an exchange on its connection.
-pub(crate) enum Then {
-    /// Another request.
-    Next,
-    Close,
-    /// Close once the client has taken the answer in.
-    Linger,
-    /// Another protocol, spoken with this server.
-    Tunnel(Box<Server>),
+/// One exchange, and everything it is done with.
+struct Exchange<'a, C> {
+    group: &'a Rc<Group>,
+    caller: &'a mut C,
+    scratch: &'a mut Scratch,
+    request: Request,
+    /// Decides what is tried, until the answer has been delivered.
+    attempts: Attempts,
+    course: Course,
+    timers: Timers,
 }
 
-/// A connection to a server that has switched protocols, and what it sent after its 101.
-pub(crate) struct Server {
-    pub(crate) connection: ServerConnection,
-    pub(crate) received: Buffer,
-    /// It counts as in flight for as long as the tunnel lasts.
-    pub(crate) lease: Lease,
+/// What a client is to be told.
+enum Answer {
+    /// The balancer's own: what may be asked of it.
+    Options,
+    /// The balancer's own: the request breaks the protocol or a limit.
+    Refused(Refusal),
+    /// The balancer's own: no server answered.
+    Failed(Failure),
+    /// A server's.
+    Server(Attempt),
+    /// Nothing, for it is gone.
+    Gone,
 }
 
-/// Serves the request whose head was parsed last.
-pub(crate) async fn run(worker: &Rc<Worker>, client: &mut Client, scratch: &mut Scratch) -> Then {
+/// Serves the request that `caller` asks.
+pub(crate) async fn run<C: Caller>(group: &Rc<Group>, caller: &mut C, scratch: &mut Scratch) -> Then {
+    let worker = &group.worker;
     worker.stats.requests.add(1);
+    let (head, input) = caller.asked();
     scratch.account.open();
-    scratch.account.mark = Mark::of(worker, scratch);
-    scratch.account.trace = scratch.head.trace_id(scratch.received.filled()).copied();
-    let then = answer(worker, client, scratch).await;
-    account::settle(worker, client, scratch);
+    scratch.account.mark = worker.pen.as_ref().and_then(|_| Mark::of(head, input));
+    scratch.account.trace = head.trace_id(input).copied();
+    let then = serve(group, caller, scratch).await;
+    settle::settle(group, caller.peer(), scratch);
     then
 }
 
-async fn answer(worker: &Rc<Worker>, client: &mut Client, scratch: &mut Scratch) -> Then {
+async fn serve<C: Caller>(group: &Rc<Group>, caller: &mut C, scratch: &mut Scratch) -> Then {
     scratch.request.clear();
-    let request = match Request::prepare(worker, client, scratch) {
+    let request = match Request::prepare(group, caller, scratch) {
         Ok(request) => request,
         Err(refusal) => {
-            scratch.keep_what_was_asked();
-            return refuse(worker, client, scratch, &refusal, None).await;
+            let (head, input) = caller.asked();
+            scratch.keep_what_was_asked(head, input);
+            return refuse(&group.worker, caller, scratch, &refusal, None).await;
         }
     };
     scratch.account.identify(request.id.clone(), &scratch.request);
-    if request.is_answered_here() {
-        scratch.account.status = 204;
-        scratch.reply.clear();
-        reply::options(worker, &mut client.machine, &mut scratch.reply);
-        return if send_own(worker, client, scratch).await { client.after(worker) } else { Then::Close };
+    let attempts = Attempts::new(request.plan(), &group.settings().upstream.attempts, now());
+    let course = Course::new(group.settings().patience(), request.expects_continue);
+    let timers = Timers::default();
+    let mut exchange = Exchange { group, caller, scratch, request, attempts, course, timers };
+    let answer = exchange.answer().await;
+    let then = exchange.give(answer).await;
+    exchange.scratch.account.attempted(&exchange.attempts);
+    if exchange.attempts.is_masked() {
+        group.worker.stats.masked.add(1);
     }
-    match intake::gather(worker, client, scratch, &request).await {
-        Ok(()) => {}
-        Err(intake::Trouble::Gone) => {
-            scratch.account.end = account::End::ClientGone;
-            return Then::Close;
+    then
+}
+
+impl<C: Caller> Exchange<'_, C> {
+    /// Finds out what the client is to be told. Nothing of it has been sent.
+    async fn answer(&mut self) -> Answer {
+        if self.request.is_answered_here() {
+            return Answer::Options;
         }
-        Err(intake::Trouble::Refused(refusal)) => {
-            return refuse(worker, client, scratch, &refusal, Some(&request)).await;
+        match self.gather().await {
+            Ok(()) => self.attempt().await,
+            Err(Trouble::Gone) => Answer::Gone,
+            Err(Trouble::Refused(refusal)) => Answer::Refused(refusal),
         }
     }
-    match attempt(worker, client, scratch, &request).await {
-        End::Answer(answer) => deliver::deliver(worker, client, scratch, &request, answer).await,
-        End::Failed(failure) => {
-            tell_failure(worker, client, scratch, &request, failure);
-            if send_own(worker, client, scratch).await { client.after(worker) } else { Then::Close }
+
+    /// Tells it, and says what follows.
+    async fn give(&mut self, answer: Answer) -> Then {
+        let Self { group, caller, scratch, request, .. } = self;
+        let worker = &group.worker;
+        match answer {
+            Answer::Server(attempt) => return self.deliver(attempt).await,
+            Answer::Refused(refusal) => {
+                let id = request.id(&scratch.request).to_owned();
+                return refuse(worker, *caller, scratch, &refusal, Some(&id)).await;
+            }
+            Answer::Gone => {
+                scratch.account.end = account::End::ClientGone;
+                return Then::Close;
+            }
+            Answer::Options => {
+                scratch.account.status = 204;
+                reply::options(worker, *caller);
+            }
+            Answer::Failed(failure) => {
+                worker.stats.failed.add(1);
+                let told = failures::told(failure, worker.shared.upstream.snapshot().endpoints().is_empty());
+                scratch.account.failed(told.status, told.error);
+                reply::failed(worker, *caller, &told, request.id(&scratch.request), &scratch.trail);
+            }
         }
-        End::Refused(refusal) => refuse(worker, client, scratch, &refusal, Some(&request)).await,
-        End::ClientGone => {
-            worker.stats.abandoned.add(1);
-            scratch.account.end = account::End::ClientGone;
-            Then::Close
-        }
+        if send_own(worker, *caller, scratch).await { caller.after().into() } else { Then::Close }
     }
 }
 
-/// Writes what the client hears when no server could answer.
-fn tell_failure(
+/// Refuses a request: what comes behind it cannot be read.
+pub(crate) async fn refuse<C: Caller>(
     worker: &Worker,
-    client: &mut Client,
-    scratch: &mut Scratch,
-    request: &Request,
-    failure: Failure,
-) {
-    worker.stats.failed.add(1);
-    let unresolved = worker.shared.upstream.snapshot().endpoints().is_empty();
-    let told = failures::told(failure, unresolved);
-    scratch.account.failed(told.status, told.error);
-    let id = request.id(&scratch.request);
-    scratch.reply.clear();
-    client.note_leaving(worker);
-    reply::failed(worker, &mut client.machine, &told, id, &scratch.trail, &mut scratch.reply);
-}
-
-async fn refuse(
-    worker: &Worker,
-    client: &mut Client,
+    caller: &mut C,
     scratch: &mut Scratch,
     refusal: &Refusal,
-    request: Option<&Request>,
+    request_id: Option<&str>,
 ) -> Then {
     worker.stats.refused.add(1);
     scratch.account.refused(refusal);
-    client.machine.close_after_this();
-    scratch.reply.clear();
-    let id = request.map(|request| request.id(&scratch.request));
-    reply::refused(worker, &mut client.machine, refusal, id, &mut scratch.reply);
-    if send_own(worker, client, scratch).await { Then::Linger } else { Then::Close }
+    caller.close_after_this();
+    reply::refused(worker, caller, refusal, request_id);
+    if send_own(worker, caller, scratch).await { Then::Linger } else { Then::Close }
 }
 
 /// Sends the balancer's own answer. False when the client did not take it.
-async fn send_own(worker: &Worker, client: &mut Client, scratch: &mut Scratch) -> bool {
-    let sent = client.send(&scratch.reply, b"", worker.settings().patience()).await;
+async fn send_own<C: Caller>(worker: &Worker, caller: &mut C, scratch: &mut Scratch) -> bool {
+    let sent = caller::send(caller, b"", worker.settings().patience()).await;
     if sent.is_err() {
         scratch.account.end = account::End::ClientGone;
     }
     sent.is_ok()
-}
-
-/// Whether a body of this framing is worth waiting for before an endpoint is chosen: then a slow client occupies no server.
-pub(crate) fn is_gathered(framing: Framing, expects_continue: bool, keep: usize) -> bool {
-    matches!(framing, Framing::Length(length) if !expects_continue && length <= keep as u64)
 }

@@ -12,7 +12,6 @@ mod clients;
 mod clock;
 mod context;
 mod exchange;
-mod leaving;
 mod records;
 mod run;
 mod servers;

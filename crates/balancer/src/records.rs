@@ -4,5 +4,6 @@ pub(crate) mod access_log;
 pub(crate) mod account;
 pub(crate) mod events;
 pub(crate) mod ledger;
+pub(crate) mod mark;
 pub(crate) mod metrics;
 pub(crate) mod trail;

@@ -5,7 +5,9 @@
 //! worker 1:     accepts for all · its connections
 //! worker 2…:    its connections
 //! ```
-//! It leaves as [`crate::leaving`] says: the process ends when all clients have gone, or when the grace is over.
+//! It leaves as [`leave`] says: the process ends when all clients have gone, or when the grace is over.
+
+mod leave;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -24,16 +26,21 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
 use crate::admin;
-use crate::clients::accept::{self, Arrival, Connections};
+use crate::clients::accept::{self, Arrival};
+use crate::clients::frontend::Frontend;
 use crate::clock::now;
+use crate::context::leaving::Leaving;
+use crate::context::permit::Connections;
 use crate::context::{Shared, Worker};
-use crate::leaving::{self, Door, Leaving};
+
 use crate::records::access_log::AccessLog;
 use crate::records::events::Events;
 use crate::records::ledger::Ledger;
 use crate::records::metrics::{ControlStats, Stats};
+use crate::servers::group::Group;
 use crate::settings::Settings;
 use crate::watch::control;
+use leave::Door;
 
 /// How often the process looks whether the first server is there.
 const LOOK: Duration = Duration::from_millis(20);
@@ -90,7 +97,7 @@ async fn serve(settings: Settings) -> io::Result<()> {
     }
 
     shutdown.requested().await;
-    leaving::leave(&shared, door).await;
+    leave::leave(&shared, door).await;
     if let Some(log) = &shared.access_log {
         log.finish();
     }
@@ -130,11 +137,11 @@ fn start_workers(shared: &Arc<Shared>, stats: &[Arc<Stats>], listener: TcpListen
     for (index, stats) in stats.iter().enumerate().skip(1) {
         let (handover, arrivals) = mpsc::unbounded_channel::<Arrival>();
         others.push(handover);
-        start(index, shared, stats, async |worker| accept::receive(worker, arrivals).await)?;
+        start(index, shared, stats, async |frontend| accept::receive(frontend, arrivals).await)?;
     }
-    start(0, shared, &stats[0], async move |worker| {
+    start(0, shared, &stats[0], async move |frontend| {
         match tokio::net::TcpListener::from_std(listener) {
-            Ok(listener) => accept::accept(worker, listener, others, told).await,
+            Ok(listener) => accept::accept(frontend, listener, others, told).await,
             Err(error) => error!(%error, "the listener cannot be used"),
         }
         // The main thread waits for it, unless the process is ending anyway.
@@ -145,7 +152,7 @@ fn start_workers(shared: &Arc<Shared>, stats: &[Arc<Stats>], listener: TcpListen
 
 fn start<Work>(index: usize, shared: &Arc<Shared>, stats: &Arc<Stats>, work: Work) -> io::Result<()>
 where
-    Work: AsyncFnOnce(Rc<Worker>) + Send + 'static,
+    Work: AsyncFnOnce(Rc<Frontend>) + Send + 'static,
 {
     let (shared, stats) = (shared.clone(), stats.clone());
     thread::Builder::new().name(format!("worker-{}", index + 1)).spawn(move || {
@@ -162,16 +169,17 @@ where
 /// Runs a worker on this thread for as long as the process lives.
 fn serve_clients<Work>(shared: Arc<Shared>, stats: Arc<Stats>, work: Work) -> io::Result<()>
 where
-    Work: AsyncFnOnce(Rc<Worker>),
+    Work: AsyncFnOnce(Rc<Frontend>),
 {
     let runtime =
         Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default())?;
     runtime.block_on(async {
-        let worker = Worker::new(shared, stats)?;
+        let group = Group::new(Worker::new(shared, stats));
+        let frontend = Frontend::new(group.clone())?;
         let watches = "watch over idle connections";
-        tokio::task::spawn_local(vital::task(watches, worker.clone().watch_idle()));
-        tokio::task::spawn_local(vital::task(watches, worker.clone().watch_parked()));
-        work(worker).await;
+        tokio::task::spawn_local(vital::task(watches, group.watch_idle()));
+        tokio::task::spawn_local(vital::task(watches, frontend.clone().watch_parked()));
+        work(frontend).await;
         // Its connections are still served; leaving now would cut them all off.
         std::future::pending().await
     })

@@ -14,9 +14,9 @@ use evenkeel_wire::Resolver;
 use serde_json::Value;
 
 use super::*;
-use crate::clients::accept::Connections;
 use crate::clock::now;
-use crate::leaving::Leaving;
+use crate::context::leaving::Leaving;
+use crate::context::permit::Connections;
 use crate::records::events::Events;
 use crate::records::ledger::Ledger;
 use crate::records::metrics::ControlStats;

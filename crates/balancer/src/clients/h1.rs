@@ -1,4 +1,8 @@
 //! Clients that speak HTTP/1.0 and HTTP/1.1.
 
+#[cfg(test)]
+mod allocations;
+mod caller;
+pub(crate) mod client;
 pub(crate) mod connection;
-pub(crate) mod intake;
+pub(crate) mod storage;

@@ -8,7 +8,7 @@ use evenkeel_http1::proxy_protocol;
 use evenkeel_wire::Buffer;
 use tracing::debug;
 
-use crate::clients::h1::connection::{Client, Filled};
+use crate::clients::h1::client::{Client, Filled};
 use crate::context::Worker;
 
 /// Reads the header and takes the client's address from it; what was received behind it stays in `received`. False when

@@ -21,9 +21,9 @@ use slab::Slab;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::clients::accept::Permit;
 use crate::clock::now;
-use crate::leaving::Leaving;
+use crate::context::leaving::Leaving;
+use crate::context::permit::Permit;
 
 /// A connection without anything under way, so that its protocol state is that of a new one.
 pub(crate) struct Idle {

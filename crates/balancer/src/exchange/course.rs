@@ -6,80 +6,60 @@
 //! attempts in progress, the client, one alarm ──what happened──▶ Attempts ─┴──commit──▶ the answer
 //!                                                                          └──reply───▶ 502, 503, 504
 //! ```
-//! One task waits for everything at once ([`Course::poll`]): the attempts that are in progress, the client (who may still
+//! One task waits for everything at once ([`Exchange::poll_course`]): the attempts that are in progress, the client (who may still
 //! send, or vanish), and one alarm.
 
 use std::future::poll_fn;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use arrayvec::ArrayVec;
-use evenkeel_message::{Refusal, ResponseRewrite};
-use evenkeel_upstream::attempt::{
-    Action, Attempts, Condition, Event, Failure, MAX_ATTEMPTS, TryNo, Verdict, Why,
-};
-use evenkeel_upstream::{Doubtful, Outcome, Place, Queue, Testimony, Tried, Unavailable, Want};
+use evenkeel_message::ResponseRewrite;
+use evenkeel_upstream::attempt::{Action, Condition, Event, Failure, MAX_ATTEMPTS, TryNo, Verdict, Why};
+use evenkeel_upstream::{Doubtful, Outcome, Testimony, Tried, Unavailable, Want};
 
-use crate::clients::h1::connection::{Client, LOOK, Scratch};
-use crate::clients::h1::intake;
+use super::caller::{self, Caller, GONE_CHECK_INTERVAL, Trouble};
+use super::intake::too_late;
+use super::pace::Pace;
+use super::queue::Queued;
+use super::request::Request;
+use super::timers::Timer;
+use super::{Answer, Exchange};
 use crate::clock::now;
-use crate::context::Worker;
-use crate::exchange::kind;
-use crate::exchange::pace::Pace;
-use crate::exchange::request::Request;
 use crate::records::trail;
-use crate::servers::attempt::{self, AttemptIo, Happened};
-use crate::servers::runs_on;
+use crate::servers::attempt::{self, Asked, Attempt, Happened};
+use crate::servers::kind;
+use crate::servers::runs_on::{self, Outpaced};
 use crate::servers::upload::Position;
+use crate::settings::pace::Patience;
 use crate::settings::verify::Verify;
 
-/// Tries a request on one endpoint after another, as far as it may be, until it is known how it ends.
-pub(crate) async fn attempt(
-    worker: &Rc<Worker>,
-    client: &mut Client,
-    scratch: &mut Scratch,
-    request: &Request,
-) -> End {
-    let mut course = Course::new(worker, client, scratch, request);
-    course.run().await
-}
-
-/// How the attempts of a request ended.
-pub(crate) enum End {
-    Answer(AttemptIo),
-    Failed(Failure),
-    Refused(Refusal),
-    ClientGone,
-}
-
-/// The attempts of one request, and everything they are waited for together with.
-struct Course<'a> {
-    worker: &'a Rc<Worker>,
-    client: &'a mut Client,
-    scratch: &'a mut Scratch,
-    request: &'a Request,
-    attempts: Attempts,
+/// What the attempts of a request are waited for together with.
+pub(super) struct Course {
     tried: Tried,
     /// The try that waits until an endpoint is below its limit.
-    queued: Option<Queued>,
+    pub(super) queued: Option<Queued>,
     /// How fast the client sends its body.
     pace: Pace,
-    /// When a client that is not read from is asked whether it is still there.
-    look_at: Option<Instant>,
     /// The client may be gone: it has closed its sending side.
     doubtful: Option<Doubtful>,
     /// The client was told to go on with its body.
     continued: bool,
-    end: Option<End>,
+    answer: Option<Answer>,
 }
 
-/// A try that waits for an endpoint below its limit.
-struct Queued {
-    place: Place,
-    number: TryNo,
-    why: Why,
-    look_again: Instant,
+impl Course {
+    /// Of a request whose client is waited for as long as that. `expects_continue`: it waits for a 100 before it sends the body.
+    pub(super) fn new(patience: Patience, expects_continue: bool) -> Self {
+        Self {
+            tried: Tried::default(),
+            queued: None,
+            pace: if expects_continue { Pace::of_expected(patience) } else { Pace::new(patience) },
+            doubtful: None,
+            continued: false,
+            answer: None,
+        }
+    }
 }
 
 /// How far the attempts that still send have come.
@@ -88,7 +68,7 @@ type Senders = ArrayVec<Position, MAX_ATTEMPTS>;
 /// What ended a wait.
 enum Woken {
     Attempt(usize, Happened),
-    Client(intake::Trouble),
+    Client(Trouble),
     /// In the queue: an endpoint may be below its limit.
     Called,
     /// The client may be gone, and somebody else waits for its place.
@@ -96,62 +76,33 @@ enum Woken {
     Alarm,
 }
 
-impl<'a> Course<'a> {
-    fn new(
-        worker: &'a Rc<Worker>,
-        client: &'a mut Client,
-        scratch: &'a mut Scratch,
-        request: &'a Request,
-    ) -> Self {
-        let now = now();
-        let attempts = Attempts::new(request.plan(), &worker.settings().upstream.attempts, now);
-        let patience = worker.settings().patience();
-        let pace = if request.expects_continue { Pace::of_expected(patience) } else { Pace::new(patience) };
-        Self {
-            worker,
-            client,
-            scratch,
-            request,
-            attempts,
-            tried: Tried::default(),
-            queued: None,
-            pace,
-            look_at: None,
-            doubtful: None,
-            continued: false,
-            end: None,
-        }
-    }
-
-    async fn run(&mut self) -> End {
+impl<C: Caller> Exchange<'_, C> {
+    /// Tries the request on one endpoint after another, as far as it may be, until it is known how it ends.
+    pub(super) async fn attempt(&mut self) -> Answer {
         self.tell(Event::Start, now());
         loop {
-            if let Some(end) = self.end.take() {
-                self.scratch.account.attempted(&self.attempts);
-                if self.attempts.is_masked() {
-                    self.worker.stats.masked.add(1);
-                }
+            if let Some(answer) = self.course.answer.take() {
                 self.leave_trail();
-                return end;
+                return answer;
             }
-            match poll_fn(|cx| self.poll(cx)).await {
+            match poll_fn(|cx| self.poll_course(cx)).await {
                 Woken::Attempt(index, Happened::Interim) => self.pass_on_interim(index).await,
                 Woken::Attempt(index, happened) => self.happened(index, &happened),
-                Woken::Client(intake::Trouble::Gone) => {
+                Woken::Client(Trouble::Gone) => {
                     self.tell(Event::ClientGone, now());
-                    self.end = Some(End::ClientGone);
+                    self.course.answer = Some(Answer::Gone);
                 }
-                Woken::Client(intake::Trouble::Refused(refusal)) => {
+                Woken::Client(Trouble::Refused(refusal)) => {
                     self.tell(Event::ClientGone, now());
-                    self.end = Some(End::Refused(refusal));
+                    self.course.answer = Some(Answer::Refused(refusal));
                 }
                 Woken::Called => self.look_from_queue(now()),
                 Woken::GivesWay => {
                     self.tell(Event::ClientGone, now());
                     // Its place is wanted, and so may its connection be: what it has sent behind this is given up as well.
-                    self.client.machine.close_after_this();
+                    self.caller.close_after_this();
                     // Should it be there after all, this is what those hear for whom there is no place.
-                    self.end = Some(End::Failed(Failure::Busy));
+                    self.course.answer = Some(Answer::Failed(Failure::Busy));
                 }
                 Woken::Alarm => self.woke(),
             }
@@ -160,62 +111,54 @@ impl<'a> Course<'a> {
 
     /// Keeps what the attempts did, where the client is to be told.
     fn leave_trail(&mut self) {
-        if self.worker.settings().trail {
-            trail::describe(&self.attempts, &self.worker.shared.upstream, now(), &mut self.scratch.trail);
+        if self.group.settings().trail {
+            trail::describe(
+                &self.attempts,
+                &self.group.worker.shared.upstream,
+                now(),
+                &mut self.scratch.trail,
+            );
         }
     }
 
     /// Waits for everything at once; the attempts first, because an answer that is there ends the waiting.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Woken> {
-        let settings = self.worker.settings();
-        let head = self.scratch.request.as_slice();
+    fn poll_course(&mut self, cx: &mut Context<'_>) -> Poll<Woken> {
         loop {
-            for (index, io) in self.scratch.live.iter_mut().enumerate() {
-                let exchange = attempt::Exchange {
+            let settings = self.group.settings();
+            for (index, attempt) in self.scratch.live.iter_mut().enumerate() {
+                let asked = Asked {
                     method: self.request.method,
                     upgrade: self.request.upgrade.as_deref(),
-                    head,
+                    head: &self.scratch.request,
                     limits: &settings.limits,
                     hold: settings.hold,
                     verify: settings.verify != Verify::Off,
                 };
-                if let Poll::Ready(happened) = io.poll(cx, &exchange, &self.scratch.upload) {
+                if let Poll::Ready(happened) = attempt.poll(cx, &asked, &self.scratch.upload) {
                     return Poll::Ready(Woken::Attempt(index, happened));
                 }
             }
-            let senders: Senders = self.scratch.live.iter().filter_map(AttemptIo::sending_at).collect();
+            let senders: Senders = self.scratch.live.iter().filter_map(Attempt::sending_at).collect();
             if self.scratch.upload.follow(senders.iter().copied()) {
                 // Told here and not as an event of its own: it changes what may be done, and starts nothing.
-                let lost = self.attempts.on(Event::BodyLost, self.worker.shared.upstream.budgets(), now());
+                let lost =
+                    self.attempts.on(Event::BodyLost, self.group.worker.shared.upstream.budgets(), now());
                 debug_assert!(lost.is_empty(), "losing the body must not start anything");
             }
-            let before = self.scratch.upload.taken();
-            let taken = intake::poll(
-                cx,
-                self.worker,
-                self.client,
-                &mut self.scratch.received,
-                &mut self.scratch.upload,
-                self.request,
-                &senders,
-            );
-            match taken {
-                Poll::Ready(Ok(())) => {
-                    let moved = self.scratch.upload.taken() - before;
-                    self.pace.moved(moved as usize, now());
-                }
+            match self.poll_intake(cx, &senders) {
+                Poll::Ready(Ok(moved)) => self.course.pace.moved(moved, now()),
                 Poll::Ready(Err(trouble)) => return Poll::Ready(Woken::Client(trouble)),
                 Poll::Pending => {
-                    if self.client.half_closed && self.poll_gives_way(cx).is_ready() {
+                    if self.caller.is_half_closed() && self.poll_gives_way(cx).is_ready() {
                         return Poll::Ready(Woken::GivesWay);
                     }
-                    if let Some(Queued { place, .. }) = &self.queued
+                    if let Some(Queued { place, .. }) = &self.course.queued
                         && place.poll_called(cx).is_ready()
                     {
                         return Poll::Ready(Woken::Called);
                     }
                     self.set_alarm(&senders);
-                    return self.client.alarm.poll(cx).map(|()| Woken::Alarm);
+                    return self.caller.alarm().poll(cx).map(|()| Woken::Alarm);
                 }
             }
         }
@@ -223,60 +166,63 @@ impl<'a> Course<'a> {
 
     /// Ready when a client that may be gone is to make room for another.
     fn poll_gives_way(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let place = self.queued.as_ref().map(|queued| &queued.place);
-        let queue = self.worker.shared.upstream.queue();
-        self.doubtful.get_or_insert_with(|| queue.doubt(place)).poll_asked(cx)
+        let place = self.course.queued.as_ref().map(|queued| &queued.place);
+        let queue = self.group.worker.shared.upstream.queue();
+        self.course.doubtful.get_or_insert_with(|| queue.doubt(place)).poll_asked(cx)
     }
 
     /// Called before every wait, so each of these moments is a fixed one: a span from now would move away with each wake.
     fn set_alarm(&mut self, senders: &[Position]) {
-        let Scratch { received, upload, .. } = &*self.scratch;
         // A body that makes no progress is the client's doing only where the server has not to take some of it first.
-        let is_up_to_client = upload.wants_more(senders.iter().copied());
-        if is_up_to_client || self.pace.until().is_some() {
-            self.pace.waits_if(is_up_to_client, now());
+        let is_up_to_client = self.scratch.upload.wants_more(senders.iter().copied());
+        let pace = &mut self.course.pace;
+        if is_up_to_client || pace.until().is_some() {
+            pace.waits_if(is_up_to_client, now());
         }
-        if intake::reads(self.client, received, upload, self.request, senders) {
-            self.look_at = None;
+        self.timers.set(Timer::Upload, pace.until());
+        self.timers.set(Timer::Attempts, self.attempts.next_wake());
+        self.timers.set(Timer::Queue, self.course.queued.as_ref().map(|queued| queued.look_again));
+        if self.is_read(senders) {
+            self.timers.set(Timer::GoneCheck, None);
         } else {
-            self.look_at.get_or_insert_with(|| now() + LOOK);
+            self.timers.start(Timer::GoneCheck, || now() + GONE_CHECK_INTERVAL);
         }
-        let queued = self.queued.as_ref().map(|queued| queued.look_again);
-        let moments = [self.attempts.next_wake(), self.pace.until(), self.look_at, queued];
-        self.client.alarm.set(moments.into_iter().flatten().min());
+        self.caller.alarm().set(self.timers.next());
     }
 
     fn woke(&mut self) {
         let now = now();
-        if self.pace.is_over(now) {
+        if self.timers.rang(Timer::Upload, now) {
             self.tell(Event::ClientGone, now);
-            self.end = Some(End::Refused(intake::too_late()));
+            self.course.answer = Some(Answer::Refused(too_late()));
             return;
         }
-        self.look_at.take_if(|look_at| now >= *look_at);
-        if self.client.stream.is_reset() {
+        self.timers.rang(Timer::GoneCheck, now);
+        if self.caller.is_gone() {
             self.tell(Event::ClientGone, now);
-            self.end = Some(End::ClientGone);
+            self.course.answer = Some(Answer::Gone);
             return;
         }
-        if self.queued.as_ref().is_some_and(|queued| now >= queued.look_again) {
+        if self.timers.rang(Timer::Queue, now) {
             self.look_from_queue(now);
         }
         let mut conditions = ArrayVec::<Condition, MAX_ATTEMPTS>::new();
         {
-            let mut picker = self.worker.picker.borrow_mut();
-            conditions.extend(self.scratch.live.iter().map(|io| picker.condition(io.number, &io.lease, now)));
+            let mut picker = self.group.picker.borrow_mut();
+            conditions.extend(
+                self.scratch.live.iter().map(|attempt| picker.condition(attempt.number, &attempt.lease, now)),
+            );
         }
         self.tell(Event::Woke(&conditions), now);
     }
 
     fn happened(&mut self, index: usize, happened: &Happened) {
         let now = now();
-        let Some(io) = self.scratch.live.get_mut(index) else { return };
-        let number = io.number;
+        let Some(attempt) = self.scratch.live.get_mut(index) else { return };
+        let number = attempt.number;
         match *happened {
             Happened::Connected => {
-                self.worker.connected(io, now);
+                self.group.connected(attempt, now);
                 self.tell(Event::Connected(number), now);
             }
             Happened::ConnectFailed(why) => self.ended(index, Event::ConnectFailed(number, why), now),
@@ -285,18 +231,18 @@ impl<'a> Course<'a> {
             // It may get a fresh connection to the same endpoint, so the attempt stays.
             Happened::Stale { bytes_sent } => self.tell(Event::Stale { number, bytes_sent }, now),
             Happened::Head { status, held } => {
-                let (response, took) = io.head_received(status, now);
+                let (response, took) = attempt.head_received(status, now);
                 if kind::teaches(status) {
-                    self.worker.picker.borrow_mut().learn(self.request.kind, took);
+                    self.group.picker.borrow_mut().learn(self.request.kind, took);
                 }
                 self.tell(Event::Head { number, response, status, held }, now);
             }
             Happened::Whole(verdict) => {
                 let wrong = matches!(verdict, Verdict::WrongDigest(_));
                 if wrong {
-                    self.worker.stats.wrong_digest.add(1);
+                    self.group.worker.stats.wrong_digest.add(1);
                 }
-                let overlooked = wrong && self.worker.settings().verify == Verify::Observe;
+                let overlooked = wrong && self.group.settings().verify == Verify::Observe;
                 self.tell(Event::Whole(number, if overlooked { Verdict::Right } else { verdict }), now);
             }
             Happened::Broken(why) => self.ended(index, Event::Broken(number, why), now),
@@ -311,41 +257,43 @@ impl<'a> Course<'a> {
     }
 
     /// Tells the machine and does what it says.
-    fn tell(&mut self, event: Event<'_>, now: Instant) {
-        let actions = self.attempts.on(event, self.worker.shared.upstream.budgets(), now);
+    pub(super) fn tell(&mut self, event: Event<'_>, now: Instant) {
+        let actions = self.attempts.on(event, self.group.worker.shared.upstream.budgets(), now);
         for &action in &actions {
             match action {
                 Action::Try(number, why) => self.try_another(number, why, now),
                 Action::Reconnect(number) => {
-                    let timeout = self.worker.settings().upstream.attempts.connect_timeout;
-                    if let Some(io) = self.scratch.live.iter_mut().find(|io| io.number == number) {
-                        io.reconnect(timeout, now);
+                    let timeout = self.group.settings().upstream.attempts.connect_timeout;
+                    if let Some(attempt) =
+                        self.scratch.live.iter_mut().find(|attempt| attempt.number == number)
+                    {
+                        attempt.reconnect(timeout, now);
                     }
                 }
                 Action::Cancel(number) => self.cancel(number, now),
                 Action::Commit(number) => {
-                    let index = self.scratch.live.iter().position(|io| io.number == number);
-                    self.end = index.map(|index| End::Answer(self.scratch.live.remove(index)));
+                    let index = self.scratch.live.iter().position(|attempt| attempt.number == number);
+                    self.course.answer = index.map(|index| Answer::Server(self.scratch.live.remove(index)));
                 }
                 Action::RunOn(number) => self.run_on(number),
                 Action::Report(number, evidence) => {
                     if let Some(endpoint) = self.attempts.endpoint(number) {
-                        self.worker.report(endpoint, evidence, self.request.author, now);
+                        self.group.report(endpoint, evidence, self.request.author, now);
                     }
                 }
                 Action::Examined(number, evidence, standing) => {
                     if let Some(endpoint) = self.attempts.endpoint(number) {
                         let author = self.request.author;
-                        self.worker.tell(endpoint, Testimony { evidence, author, standing });
+                        self.group.tell(endpoint, Testimony { evidence, author, standing });
                     }
                 }
-                Action::Reply(failure) => self.end = Some(End::Failed(failure)),
+                Action::Reply(failure) => self.course.answer = Some(Answer::Failed(failure)),
             }
         }
     }
 
     fn try_another(&mut self, number: TryNo, why: Why, now: Instant) {
-        if why == Why::First && !self.worker.shared.upstream.queue().is_empty() {
+        if why == Why::First && !self.group.worker.shared.upstream.queue().is_empty() {
             return self.join_queue(number, why, now);
         }
         match self.pick(number, why, now) {
@@ -356,84 +304,54 @@ impl<'a> Course<'a> {
     }
 
     /// Takes an endpoint for an attempt, and a connection to it.
-    fn pick(&mut self, number: TryNo, why: Why, now: Instant) -> Result<(), Unavailable> {
+    pub(super) fn pick(&mut self, number: TryNo, why: Why, now: Instant) -> Result<(), Unavailable> {
         let want = Want {
             trial: self.request.may_be_trial(),
             plain_only: self.attempts.can_do_without(number),
             ..self.request.want
         };
-        let bound = self.client.bound.take().and_then(|bound| bound.resume(self.worker));
+        let bound = self.caller.bound().take().and_then(|bound| bound.resume(self.group));
         let (lease, idle) = if let Some((lease, connection)) = bound {
             (lease, Some(connection))
         } else {
-            let mut random = self.worker.random.borrow_mut();
-            let lease =
-                self.worker.picker.borrow_mut().pick(&want, &self.tried, &mut || random.u64(..), now)?;
-            let idle = self.worker.idle.take(lease.endpoint(), self.request.idleness(), now);
+            let mut random = self.group.worker.random.borrow_mut();
+            let lease = self.group.picker.borrow_mut().pick(
+                &want,
+                &self.course.tried,
+                &mut || random.u64(..),
+                now,
+            )?;
+            let idle = self.group.idle.take(lease.endpoint(), self.request.idleness(), now);
             (lease, idle)
         };
-        self.worker.stats.begun(why);
+        self.group.worker.stats.begun(why);
         let endpoint = lease.endpoint().clone();
-        self.tried.add(endpoint.id());
-        let answer = self.worker.take_answer();
+        self.course.tried.add(endpoint.id());
+        let answer = self.group.answers.take();
         let reused = idle.is_some();
-        let mut io = if let Some(connection) = idle {
-            self.worker.stats.reused.add(1);
-            AttemptIo::on_idle(number, lease, connection, answer, now)
+        let mut attempt = if let Some(connection) = idle {
+            self.group.worker.stats.reused.add(1);
+            Attempt::on_idle(number, lease, connection, answer, now)
         } else {
-            let timeout = self.worker.settings().upstream.attempts.connect_timeout;
-            AttemptIo::on_fresh(number, lease, answer, timeout, now)
+            let timeout = self.group.settings().upstream.attempts.connect_timeout;
+            Attempt::on_fresh(number, lease, answer, timeout, now)
         };
-        io.number_in_head(&self.scratch.request, self.request.attempt_at);
-        self.scratch.live.push(io);
-        let usual = self.worker.picker.borrow().usual(&endpoint, self.request.kind);
+        attempt.number_in_head(&self.scratch.request, self.request.attempt_at);
+        self.scratch.live.push(attempt);
+        let usual = self.group.picker.borrow().usual(&endpoint, self.request.kind);
         self.tell(Event::Chosen { number, endpoint: endpoint.id(), usual, reused }, now);
         Ok(())
-    }
-
-    fn join_queue(&mut self, number: TryNo, why: Why, now: Instant) {
-        let joined = self.worker.shared.upstream.queue().join(now);
-        match joined {
-            Ok(place) => {
-                self.wait_in_queue(place, number, why, now);
-            }
-            Err(_) => self.tell(Event::NoneLeft(Unavailable::AllBusy), now),
-        }
-    }
-
-    /// Until called; the first in line looks again by itself, and those behind it will be called when it leaves.
-    fn wait_in_queue(&mut self, place: Place, number: TryNo, why: Why, now: Instant) {
-        let look_again =
-            if place.is_first() { place.deadline.min(now + Queue::LOOK_AGAIN) } else { place.deadline };
-        self.queued = Some(Queued { place, number, why, look_again });
-    }
-
-    /// In the queue: the first in line looks again, and whoever has waited too long gives up.
-    fn look_from_queue(&mut self, now: Instant) {
-        let Some(Queued { place, number, why, .. }) = self.queued.take() else { return };
-        let picked = if place.is_first() { self.pick(number, why, now) } else { Err(Unavailable::AllBusy) };
-        match picked {
-            Err(Unavailable::AllBusy) if now < place.deadline => {
-                self.wait_in_queue(place, number, why, now);
-            }
-            picked => {
-                let timeout = self.worker.settings().upstream.admission.queue_timeout;
-                self.scratch.account.queued = (now + timeout).saturating_duration_since(place.deadline);
-                drop(place);
-                if let Err(why) = picked {
-                    self.tell(Event::NoneLeft(why), now);
-                }
-            }
-        }
     }
 
     /// Gives an attempt up. A connection that is still opening opens on, for the next request; any other may still bring
     /// an answer that nobody waits for, and is closed.
     fn cancel(&mut self, number: TryNo, now: Instant) {
-        let Some(index) = self.scratch.live.iter().position(|io| io.number == number) else { return };
+        let Some(index) = self.scratch.live.iter().position(|attempt| attempt.number == number) else {
+            return;
+        };
         if self.scratch.live[index].is_opening() {
-            let io = self.scratch.live.remove(index);
-            attempt::open_for_later(self.worker, io);
+            let attempt = self.scratch.live.remove(index);
+            attempt::open_for_later(self.group, attempt);
         } else {
             self.let_go(number, Outcome::Abandoned, now);
         }
@@ -441,46 +359,48 @@ impl<'a> Course<'a> {
 
     /// Lets an attempt that was outpaced go on by itself: see [`runs_on`].
     fn run_on(&mut self, number: TryNo) {
-        let Some(index) = self.scratch.live.iter().position(|io| io.number == number) else { return };
-        let io = self.scratch.live.remove(index);
+        let Some(index) = self.scratch.live.iter().position(|attempt| attempt.number == number) else {
+            return;
+        };
+        let attempt = self.scratch.live.remove(index);
         let silent_at = self.attempts.silent_at(number);
-        runs_on::start(self.worker, self.request, io, silent_at);
+        let Request { method, kind, author, .. } = self.request;
+        runs_on::start(self.group, Outpaced { method, kind, author }, attempt, silent_at);
     }
 
     fn let_go(&mut self, number: TryNo, outcome: Outcome, now: Instant) {
-        if let Some(index) = self.scratch.live.iter().position(|io| io.number == number) {
+        if let Some(index) = self.scratch.live.iter().position(|attempt| attempt.number == number) {
             let (answer, lease) = self.scratch.live.remove(index).into_answer();
-            self.worker.give_back_answer(answer);
+            self.group.answers.give_back(answer);
             // A failure says what it was in the report that came before.
-            let _ = self.worker.finish(lease, outcome, now);
+            let _ = self.group.finish(lease, outcome, now);
         }
     }
 
     /// Passes an interim response (1xx) on to the client. It commits to nothing.
     async fn pass_on_interim(&mut self, index: usize) {
-        let settings = self.worker.settings();
-        let Some(io) = self.scratch.live.get_mut(index) else { return };
-        self.scratch.reply.clear();
+        let settings = self.group.settings();
+        let Some(attempt) = self.scratch.live.get_mut(index) else { return };
         let how = ResponseRewrite { via: &settings.name, ..ResponseRewrite::default() };
-        let (head, input) = (&io.answer.head, io.answer.received.filled());
+        let (head, input) = (&attempt.answer.head, attempt.answer.received.filled());
         // A client that has had its 100 from an attempt that failed later needs no second one.
-        if head.status() != 100 || !std::mem::replace(&mut self.continued, true) {
-            self.client.machine.respond_informational(head, input, &how, &mut self.scratch.reply);
-            self.worker.stats.answered(head.status());
+        if head.status() != 100 || !std::mem::replace(&mut self.course.continued, true) {
+            self.caller.interim(head, input, &how);
+            self.group.worker.stats.answered(head.status());
         }
-        io.interim_done();
-        if self.client.send(&self.scratch.reply, b"", settings.patience()).await.is_err() {
+        attempt.interim_done();
+        if caller::send(self.caller, b"", settings.patience()).await.is_err() {
             self.tell(Event::ClientGone, now());
-            self.end = Some(End::ClientGone);
+            self.course.answer = Some(Answer::Gone);
         }
     }
 }
 
-impl Drop for Course<'_> {
+impl<C> Drop for Exchange<'_, C> {
     fn drop(&mut self) {
         // Whatever still runs is given up: its leases end as abandoned.
-        for io in self.scratch.live.drain(..) {
-            let _ = self.worker.finish(io.into_answer().1, Outcome::Abandoned, now());
+        for attempt in self.scratch.live.drain(..) {
+            let _ = self.group.finish(attempt.into_answer().1, Outcome::Abandoned, now());
         }
     }
 }

@@ -64,11 +64,6 @@ impl Pace {
         self.since.map(|since| since + left)
     }
 
-    /// Whether it has been waited for too long.
-    pub(crate) fn is_over(&self, now: Instant) -> bool {
-        self.until().is_some_and(|until| now >= until)
-    }
-
     fn count(&mut self, bytes: usize, now: Instant) {
         if let Some(since) = &mut self.since {
             self.credit = self.credit.saturating_sub(now.saturating_duration_since(*since));
@@ -149,5 +144,12 @@ mod tests {
         let mut pace = Pace::new(Patience { quiet: SECOND, rate: min_rate("1KiB/s").unwrap() });
         pace.waits(start);
         assert!(pace.is_over(start + SECOND) && !pace.is_over(start));
+    }
+
+    impl Pace {
+        /// Whether it has been waited for too long.
+        fn is_over(&self, now: Instant) -> bool {
+            self.until().is_some_and(|until| now >= until)
+        }
     }
 }

@@ -3,27 +3,26 @@
 
 use std::time::Duration;
 
-use evenkeel_http1::Inbound;
 use evenkeel_message::{Refusal, problem, proxy_status};
 
+use super::caller::Caller;
+use super::failures::Told;
 use crate::clock::now;
 use crate::context::Worker;
-use crate::exchange::failures::Told;
 
 /// When a client that found no room should come back.
-const SOON: Duration = Duration::from_secs(1);
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Refuses a request that breaks the protocol or a limit.
-pub(crate) fn refused(
+pub(crate) fn refused<C: Caller>(
     worker: &Worker,
-    machine: &mut Inbound,
+    caller: &mut C,
     refusal: &Refusal,
     request_id: Option<&str>,
-    out: &mut Vec<u8>,
 ) {
     write(
         worker,
-        machine,
+        caller,
         &Problem {
             status: refusal.status,
             error: refusal.error,
@@ -32,42 +31,34 @@ pub(crate) fn refused(
             request_id,
             trail: "",
         },
-        out,
     );
 }
 
 /// Says that no server answered.
-pub(crate) fn failed(
-    worker: &Worker,
-    machine: &mut Inbound,
-    told: &Told,
-    request_id: &str,
-    trail: &str,
-    out: &mut Vec<u8>,
-) {
+pub(crate) fn failed<C: Caller>(worker: &Worker, caller: &mut C, told: &Told, request_id: &str, trail: &str) {
     let &Told { status, error, detail, retry_after } = told;
     let problem = Problem { status, error, detail, retry_after, request_id: Some(request_id), trail };
-    write(worker, machine, &problem, out);
+    write(worker, caller, &problem);
 }
 
 /// Turns a connection away because too many are open.
-pub(crate) fn too_many_connections(worker: &Worker, machine: &mut Inbound, out: &mut Vec<u8>) {
+pub(crate) fn too_many_connections<C: Caller>(worker: &Worker, caller: &mut C) {
     let problem = Problem {
         status: 503,
         error: "connection_limit_reached",
         detail: "Too many connections are open.",
-        retry_after: Some(SOON),
+        retry_after: Some(RETRY_AFTER),
         request_id: None,
         trail: "",
     };
-    write(worker, machine, &problem, out);
+    write(worker, caller, &problem);
 }
 
 /// The answer to an OPTIONS request that may go no further (RFC 9110 §7.6.2).
-pub(crate) fn options(worker: &Worker, machine: &mut Inbound, out: &mut Vec<u8>) {
+pub(crate) fn options<C: Caller>(worker: &Worker, caller: &mut C) {
     worker.stats.answered(204);
     let date = worker.date.at(now());
-    machine.answer(204, &[("Date", date.as_slice()), ("Cache-Control", b"no-store")], b"", out);
+    caller.answer(204, &[("Date", date.as_slice()), ("Cache-Control", b"no-store")], b"");
 }
 
 struct Problem<'a> {
@@ -81,7 +72,7 @@ struct Problem<'a> {
     trail: &'a str,
 }
 
-fn write(worker: &Worker, machine: &mut Inbound, what: &Problem<'_>, out: &mut Vec<u8>) {
+fn write<C: Caller>(worker: &Worker, caller: &mut C, what: &Problem<'_>) {
     worker.stats.answered(what.status);
     let body = problem::body(what.status, what.detail, what.request_id.unwrap_or_default());
     let date = worker.date.at(now());
@@ -99,5 +90,5 @@ fn write(worker: &Worker, machine: &mut Inbound, what: &Problem<'_>, out: &mut V
     if let Some(id) = what.request_id {
         fields.push(("X-Request-Id", id.as_bytes()));
     }
-    machine.answer(what.status, &fields, body.as_bytes(), out);
+    caller.answer(what.status, &fields, body.as_bytes());
 }

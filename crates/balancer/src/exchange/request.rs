@@ -3,15 +3,16 @@
 
 use std::ops::Range;
 
-use evenkeel_message::{Framing, Method, Refusal, RequestHead, RequestRewrite, Version, request_id, rewrite};
+use evenkeel_message::{Framing, Method, Refusal, RequestRewrite, request_id, rewrite};
 use evenkeel_upstream::attempt::{Affinity, Plan, Repeat};
 use evenkeel_upstream::{Author, Kind, PolicySettings, Want};
 use evenkeel_wire::{Idleness, Stream};
 
-use crate::clients::h1::connection::{Client, Scratch};
-use crate::context::Worker;
-use crate::exchange::is_gathered;
-use crate::exchange::kind;
+use super::caller::Caller;
+use super::intake::{is_gathered, too_large};
+use super::scratch::Scratch;
+use crate::servers::group::Group;
+use crate::servers::kind;
 
 /// The facts of one request.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts of a message, not states of a machine")]
@@ -47,18 +48,19 @@ pub(crate) struct Request {
 const ID_DIGITS: usize = 32;
 
 impl Request {
-    /// Checks the head against the limits, writes the head for servers into the scratch space and takes the received one off
-    /// the buffer.
-    pub(crate) fn prepare(
-        worker: &Worker,
-        client: &mut Client,
+    /// Checks the head against the limits, and writes the head for servers into the scratch space. The received one is not
+    /// needed any more.
+    pub(crate) fn prepare<C: Caller>(
+        group: &Group,
+        caller: &mut C,
         scratch: &mut Scratch,
     ) -> Result<Self, Refusal> {
-        let settings = worker.settings();
-        let Scratch { received, head, request, upload, .. } = scratch;
-        let input = received.filled();
+        let (worker, settings) = (&group.worker, group.settings());
+        let Scratch { request, upload, .. } = scratch;
+        let is_bound = caller.bound().is_some();
+        let (head, input) = caller.asked();
         if matches!(head.framing(), Framing::Length(length) if length > settings.max_body) {
-            return Err(Refusal::new(413, "The request's body is larger than this server accepts."));
+            return Err(too_large());
         }
         let mut made = [0; ID_DIGITS];
         let id = match head.request_id(input) {
@@ -69,10 +71,10 @@ impl Request {
             }
         };
         let upgrade = head.upgrade(input).and_then(|asked| settings.upgrades.first_of(asked));
-        let origin = settings.trusted.origin(client.peer.ip(), head, input);
+        let origin = settings.trusted.origin(caller.peer().ip(), caller.scheme(), head, input);
         let how = RequestRewrite {
             origin,
-            local: local(worker, client, head),
+            local: caller.local(),
             via: &settings.name,
             request_id: id,
             upgrade,
@@ -94,14 +96,14 @@ impl Request {
         let hashes = matches!(settings.upstream.policy, PolicySettings::ConsistentHash(_));
         let key = hashes.then(|| settings.hash_key.key(head, input, address)).flatten();
         let pin = settings.sticky.as_ref().and_then(|sticky| sticky.pin(head, input));
-        let keeps = |pin| worker.picker.borrow_mut().keeps(pin);
+        let keeps = |pin| group.picker.borrow_mut().keeps(pin);
         let affinity = match (pin, key) {
             (Some(pin), _) if keeps(pin) => Affinity::Session,
             (_, Some(_)) => Affinity::Cache,
             _ => Affinity::None,
         };
         let want = Want { key, pin, ..Want::default() };
-        let needs_connection = head.binds_connection() || client.bound.is_some();
+        let needs_connection = head.binds_connection() || is_bound;
         let prepared = Self {
             want,
             method: head.method(),
@@ -120,8 +122,7 @@ impl Request {
             id: rewritten.request_id,
         };
         upload.begin(request.len(), rewritten.framing, settings.keep);
-        let length = head.len();
-        received.consume(length);
+        caller.head_taken();
         Ok(prepared)
     }
 
@@ -150,16 +151,6 @@ impl Request {
     /// Whether it goes no further than here (OPTIONS with `Max-Forwards: 0`).
     pub(crate) fn is_answered_here(&self) -> bool {
         self.answered_here
-    }
-}
-
-/// The address the client connected to: asked from the kernel only where it is needed, for a request without a host.
-fn local(worker: &Worker, client: &Client, head: &RequestHead) -> std::net::SocketAddr {
-    let bound = worker.settings().bind;
-    match client.destination {
-        Some(destination) => destination,
-        None if head.version() == Version::Http10 => client.stream.local().unwrap_or(bound),
-        None => bound,
     }
 }
 

@@ -5,21 +5,20 @@
 //! when the balancer leaves, a tunnel lasts until the grace ends.
 
 use std::future::poll_fn;
-use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use evenkeel_upstream::Outcome;
-use evenkeel_wire::{Buffer, Stream};
+use evenkeel_wire::{Alarm, Buffer, Stream};
 
-use crate::clients::h1::connection::Client;
 use crate::clock::now;
-use crate::context::Worker;
-use crate::exchange::Server;
+use crate::exchange::then::Server;
+use crate::servers::group::Group;
 
 /// Passes bytes between the client and the server until both have ended or one breaks.
 pub(crate) async fn run(
-    worker: &Rc<Worker>,
-    client: &mut Client,
+    group: &Group,
+    client: &mut Stream,
+    alarm: &mut Alarm,
     from_client: &mut Buffer,
     server: Box<Server>,
 ) {
@@ -27,30 +26,30 @@ pub(crate) async fn run(
     let mut server = connection.stream;
     let mut up = Direction::default();
     let mut down = Direction::default();
-    let patience = worker.settings().tunnel_timeout;
-    client.alarm.set(Some(now() + patience));
+    let patience = group.settings().tunnel_timeout;
+    alarm.set(Some(now() + patience));
     let ended = poll_fn(|cx| {
         let before = up.passed + down.passed;
-        let up_ended = up.poll(cx, &mut client.stream, &mut server, from_client)?;
-        let down_ended = down.poll(cx, &mut server, &mut client.stream, &mut from_server)?;
+        let up_ended = up.poll(cx, client, &mut server, from_client)?;
+        let down_ended = down.poll(cx, &mut server, client, &mut from_server)?;
         if up_ended.is_ready() && down_ended.is_ready() {
             return Poll::Ready(Ok::<(), std::io::Error>(()));
         }
         if up.passed + down.passed > before {
-            client.alarm.set(Some(now() + patience));
+            alarm.set(Some(now() + patience));
         }
         // Nothing of it is under way then, unless a side takes nothing: an end in order tells no lie.
-        client.alarm.poll(cx).map(Ok)
+        alarm.poll(cx).map(Ok)
     })
     .await;
-    worker.stats.bytes_in.add(up.passed);
-    worker.stats.bytes_out.add(down.passed);
+    group.worker.stats.bytes_in.add(up.passed);
+    group.worker.stats.bytes_out.add(down.passed);
     if ended.is_err() || !from_client.is_empty() || !from_server.is_empty() {
         // The other side must not take a broken tunnel for a regular end.
-        client.stream.reset_on_drop();
+        client.reset_on_drop();
         server.reset_on_drop();
     }
-    let _ = worker.finish(lease, Outcome::Abandoned, now());
+    let _ = group.finish(lease, Outcome::Abandoned, now());
 }
 
 /// One direction of a tunnel.

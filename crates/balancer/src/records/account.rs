@@ -9,11 +9,8 @@ use evenkeel_message::Refusal;
 use evenkeel_upstream::Response;
 use evenkeel_upstream::attempt::{Attempts, MAX_ATTEMPTS, TrailEntry, TrailOutcome, TryNo, Why};
 
-use crate::clients::h1::connection::{Client, Scratch};
 use crate::clock::now;
-use crate::context::Worker;
-use crate::records::access_log::Entry;
-use crate::records::ledger::{self, Mark};
+use crate::records::mark::Mark;
 
 /// The account of one request.
 #[derive(Debug, Default)]
@@ -106,18 +103,10 @@ impl Account {
         self.end = End::Failed;
     }
 
-    /// The attempts are decided.
+    /// The attempts are over, and the delivery of what they brought.
     pub(crate) fn attempted(&mut self, attempts: &Attempts) {
         self.trail = attempts.trail().collect();
         self.masked = attempts.is_masked();
-    }
-
-    /// The response of this attempt broke off on its way to the client.
-    pub(crate) fn broke(&mut self, number: TryNo, outcome: TrailOutcome) {
-        self.end = End::Truncated;
-        if let Some(entry) = self.trail.iter_mut().find(|entry| entry.number == number) {
-            entry.outcome = outcome;
-        }
     }
 
     /// Whether anything went wrong on the way, noticed by the client or not. A second attempt for speed alone is as usual.
@@ -141,45 +130,4 @@ impl Account {
     pub(crate) fn after(&self, moment: Instant) -> Duration {
         self.took(moment)
     }
-}
-
-/// Closes the account of the request that has just ended.
-pub(crate) fn settle(worker: &Worker, client: &Client, scratch: &Scratch) {
-    let now = now();
-    let (stats, account) = (&worker.stats, &scratch.account);
-    stats.request_times.add(account.took(now));
-    if !account.queued.is_zero() {
-        stats.queue_times.add(account.queued);
-    }
-    for entry in &account.trail {
-        settle_attempt(worker, entry);
-    }
-    ledger::record(worker, account);
-    if let Some(log) = &worker.access_log {
-        log.write(
-            &Entry {
-                client: client.peer,
-                head: &scratch.request,
-                received: if scratch.request.is_empty() { 0 } else { scratch.upload.taken() },
-                account,
-                now,
-            },
-            |endpoint| worker.picker.borrow_mut().endpoint(endpoint).map(|endpoint| endpoint.address()),
-        );
-    }
-}
-
-fn settle_attempt(worker: &Worker, entry: &TrailEntry) {
-    let stats = &worker.stats;
-    let took = entry.since.saturating_duration_since(entry.begun);
-    stats.ended.add(entry.why, entry.outcome);
-    stats.attempt_times.add(took);
-    worker.count(entry.endpoint, |endpoint| {
-        if matches!(entry.outcome, TrailOutcome::Responded(..)) {
-            endpoint.answered.add(took);
-        }
-        if entry.reused {
-            endpoint.reused.add(1);
-        }
-    });
 }

@@ -13,13 +13,11 @@
 mod line;
 mod ring;
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use evenkeel_message::request_id;
-use evenkeel_upstream::Change;
+use evenkeel_upstream::{Change, EndpointId};
 
-use crate::clients::h1::connection::Scratch;
-use crate::context::Worker;
 use crate::records::account::Account;
 use crate::records::events::unix_millis;
 use line::{Attempt, Happening, Passage};
@@ -31,56 +29,6 @@ const FULL: usize = 32 * 1024;
 
 /// The most bytes of a page that cannot go there.
 const MOST: usize = 1024 * 1024;
-
-/// Which request of which run it is.
-#[derive(Debug)]
-pub(crate) struct Mark {
-    run: String,
-    id: String,
-}
-
-impl Mark {
-    /// The mark of the request whose head was parsed last, where it has one and there is a ledger.
-    pub(crate) fn of(worker: &Worker, scratch: &Scratch) -> Option<Box<Self>> {
-        worker.pen.as_ref()?;
-        let (head, input) = (&scratch.head, scratch.received.filled());
-        let run = head.field(input, "x-evenkeel-run").filter(|name| is_run_name(name))?;
-        let id = head.field(input, "x-request-id").filter(|id| request_id::is_sane(id)).unwrap_or_default();
-        Some(Box::new(Self { run: text(run), id: text(id) }))
-    }
-
-    /// The id that the request goes on with.
-    pub(crate) fn identify(&mut self, id: &[u8]) {
-        self.id = text(id);
-    }
-}
-
-/// The longest name of a run, in bytes.
-const LONGEST_NAME: usize = 64;
-
-/// Whether a run may be called that. Servers and the client hold it to the same.
-fn is_run_name(name: &[u8]) -> bool {
-    (1..=LONGEST_NAME).contains(&name.len())
-        && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(byte))
-}
-
-fn text(ascii: &[u8]) -> String {
-    String::from_utf8_lossy(ascii).into_owned()
-}
-
-/// Records the request that has just ended, where it is one of a run.
-pub(crate) fn record(worker: &Worker, account: &Account) {
-    let (Some(pen), Some(mark)) = (&worker.pen, &account.mark) else { return };
-    let address = |id| worker.picker.borrow_mut().endpoint(id).map(|endpoint| endpoint.address());
-    pen.write(&Passage {
-        run: &mark.run,
-        id: &mark.id,
-        status: (account.status > 0).then_some(account.status),
-        whole: account.end.is_whole(),
-        at: unix_millis(),
-        attempts: account.trail.iter().map(|entry| Attempt::of(entry, account, address)).collect(),
-    });
-}
 
 /// The ledger of the process.
 #[derive(Debug)]
@@ -143,6 +91,19 @@ impl Ledger {
 }
 
 impl Pen {
+    /// Records a request that has ended, where it is one of a run. `address` is that of an endpoint, while it is known.
+    pub(crate) fn record(&self, account: &Account, address: impl Fn(EndpointId) -> Option<SocketAddr>) {
+        let Some(mark) = &account.mark else { return };
+        self.write(&Passage {
+            run: &mark.run,
+            id: &mark.id,
+            status: (account.status > 0).then_some(account.status),
+            whole: account.end.is_whole(),
+            at: unix_millis(),
+            attempts: account.trail.iter().map(|entry| Attempt::of(entry, account, &address)).collect(),
+        });
+    }
+
     fn write(&self, passage: &Passage<'_>) {
         let mut page = lock(&self.page);
         if page.text.len() < MOST && page.lost == 0 {
@@ -177,7 +138,7 @@ impl Page {
     }
 }
 
-/// Whole after a panic too: nothing in here is half done while a lock is held.
+/// A panic while a lock is held leaves nothing half done in here, so a poisoned lock is as good as another.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

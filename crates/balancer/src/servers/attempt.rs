@@ -12,20 +12,21 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use evenkeel_message::{Limits, Method, ResponseError, ResponseHead};
+use evenkeel_message::{Limits, Method, ResponseError};
 use evenkeel_upstream::attempt::{TryNo, Verdict};
 use evenkeel_upstream::{ConnectFailure, Lease, Outcome, Response, ResponseFailure};
 use evenkeel_wire::{Buffer, ConnectError, Stream, connect};
 
 use crate::clock::now;
-use crate::context::Worker;
+use crate::servers::answer::Answer;
 use crate::servers::digest::{self, Promised};
+use crate::servers::group::Group;
 use crate::servers::idle::ServerConnection;
 use crate::servers::status;
 use crate::servers::upload::{Position, Upload};
 
 /// An attempt that has not ended.
-pub(crate) struct AttemptIo {
+pub(crate) struct Attempt {
     pub(crate) number: TryNo,
     pub(crate) lease: Lease,
     /// Boxed, and the box reused: an attempt is moved about, and this is the most of it.
@@ -38,26 +39,6 @@ pub(crate) struct AttemptIo {
     since: Instant,
     /// The request's head with another number in X-Attempt than 1.
     own_head: Option<Vec<u8>>,
-}
-
-/// What has come of a response.
-#[derive(Default)]
-pub(crate) struct Answer {
-    pub(crate) received: Buffer,
-    pub(crate) head: ResponseHead,
-    /// The digests that the body must match.
-    pub(crate) promised: Promised,
-    /// Where in `received` the whole body lies, once it has been held.
-    pub(crate) body: Option<std::ops::Range<usize>>,
-}
-
-impl Answer {
-    /// Empties it. False when it has grown too large to be worth keeping.
-    pub(crate) fn forget(&mut self) -> bool {
-        self.received.clear();
-        self.body = None;
-        self.received.capacity() <= 2 * Buffer::ORDINARY
-    }
 }
 
 enum Line {
@@ -93,7 +74,7 @@ pub(crate) enum Happened {
     Stale {
         bytes_sent: bool,
     },
-    /// An interim response (1xx) is in the answer: pass it on, then call [`AttemptIo::interim_done`].
+    /// An interim response (1xx) is in the answer: pass it on, then call [`Attempt::interim_done`].
     Interim,
     Head {
         status: u16,
@@ -104,7 +85,7 @@ pub(crate) enum Happened {
 }
 
 /// What an attempt needs to know of its request.
-pub(crate) struct Exchange<'a> {
+pub(crate) struct Asked<'a> {
     pub(crate) method: Method,
     /// The one protocol that the client wants to change to, if that is allowed.
     pub(crate) upgrade: Option<&'a str>,
@@ -116,7 +97,7 @@ pub(crate) struct Exchange<'a> {
     pub(crate) verify: bool,
 }
 
-impl AttemptIo {
+impl Attempt {
     /// An attempt on a connection that was idle.
     pub(crate) fn on_idle(
         number: TryNo,
@@ -227,7 +208,7 @@ impl AttemptIo {
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        exchange: &Exchange<'_>,
+        asked: &Asked<'_>,
         upload: &Upload,
     ) -> Poll<Happened> {
         if let Line::Opening(opening) = &mut self.line {
@@ -248,24 +229,19 @@ impl AttemptIo {
             }
         }
         if self.progress < Progress::Sent
-            && let Poll::Ready(happened) = self.poll_send(cx, exchange, upload)
+            && let Poll::Ready(happened) = self.poll_send(cx, asked, upload)
         {
             return Poll::Ready(happened);
         }
-        self.poll_receive(cx, exchange)
+        self.poll_receive(cx, asked)
     }
 
-    fn poll_send(
-        &mut self,
-        cx: &mut Context<'_>,
-        exchange: &Exchange<'_>,
-        upload: &Upload,
-    ) -> Poll<Happened> {
+    fn poll_send(&mut self, cx: &mut Context<'_>, asked: &Asked<'_>, upload: &Upload) -> Poll<Happened> {
         let Line::Open { connection, .. } = &mut self.line else { return Poll::Pending };
         if self.sent.is_start() {
-            connection.machine.begin(exchange.method, exchange.upgrade);
+            connection.machine.begin(asked.method, asked.upgrade);
         }
-        let whole_head = self.own_head.as_deref().unwrap_or(exchange.head);
+        let whole_head = self.own_head.as_deref().unwrap_or(asked.head);
         let Some((head, body)) = upload.unsent(whole_head, self.sent) else {
             // Left behind: it gets no more of the request, and may answer all the same.
             self.progress = Progress::Sent;
@@ -291,12 +267,12 @@ impl AttemptIo {
         Poll::Pending
     }
 
-    fn poll_receive(&mut self, cx: &mut Context<'_>, exchange: &Exchange<'_>) -> Poll<Happened> {
+    fn poll_receive(&mut self, cx: &mut Context<'_>, asked: &Asked<'_>) -> Poll<Happened> {
         loop {
             if matches!(self.progress, Progress::Parked | Progress::Whole) {
                 return Poll::Pending;
             }
-            if let Some(happened) = self.look(exchange) {
+            if let Some(happened) = self.look(asked) {
                 return Poll::Ready(happened);
             }
             let Line::Open { connection, .. } = &mut self.line else { return Poll::Pending };
@@ -315,7 +291,7 @@ impl AttemptIo {
     }
 
     /// Looks at what has been received, without reading more.
-    fn look(&mut self, exchange: &Exchange<'_>) -> Option<Happened> {
+    fn look(&mut self, asked: &Asked<'_>) -> Option<Happened> {
         let Line::Open { connection, .. } = &mut self.line else { return None };
         let Answer { received, head, promised, body } = &mut *self.answer;
         if let Progress::Holding(total) = self.progress {
@@ -324,7 +300,7 @@ impl AttemptIo {
             }
             let range = head.len()..total;
             self.progress = Progress::Whole;
-            return Some(match connection.machine.body(&received.filled()[range.clone()], exchange.limits) {
+            return Some(match connection.machine.body(&received.filled()[range.clone()], asked.limits) {
                 Ok(_) => {
                     let verdict = promised.verdict(&received.filled()[range.clone()]);
                     *body = Some(range);
@@ -336,7 +312,7 @@ impl AttemptIo {
         if received.is_empty() {
             return None;
         }
-        match connection.machine.head(received.filled(), head, exchange.limits) {
+        match connection.machine.head(received.filled(), head, asked.limits) {
             Ok(None) => None,
             Ok(Some(_)) if head.is_informational() => Some(Happened::Interim),
             // The rest of the body would be read as the other protocol.
@@ -345,8 +321,8 @@ impl AttemptIo {
             }
             Ok(Some(length)) => {
                 *promised =
-                    if exchange.verify { Promised::by(head, received.filled()) } else { Promised::default() };
-                let held = digest::body_to_hold(head, exchange.hold);
+                    if asked.verify { Promised::by(head, received.filled()) } else { Promised::default() };
+                let held = digest::body_to_hold(head, asked.hold);
                 self.progress = held.map_or(Progress::Parked, |body| Progress::Holding(length + body));
                 Some(Happened::Head { status: head.status(), held: held.is_some() })
             }
@@ -373,17 +349,17 @@ impl AttemptIo {
 }
 
 /// Lets a connection that lost its race open on: it may serve the next request. Bounded by the connect timeout.
-pub(crate) fn open_for_later(worker: &Rc<Worker>, io: AttemptIo) {
-    let Line::Opening(opening) = io.line else { return };
-    let (worker, lease) = (worker.clone(), io.lease);
-    worker.give_back_answer(io.answer);
+pub(crate) fn open_for_later(group: &Rc<Group>, attempt: Attempt) {
+    let Line::Opening(opening) = attempt.line else { return };
+    let (group, lease) = (group.clone(), attempt.lease);
+    group.answers.give_back(attempt.answer);
     tokio::task::spawn_local(async move {
         let endpoint = lease.endpoint().clone();
         let generation = endpoint.generation();
-        let _ = worker.finish(lease, Outcome::Abandoned, now());
+        let _ = group.finish(lease, Outcome::Abandoned, now());
         if let Ok(stream) = opening.await {
-            worker.stats.opened.add(1);
-            worker.idle.put(&endpoint, ServerConnection::fresh(stream, generation), now());
+            group.worker.stats.opened.add(1);
+            group.idle.put(&endpoint, ServerConnection::fresh(stream, generation), now());
         }
     });
 }

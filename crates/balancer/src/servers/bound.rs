@@ -11,7 +11,7 @@
 use evenkeel_upstream::{EndpointId, Lease};
 use evenkeel_wire::Idleness;
 
-use crate::context::Worker;
+use crate::servers::group::Group;
 use crate::servers::idle::ServerConnection;
 
 /// A bound connection between two requests of its client.
@@ -28,12 +28,12 @@ impl Bound {
 
     /// The connection, with a place on its endpoint, if both are still good; otherwise it is closed, and the client is asked
     /// to authenticate anew on another.
-    pub(crate) fn resume(self, worker: &Worker) -> Option<(Lease, ServerConnection)> {
+    pub(crate) fn resume(self, group: &Group) -> Option<(Lease, ServerConnection)> {
         let Self { endpoint, connection } = self;
         if connection.stream.idleness_now() != Idleness::Quiet {
             return None;
         }
-        let lease = worker.picker.borrow_mut().lease(endpoint)?;
+        let lease = group.picker.borrow_mut().lease(endpoint)?;
         (lease.endpoint().generation() == connection.generation).then_some((lease, connection))
     }
 }

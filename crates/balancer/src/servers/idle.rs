@@ -37,7 +37,7 @@ impl ServerConnection {
 }
 
 /// The most idle connections kept to one endpoint by one worker.
-const MOST: usize = 256;
+const IDLE_PER_ENDPOINT: usize = 256;
 
 /// All idle connections of one worker.
 pub(crate) struct IdleConnections {
@@ -91,7 +91,7 @@ impl IdleConnections {
         }
         let mut by_endpoint = self.by_endpoint.borrow_mut();
         let idle = by_endpoint.entry(endpoint.id()).or_default();
-        if idle.len() < MOST {
+        if idle.len() < IDLE_PER_ENDPOINT {
             idle.push(Idle { connection, since: now });
         }
     }

@@ -15,57 +15,59 @@ use evenkeel_upstream::{Author, ConnectFailure, Doubtful, Evidence, Kind, Lease,
 use tokio::time::timeout_at;
 
 use crate::clock::{now, still};
-use crate::context::Worker;
-use crate::exchange::kind;
-use crate::exchange::request::Request;
-use crate::servers::attempt::{AttemptIo, Exchange, Happened};
+use crate::servers::attempt::{Asked, Attempt, Happened};
+use crate::servers::group::Group;
+use crate::servers::kind;
 use crate::servers::upload::Upload;
 
 /// Attempts of one worker that go on like this at most; one more is cut off.
-const AT_ONCE: usize = 64;
+const RUNNING_ON: usize = 64;
 
 /// An answer up to this size is read to its end, so that its connection can be used again.
-const READ: usize = 16 * 1024;
+const LARGEST_READ: usize = 16 * 1024;
+
+/// What is known of the request of such an attempt.
+pub(crate) struct Outpaced {
+    pub(crate) method: Method,
+    pub(crate) kind: Kind,
+    pub(crate) author: Author,
+}
 
 /// Lets an attempt go on whose whole request is at its server. `silent_at`: from when on its endpoint counts as silent, if
 /// nothing is heard of it.
-pub(crate) fn start(worker: &Rc<Worker>, request: &Request, io: AttemptIo, silent_at: Option<Instant>) {
-    if worker.running_on.get() >= AT_ONCE {
-        let (answer, lease) = io.into_answer();
-        worker.give_back_answer(answer);
-        let _ = worker.finish(lease, Outcome::Abandoned, now());
+pub(crate) fn start(group: &Rc<Group>, request: Outpaced, attempt: Attempt, silent_at: Option<Instant>) {
+    if group.running_on.get() >= RUNNING_ON {
+        let (answer, lease) = attempt.into_answer();
+        group.answers.give_back(answer);
+        let _ = group.finish(lease, Outcome::Abandoned, now());
         return;
     }
-    worker.running_on.set(worker.running_on.get() + 1);
-    let sent_at = io.since();
-    let outpaced = Outpaced {
-        worker: worker.clone(),
-        io,
-        method: request.method,
-        kind: request.kind,
-        author: request.author,
+    group.running_on.set(group.running_on.get() + 1);
+    let sent_at = attempt.since();
+    let running = Running {
+        group: group.clone(),
+        attempt,
+        request,
         sent_at,
         silent_at,
-        unneeded: worker.shared.upstream.queue().unneeded(),
+        unneeded: group.worker.shared.upstream.queue().unneeded(),
     };
-    tokio::task::spawn_local(still(Box::pin(outpaced.run())));
+    tokio::task::spawn_local(still(Box::pin(running.run())));
 }
 
-struct Outpaced {
-    worker: Rc<Worker>,
-    io: AttemptIo,
-    method: Method,
-    kind: Kind,
-    author: Author,
+struct Running {
+    group: Rc<Group>,
+    attempt: Attempt,
+    request: Outpaced,
     sent_at: Instant,
     silent_at: Option<Instant>,
     /// It gives its place up to whoever waits for one.
     unneeded: Doubtful,
 }
 
-impl Outpaced {
+impl Running {
     async fn run(mut self) {
-        let gives_up = self.sent_at + self.worker.settings().upstream.attempts.response_timeout;
+        let gives_up = self.sent_at + self.group.settings().upstream.attempts.response_timeout;
         if let Some(silent_at) = self.silent_at.take().filter(|&at| at < gives_up) {
             match timeout_at(silent_at.into(), self.next()).await {
                 Ok(Some(happened)) => return self.happened(happened, gives_up).await,
@@ -81,19 +83,19 @@ impl Outpaced {
 
     /// What happens to it next; `None` when its place is wanted.
     async fn next(&mut self) -> Option<Happened> {
-        let settings = self.worker.settings();
-        let exchange = Exchange {
-            method: self.method,
+        let settings = self.group.settings();
+        let asked = Asked {
+            method: self.request.method,
             upgrade: None,
             // All of it has been sent.
             head: b"",
             limits: &settings.limits,
-            hold: settings.hold.min(READ),
+            hold: settings.hold.min(LARGEST_READ),
             verify: false,
         };
         let upload = Upload::default();
-        let (io, unneeded) = (&mut self.io, &self.unneeded);
-        poll_fn(|cx| match io.poll(cx, &exchange, &upload) {
+        let (attempt, unneeded) = (&mut self.attempt, &self.unneeded);
+        poll_fn(|cx| match attempt.poll(cx, &asked, &upload) {
             Poll::Ready(happened) => Poll::Ready(Some(happened)),
             Poll::Pending => unneeded.poll_asked(cx).map(|()| None),
         })
@@ -101,20 +103,20 @@ impl Outpaced {
     }
 
     fn is_silent(&self) {
-        let endpoint = self.io.lease.endpoint();
+        let endpoint = self.attempt.lease.endpoint();
         if endpoint.last_heard().is_none_or(|heard| heard <= self.sent_at) {
-            self.worker.report(endpoint.id(), Evidence::Silent, self.author, now());
+            self.group.report(endpoint.id(), Evidence::Silent, self.request.author, now());
         }
     }
 
     async fn happened(mut self, mut happened: Happened, gives_up: Instant) {
         loop {
             match happened {
-                Happened::Interim => self.io.interim_done(),
+                Happened::Interim => self.attempt.interim_done(),
                 Happened::Head { status, held } => {
-                    let (_, took) = self.io.head_received(status, now());
+                    let (_, took) = self.attempt.head_received(status, now());
                     if kind::teaches(status) {
-                        self.worker.picker.borrow_mut().learn(self.kind, took);
+                        self.group.picker.borrow_mut().learn(self.request.kind, took);
                     }
                     if !held {
                         return self.end(Outcome::Success);
@@ -136,34 +138,34 @@ impl Outpaced {
 
     fn failed(self, evidence: Evidence) {
         if evidence != Evidence::ConnectFailed(ConnectFailure::Local) {
-            self.worker.report(self.io.lease.endpoint().id(), evidence, self.author, now());
+            self.group.report(self.attempt.lease.endpoint().id(), evidence, self.request.author, now());
         }
         self.end(Outcome::Failure);
     }
 
     /// The connection serves the next request, where it may.
     fn whole(self) {
-        let Some((connection, answer, lease)) = self.io.into_connection() else { return };
+        let Some((connection, answer, lease)) = self.attempt.into_connection() else { return };
         let endpoint = lease.endpoint().clone();
         let left_over = answer.received.len() - answer.body.as_ref().map_or(0, |body| body.end);
         if connection.machine.reusable(left_over) {
-            self.worker.idle.put(&endpoint, connection, now());
+            self.group.idle.put(&endpoint, connection, now());
         }
-        self.worker.give_back_answer(answer);
-        end(&self.worker, lease, Outcome::Success);
+        self.group.answers.give_back(answer);
+        end(&self.group, lease, Outcome::Success);
     }
 
     fn end(self, outcome: Outcome) {
-        let (answer, lease) = self.io.into_answer();
-        self.worker.give_back_answer(answer);
-        end(&self.worker, lease, outcome);
+        let (answer, lease) = self.attempt.into_answer();
+        self.group.answers.give_back(answer);
+        end(&self.group, lease, outcome);
     }
 }
 
-fn end(worker: &Worker, lease: Lease, outcome: Outcome) {
+fn end(group: &Group, lease: Lease, outcome: Outcome) {
     let id = lease.endpoint().id();
-    worker.running_on.set(worker.running_on.get() - 1);
-    if let Some(evidence) = worker.finish(lease, outcome, now()) {
-        worker.tell(id, evidence);
+    group.running_on.set(group.running_on.get() - 1);
+    if let Some(evidence) = group.finish(lease, outcome, now()) {
+        group.tell(id, evidence);
     }
 }

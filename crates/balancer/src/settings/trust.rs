@@ -18,18 +18,21 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// Where a request from `peer` comes from: from there, or from whom it names if it is one of these proxies.
-    pub(crate) fn origin<'a>(&self, peer: IpAddr, head: &RequestHead, input: &'a [u8]) -> Origin<'a> {
+    /// Where a request from `peer`, by this scheme, comes from: from there, or from whom it names if it is one of these proxies.
+    pub(crate) fn origin<'a>(
+        &self,
+        peer: IpAddr,
+        scheme: &'a str,
+        head: &RequestHead,
+        input: &'a [u8],
+    ) -> Origin<'a> {
         if self.include(peer) {
-            Origin::of_proxy(head, input, peer, SCHEME, |address| self.include(address))
+            Origin::of_proxy(head, input, peer, scheme, |address| self.include(address))
         } else {
-            Origin::of_client(peer, SCHEME)
+            Origin::of_client(peer, scheme)
         }
     }
 }
-
-/// What clients speak here.
-const SCHEME: &str = "http";
 
 /// Networks and single addresses, separated by commas.
 impl Setting for TrustedProxies {
@@ -90,7 +93,7 @@ mod tests {
         let mut head = RequestHead::new();
         Inbound::new().head(request.as_bytes(), &mut head, &Limits::default()).unwrap().unwrap();
         let trusted = TrustedProxies::parse("10.0.0.0/8").unwrap();
-        trusted.origin(peer.parse().unwrap(), &head, request.as_bytes()).client().to_string()
+        trusted.origin(peer.parse().unwrap(), "http", &head, request.as_bytes()).client().to_string()
     }
 
     #[test]

@@ -13,17 +13,17 @@
 //! whoever listens then; a closed listener would refuse them. A handshake that is under way comes to its end and is served.
 
 use std::net::TcpListener;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{SockFilter, SockRef};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tracing::{debug, info};
 
-use crate::clients::accept::Connections;
 use crate::clock::now;
 use crate::context::Shared;
+use crate::context::leaving::Phase;
+use crate::context::permit::Connections;
 
 /// How often it is looked who is still there.
 const LOOK: Duration = Duration::from_millis(5);
@@ -33,45 +33,6 @@ const SETTLED: Duration = Duration::from_millis(500);
 
 /// What is kept of the grace, at most, to answer those who came last.
 const LAST: Duration = Duration::from_millis(500);
-
-/// How far the process is on its way out. Read by all workers.
-#[derive(Debug, Default)]
-pub(crate) struct Leaving {
-    /// What workers read with every response.
-    telling: AtomicBool,
-    phase: watch::Sender<Phase>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Phase {
-    #[default]
-    Serving,
-    Unready,
-    Telling,
-}
-
-impl Leaving {
-    /// Whether new clients should be sent elsewhere.
-    pub(crate) fn is_unready(&self) -> bool {
-        *self.phase.borrow() != Phase::Serving
-    }
-
-    /// Whether each client should be told to go.
-    pub(crate) fn is_telling(&self) -> bool {
-        self.telling.load(Ordering::Relaxed)
-    }
-
-    /// Waits until clients should be told to go.
-    pub(crate) async fn telling(&self) {
-        // It cannot fail: the sender is here.
-        let _ = self.phase.subscribe().wait_for(|phase| *phase == Phase::Telling).await;
-    }
-
-    fn enter(&self, phase: Phase) {
-        self.telling.store(phase == Phase::Telling, Ordering::Relaxed);
-        self.phase.send_replace(phase);
-    }
-}
 
 /// The listener, as whoever closes it sees it.
 pub(crate) struct Door {

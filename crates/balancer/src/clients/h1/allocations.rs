@@ -10,12 +10,17 @@ use evenkeel_upstream::Upstream;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 
-use super::*;
-use crate::clients::accept::Connections;
-use crate::context::Shared;
-use crate::leaving::Leaving;
+use evenkeel_wire::Stream;
+
+use super::connection::serve;
+use crate::clients::frontend::Frontend;
+use crate::clock::now;
+use crate::context::leaving::Leaving;
+use crate::context::permit::Connections;
+use crate::context::{Shared, Worker};
 use crate::records::events::Events;
 use crate::records::metrics::ControlStats;
+use crate::servers::group::Group;
 use crate::settings;
 
 const REQUEST: &[u8] = b"GET /a?b=c HTTP/1.1\r\nHost: shop.example\r\nAccept: */*\r\n\r\n";
@@ -59,8 +64,9 @@ fn the_usual_request_allocates_nothing() {
     stream.set_nonblocking(true).unwrap();
     runtime.block_on(async {
         let permit = shared.connections.admit().unwrap();
-        let worker = Worker::new(shared, Arc::default()).unwrap();
-        tokio::task::spawn_local(serve(worker, Stream::from_std(stream).unwrap(), peer, permit));
+        let group = Group::new(Worker::new(shared, Arc::default()));
+        let frontend = Frontend::new(group).unwrap();
+        tokio::task::spawn_local(serve(frontend, Stream::from_std(stream).unwrap(), peer, permit));
         is_warm.await.unwrap();
     });
     let counted = allocation_counter::measure(|| {

@@ -1,0 +1,217 @@
+//! A client of HTTP/1 as the exchange sees it: its connection, and the bytes of that while it is busy.
+
+use std::io;
+use std::net::SocketAddr;
+use std::task::{Context, Poll, ready};
+
+use evenkeel_http1::After as Fate;
+use evenkeel_message::{Refusal, RequestHead, ResponseHead, ResponseRewrite, Version};
+use evenkeel_wire::{Alarm, Buffer};
+
+use super::client::Client;
+use super::storage::Storage;
+use crate::context::Worker;
+use crate::exchange::caller::{After, Caller, Placed, Trouble};
+use crate::servers::bound::Bound;
+use crate::servers::upload::Upload;
+
+/// Who asks a request.
+pub(super) struct Asking<'a> {
+    pub(super) worker: &'a Worker,
+    pub(super) client: &'a mut Client,
+    pub(super) storage: &'a mut Storage,
+}
+
+/// The most bytes of pipelined requests that are read ahead: the rest waits in the kernel.
+const READ_AHEAD: usize = Buffer::ORDINARY;
+
+/// Content up to this size is copied behind what stands before it: that is cheaper than a vectored write of two pieces.
+const COPIED: usize = 2 * 1024;
+
+impl Caller for Asking<'_> {
+    fn peer(&self) -> SocketAddr {
+        self.client.peer
+    }
+
+    /// Asked from the kernel only where it is needed, for a request without a host.
+    fn local(&self) -> SocketAddr {
+        let bound = self.worker.settings().bind;
+        match self.client.destination {
+            Some(destination) => destination,
+            None if self.storage.head.version() == Version::Http10 => {
+                self.client.stream.local().unwrap_or(bound)
+            }
+            None => bound,
+        }
+    }
+
+    fn scheme(&self) -> &'static str {
+        "http"
+    }
+
+    fn asked(&self) -> (&RequestHead, &[u8]) {
+        (&self.storage.head, self.storage.received.filled())
+    }
+
+    fn head_taken(&mut self) {
+        let Storage { received, head, .. } = &mut *self.storage;
+        received.consume(head.len());
+    }
+
+    fn alarm(&mut self) -> &mut Alarm {
+        &mut self.client.alarm
+    }
+
+    fn body_at_hand(&mut self, upload: &mut Upload) -> Result<(), Refusal> {
+        let received = &mut self.storage.received;
+        let limits = &self.worker.settings().limits;
+        while !upload.is_ended() {
+            let fits = &received.filled()[..received.len().min(upload.room())];
+            let piece = self.client.machine.body(fits, limits)?;
+            upload.push(&fits[piece.data]);
+            if piece.end {
+                upload.end(self.client.machine.trailers());
+            }
+            received.consume(piece.consumed);
+            if piece.consumed == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        upload: &mut Upload,
+        wanted: bool,
+    ) -> Poll<Result<(), Trouble>> {
+        if !self.is_read(upload, wanted) {
+            return Poll::Pending;
+        }
+        let in_body = !upload.is_ended();
+        if in_body && !self.storage.received.is_empty() {
+            // There was no room for it when it came.
+            return Poll::Ready(self.body_at_hand(upload).map_err(Trouble::Refused));
+        }
+        let received = &mut self.storage.received;
+        received.reserve(READ_AHEAD);
+        loop {
+            match ready!(self.client.stream.poll_fill(cx, received)) {
+                Ok(0) if in_body || self.worker.settings().abort_on_close => {
+                    return Poll::Ready(Err(Trouble::Gone));
+                }
+                Ok(0) => {
+                    // It waits for its answer and will send nothing more (RFC 9112 §9.6).
+                    self.client.half_closed = true;
+                    return Poll::Pending;
+                }
+                Ok(_) if in_body => return Poll::Ready(self.body_at_hand(upload).map_err(Trouble::Refused)),
+                Ok(_) if received.free() == 0 => return Poll::Pending,
+                Ok(_) => {}
+                Err(_) => return Poll::Ready(Err(Trouble::Gone)),
+            }
+        }
+    }
+
+    fn is_read(&self, upload: &Upload, wanted: bool) -> bool {
+        if self.client.half_closed {
+            false
+        } else if upload.is_ended() {
+            self.storage.received.len() < READ_AHEAD
+        } else {
+            wanted
+        }
+    }
+
+    fn is_half_closed(&self) -> bool {
+        self.client.half_closed
+    }
+
+    fn is_gone(&self) -> bool {
+        self.client.stream.is_reset()
+    }
+
+    fn interim(&mut self, head: &ResponseHead, input: &[u8], how: &ResponseRewrite<'_>) {
+        self.client.machine.respond_informational(head, input, how, &mut self.storage.reply);
+    }
+
+    fn respond(&mut self, head: &ResponseHead, input: &[u8], how: &ResponseRewrite<'_>) {
+        self.note_leaving();
+        self.client.machine.respond(head, input, how, &mut self.storage.reply);
+    }
+
+    fn answer(&mut self, status: u16, fields: &[(&str, &[u8])], body: &[u8]) {
+        self.note_leaving();
+        self.client.machine.answer(status, fields, body, &mut self.storage.reply);
+    }
+
+    fn data(&mut self, data: &[u8]) -> Placed {
+        let Storage { reply, .. } = &mut *self.storage;
+        let before = reply.len();
+        self.client.machine.before_data(data.len(), reply);
+        let is_framed = reply.len() > before;
+        if is_framed || before > 0 && data.len() <= COPIED {
+            reply.extend_from_slice(data);
+            self.client.machine.after_data(reply);
+            Placed::Copied
+        } else if data.is_empty() {
+            Placed::Copied
+        } else {
+            Placed::Behind
+        }
+    }
+
+    fn end(&mut self, trailers: &[u8]) {
+        self.client.machine.end_body(trailers, &mut self.storage.reply);
+    }
+
+    fn unsent(&self) -> usize {
+        self.storage.reply.len()
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>, behind: &[u8], moved: &mut usize) -> Poll<io::Result<()>> {
+        let Storage { reply, sent, .. } = &mut *self.storage;
+        let before = *sent;
+        let done = self.client.stream.poll_send(cx, reply, behind, sent);
+        *moved += *sent - before;
+        if matches!(done, Poll::Ready(Ok(()))) {
+            reply.clear();
+            *sent = 0;
+        }
+        done
+    }
+
+    fn close_after_this(&mut self) {
+        self.client.machine.close_after_this();
+    }
+
+    fn abort(&mut self) {
+        self.client.stream.reset_on_drop();
+    }
+
+    fn after(&self) -> After {
+        match self.client.machine.after() {
+            // Also after the client has closed its sending side: what it sent before is still answered.
+            Fate::NextRequest => After::Next,
+            Fate::Linger => After::Linger,
+            // While leaving, the client did not expect the end: its next request may be on the way.
+            Fate::Close if self.worker.shared.is_leaving() => After::Linger,
+            Fate::Close => After::Close,
+            Fate::Tunnel => After::Tunnel,
+        }
+    }
+
+    fn bound(&mut self) -> &mut Option<Box<Bound>> {
+        &mut self.client.bound
+    }
+}
+
+impl Asking<'_> {
+    /// While the balancer leaves, each response tells its client to go.
+    fn note_leaving(&mut self) {
+        if self.worker.shared.is_leaving() {
+            self.client.machine.close_after_this();
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The end of a request: what it came to goes into counters, times, the ledger and the access log. Nothing of it happens
+//! between the request and its answer.
+
+use std::net::SocketAddr;
+
+use evenkeel_upstream::attempt::{TrailEntry, TrailOutcome};
+
+use super::scratch::Scratch;
+use crate::clock::now;
+use crate::records::access_log::Entry;
+use crate::servers::group::Group;
+
+/// Closes the account of the request that has just ended, and that `client` asked.
+pub(crate) fn settle(group: &Group, client: SocketAddr, scratch: &Scratch) {
+    let now = now();
+    let (worker, account) = (&group.worker, &scratch.account);
+    let address = |id| group.picker.borrow_mut().endpoint(id).map(|endpoint| endpoint.address());
+    worker.stats.request_times.add(account.took(now));
+    if !account.queued.is_zero() {
+        worker.stats.queue_times.add(account.queued);
+    }
+    for entry in &account.trail {
+        settle_attempt(group, entry);
+    }
+    if let Some(pen) = &worker.pen {
+        pen.record(account, address);
+    }
+    if let Some(log) = &worker.access_log {
+        let received = if scratch.request.is_empty() { 0 } else { scratch.upload.taken() };
+        log.write(&Entry { client, head: &scratch.request, received, account, now }, address);
+    }
+}
+
+fn settle_attempt(group: &Group, entry: &TrailEntry) {
+    let stats = &group.worker.stats;
+    let took = entry.since.saturating_duration_since(entry.begun);
+    stats.ended.add(entry.why, entry.outcome);
+    stats.attempt_times.add(took);
+    group.count(entry.endpoint, |endpoint| {
+        if matches!(entry.outcome, TrailOutcome::Responded(..)) {
+            endpoint.answered.add(took);
+        }
+        if entry.reused {
+            endpoint.reused.add(1);
+        }
+    });
+}

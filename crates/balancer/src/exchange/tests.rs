@@ -1,0 +1,1 @@
+//! The whole exchange with a caller that has no connection.
