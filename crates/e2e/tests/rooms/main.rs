@@ -15,7 +15,7 @@ use evenkeel_stage::root;
 use imports::imports;
 
 /// The crates whose rooms have no circle.
-const CRATES: [&str; 2] = ["client", "server"];
+const CRATES: [&str; 3] = ["balancer", "client", "server"];
 
 /// A crate's sources, by their path below `src`.
 type Sources = BTreeMap<PathBuf, String>;
