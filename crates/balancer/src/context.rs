@@ -7,6 +7,8 @@
 pub(crate) mod date;
 pub(crate) mod leaving;
 pub(crate) mod permit;
+#[cfg(test)]
+pub(crate) mod set_up;
 pub(crate) mod spare;
 
 use std::cell::RefCell;

@@ -5,23 +5,16 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
-use evenkeel_service::Reading;
-use evenkeel_upstream::Upstream;
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use evenkeel_wire::Stream;
 
 use super::connection::serve;
 use crate::clients::frontend::Frontend;
-use crate::clock::now;
-use crate::context::leaving::Leaving;
-use crate::context::permit::Connections;
-use crate::context::{Shared, Worker};
-use crate::records::events::Events;
-use crate::records::metrics::ControlStats;
+use crate::context::Worker;
+use crate::context::set_up::set_up;
 use crate::servers::group::Group;
-use crate::settings;
 
 const REQUEST: &[u8] = b"GET /a?b=c HTTP/1.1\r\nHost: shop.example\r\nAccept: */*\r\n\r\n";
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok";
@@ -57,7 +50,7 @@ fn the_usual_request_allocates_nothing() {
         done.send(()).unwrap();
     });
 
-    let shared = shared(&upstream.to_string());
+    let shared = set_up(&[upstream]);
     let runtime =
         Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default()).unwrap();
     let (stream, peer) = front.accept().unwrap();
@@ -74,26 +67,6 @@ fn the_usual_request_allocates_nothing() {
         runtime.block_on(is_done).unwrap();
     });
     assert!(counted.count_total <= TIMERS, "{counted:?} in {COUNTED} requests");
-}
-
-fn shared(upstream: &str) -> Arc<Shared> {
-    let variables = [("BALANCER_UPSTREAM", upstream), ("BALANCER_PROBE", "off"), ("BALANCER_LEDGER", "off")];
-    let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
-    let settings = Reading::of(&settings::COMPONENT, variables, settings::read).unwrap();
-    let (known, mut control) = Upstream::new(settings.servers.clone(), settings.upstream.clone(), now());
-    control.resolved(0, Ok(&[upstream.parse().unwrap()]), now());
-    let (evidence, _) = mpsc::channel(1);
-    Arc::new(Shared {
-        connections: Connections::new(1),
-        leaving: Leaving::default(),
-        settings,
-        upstream: known,
-        evidence,
-        events: Events::new(),
-        control_stats: ControlStats::default(),
-        access_log: None,
-        ledger: None,
-    })
 }
 
 fn serve_forever(mut stream: &TcpStream) {

@@ -1,0 +1,42 @@
+//! What the process is for tests of one worker: no control task, no probes, no ledger.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use evenkeel_service::Reading;
+use evenkeel_upstream::Upstream;
+use tokio::sync::mpsc;
+
+use super::Shared;
+use super::leaving::Leaving;
+use super::permit::Connections;
+use crate::clock::now;
+use crate::records::events::Events;
+use crate::records::metrics::ControlStats;
+use crate::settings;
+
+/// A balancer's state in front of these servers, none of which has shown anything yet.
+pub(crate) fn set_up(servers: &[SocketAddr]) -> Arc<Shared> {
+    let names: Vec<String> = servers.iter().map(ToString::to_string).collect();
+    let upstream = names.join(",");
+    let variables =
+        [("BALANCER_UPSTREAM", upstream.as_str()), ("BALANCER_PROBE", "off"), ("BALANCER_LEDGER", "off")];
+    let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
+    let settings = Reading::of(&settings::COMPONENT, variables, settings::read).unwrap();
+    let (upstream, mut control) = Upstream::new(settings.servers.clone(), settings.upstream.clone(), now());
+    for (index, server) in servers.iter().enumerate() {
+        control.resolved(index, Ok(&[*server]), now());
+    }
+    let (evidence, _) = mpsc::channel(1);
+    Arc::new(Shared {
+        connections: Connections::new(1),
+        leaving: Leaving::default(),
+        settings,
+        upstream,
+        evidence,
+        events: Events::new(),
+        control_stats: ControlStats::default(),
+        access_log: None,
+        ledger: None,
+    })
+}
