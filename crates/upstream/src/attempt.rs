@@ -12,7 +12,7 @@
 //! Choosing ─▶ Connecting ─▶ Sending ─▶ Waiting ─▶ Held ─▶ Committed               Stale
 //!    │            │            │          │         │        ▲                      ▲
 //!    │            │            └──────────┴─────────┼──▶ (idle connection was closed)
-//!    │            │                       │         ├──▶ Parked   an error of its endpoint: kept as the last real error
+//!    │            │                       │         ├──▶ SetAside   an error of its endpoint: kept as the last real error
 //!    ▼            ▼                       ▼         ▼        │
 //!  (none left)  Failed ◀──────────────────┴─────────┴────────┘
 //! ```
@@ -86,14 +86,14 @@ pub struct Attempts {
     was_hedged: bool,
     /// While it counts as hedged.
     hedged: Option<Hedged>,
-    answer: Answer,
+    decision: Decision,
     /// Why the last pick found nothing.
     unavailable: Option<Unavailable>,
 }
 
 /// What became of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
+enum Decision {
     Open,
     /// This try's response goes to the client.
     Committed(TryNo),
@@ -112,7 +112,7 @@ impl Attempts {
             sent: false,
             was_hedged: false,
             hedged: None,
-            answer: Answer::Open,
+            decision: Decision::Open,
             unavailable: None,
         }
     }
@@ -121,7 +121,7 @@ impl Attempts {
     /// ends is told to [`Attempts::delivered`].
     pub fn on(&mut self, event: Event<'_>, budgets: &Budgets, now: Instant) -> Actions {
         let mut actions = Actions::new();
-        if self.answer == Answer::Open {
+        if self.decision == Decision::Open {
             self.decide(event, budgets, now, &mut actions);
         }
         actions
@@ -129,16 +129,16 @@ impl Attempts {
 
     /// Which try answers the client, once that is decided.
     pub fn committed(&self) -> Option<TryNo> {
-        match self.answer {
-            Answer::Committed(number) => Some(number),
-            Answer::Open | Answer::Over => None,
+        match self.decision {
+            Decision::Committed(number) => Some(number),
+            Decision::Open | Decision::Over => None,
         }
     }
 
     /// Whether the client gets a right answer although an earlier attempt failed. No longer once its delivery has failed.
     pub fn is_masked(&self) -> bool {
         let Some(winner) = self.committed() else { return false };
-        let won = self.is_in(winner, Stage::Committed) && !self.tries[winner.index()].is_parked();
+        let won = self.is_in(winner, Stage::Committed) && !self.tries[winner.index()].is_set_aside();
         won && self.tries.iter().any(Try::has_failed)
     }
 
@@ -291,7 +291,7 @@ impl Attempts {
         // A session is known to its own server alone: what that says is its answer.
         let belongs_here = self.plan.affinity == Affinity::Session;
         if response == Response::Unable && !belongs_here && self.may_retry(number, budgets, now) {
-            self.enter(number, Stage::Parked, now);
+            self.enter(number, Stage::SetAside, now);
             self.carry_on(Why::Retry, now, actions);
         } else if held {
             self.enter(number, Stage::Held, now);
@@ -308,16 +308,16 @@ impl Attempts {
         now: Instant,
         actions: &mut Actions,
     ) {
-        let (held, parked) = (self.is_in(number, Stage::Held), self.is_in(number, Stage::Parked));
+        let (held, set_aside) = (self.is_in(number, Stage::Held), self.is_in(number, Stage::SetAside));
         match verdict {
             Verdict::Right if held => self.commit(number, now, actions),
-            Verdict::MissingDigest if held || parked => {
+            Verdict::MissingDigest if held || set_aside => {
                 actions.push(Action::Report(number, Evidence::MissingDigest));
                 if held {
                     self.commit(number, now, actions);
                 }
             }
-            Verdict::WrongDigest(bytes) if held || parked => {
+            Verdict::WrongDigest(bytes) if held || set_aside => {
                 let may_retry = self.may_retry(number, budgets, now);
                 self.fail(number, trail::Fault::Digest(bytes), now);
                 // Reported at the end, when it is known whether all endpoints say the same.
@@ -329,7 +329,7 @@ impl Attempts {
 
     fn broken(&mut self, number: TryNo, why: ResponseFailure, now: Instant, actions: &mut Actions) {
         let Some(tried) = self.tries.get(number.index()) else { return };
-        if !tried.is_live() && !tried.is_parked() {
+        if !tried.is_live() && !tried.is_set_aside() {
             return;
         }
         self.fail(number, trail::Fault::Response(why), now);
@@ -344,12 +344,12 @@ impl Attempts {
 
     fn client_gone(&mut self, now: Instant, actions: &mut Actions) {
         self.cancel_all_but(None, now, actions);
-        self.decided(Answer::Over);
+        self.decided(Decision::Over);
     }
 
     /// Nothing is begun any more: a hedge is no longer one, however long the delivery takes.
-    fn decided(&mut self, answer: Answer) {
-        self.answer = answer;
+    fn decided(&mut self, decision: Decision) {
+        self.decision = decision;
         self.hedged = None;
     }
 }

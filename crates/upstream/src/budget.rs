@@ -50,8 +50,8 @@ impl Budgets {
     /// Budgets that hold what they grant without any request.
     pub fn new(retry: BudgetSettings, hedge: HedgeBudget) -> Self {
         Self {
-            retry: Budget::new(retry.percent, retry.per_second, RETRY_MEMORY),
-            hedge: Budget::new(hedge.percent, 0, HEDGE_MEMORY),
+            retry: Budget::new(retry.percent, retry.per_second, RETRIES_SAVED_FOR),
+            hedge: Budget::new(hedge.percent, 0, HEDGES_SAVED_FOR),
             hedges: Arc::new(Hedges { running: AtomicU32::new(0), most: AtomicU32::new(HEDGES_AT_ONCE) }),
         }
     }
@@ -90,7 +90,7 @@ impl Budgets {
 
     #[cfg(test)]
     pub(crate) fn grant_hedges(&self, count: u64) {
-        self.hedge.thousandths.fetch_add(count * WHOLE, Ordering::Relaxed);
+        self.hedge.thousandths.fetch_add(count * ONE_PERMISSION, Ordering::Relaxed);
     }
 
     /// Hedges left.
@@ -110,35 +110,35 @@ struct Budget {
     taken: AtomicU64,
 }
 
-const WHOLE: u64 = 1_000;
+const ONE_PERMISSION: u64 = 1_000;
 /// A bucket holds what this time grants, so that a quiet hour does not pay for a storm.
-const RETRY_MEMORY: Duration = Duration::from_secs(10);
+const RETRIES_SAVED_FOR: Duration = Duration::from_secs(10);
 /// Hedges are for the odd slow answer. When everything turns slow at once, a fuller bucket would make it slower.
-const HEDGE_MEMORY: Duration = Duration::from_secs(1);
+const HEDGES_SAVED_FOR: Duration = Duration::from_secs(1);
 /// How long requests count as recent.
-const RECENT: Duration = Duration::from_secs(10);
+const REQUESTS_RECENT_FOR: Duration = Duration::from_secs(10);
 
 impl Budget {
     fn new(percent: u32, per_second: u32, memory: Duration) -> Self {
-        let full = u64::from(per_second) * memory.as_secs() * WHOLE;
+        let full = u64::from(per_second) * memory.as_secs() * ONE_PERMISSION;
         let thousandths = CachePadded::new(AtomicU64::new(full));
         Self { percent, per_second, memory, thousandths, taken: AtomicU64::new(0) }
     }
 
     fn take(&self) -> bool {
-        let one_less = |left: u64| left.checked_sub(WHOLE);
+        let one_less = |left: u64| left.checked_sub(ONE_PERMISSION);
         let taken = self.thousandths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok();
         self.taken.fetch_add(u64::from(taken), Ordering::Relaxed);
         taken
     }
 
     fn give_back(&self) {
-        self.thousandths.fetch_add(WHOLE, Ordering::Relaxed);
+        self.thousandths.fetch_add(ONE_PERMISSION, Ordering::Relaxed);
         self.taken.fetch_sub(1, Ordering::Relaxed);
     }
 
     fn left(&self) -> u64 {
-        self.thousandths.load(Ordering::Relaxed) / WHOLE
+        self.thousandths.load(Ordering::Relaxed) / ONE_PERMISSION
     }
 
     fn grants_per_second(&self, requests_per_second: f64) -> f64 {
@@ -146,10 +146,10 @@ impl Budget {
     }
 
     fn fill(&self, requests_per_second: f64, elapsed: Duration) {
-        let grants = self.grants_per_second(requests_per_second) * WHOLE as f64;
+        let grants = self.grants_per_second(requests_per_second) * ONE_PERMISSION as f64;
         let more = to_thousandths(grants * elapsed.as_secs_f64());
         // Room for one at least, or a small share of few requests would never add up to anything.
-        let full = to_thousandths(grants * self.memory.as_secs_f64()).max(WHOLE);
+        let full = to_thousandths(grants * self.memory.as_secs_f64()).max(ONE_PERMISSION);
         // What was earned while requests were many is gone when they are few.
         let filled = |left: u64| Some((left + more).min(full));
         // The closure always gives a value, so this cannot fail.
@@ -196,7 +196,7 @@ impl Filler {
         let begun = attempts.saturating_sub(self.attempts).saturating_sub(bought_since) as f64;
         (self.at, self.attempts, self.bought) = (Some(now), attempts, bought);
         let current = begun / elapsed.as_secs_f64();
-        let weight = (elapsed.as_secs_f64() / RECENT.as_secs_f64()).min(1.0);
+        let weight = (elapsed.as_secs_f64() / REQUESTS_RECENT_FOR.as_secs_f64()).min(1.0);
         self.per_second += (current - self.per_second) * weight;
         // Requests that have just begun to come are recent requests as well.
         let recent = self.per_second.max(current.min(self.per_second * 2.0 + 10.0));

@@ -27,7 +27,7 @@ use crate::budget::Filler;
 use crate::endpoint::{EndpointId, Weight};
 use crate::evidence::{Evidence, Standing, Testimony};
 use crate::health::{Cause, Facts, Health, Source};
-use crate::record::{Finding, Peers};
+use crate::record::{Judgement, Peers};
 use crate::settings::Settings;
 use crate::spec::UpstreamSpec;
 use crate::upstream::Upstream;
@@ -36,7 +36,7 @@ pub use changes::{Change, News};
 pub use describe::{EndpointState, LastProbe};
 pub use discovery::LookupFailed;
 use member::Member;
-use probing::Pace;
+use probing::ProbeRate;
 pub use probing::{Probe, ProbeFailure, ProbeResult};
 
 /// Owns the health of all endpoints.
@@ -50,7 +50,7 @@ pub struct Control {
     next_id: u32,
     changes: Changes,
     filler: Filler,
-    pace: Pace,
+    probe_rate: ProbeRate,
     next_tick: Option<Instant>,
 }
 
@@ -70,7 +70,7 @@ pub enum Command {
 pub struct UnknownEndpoint;
 
 /// Between two ticks: trials are opened anew, ramps rise, budgets fill, the vanished are let go.
-const TICK: Duration = Duration::from_millis(100);
+const TICK_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Control {
     pub(crate) fn new(upstream: Upstream, spec: UpstreamSpec, settings: Settings, epoch: Instant) -> Self {
@@ -84,7 +84,7 @@ impl Control {
             next_id: 0,
             changes: Changes::default(),
             filler: Filler::new(),
-            pace: Pace::default(),
+            probe_rate: ProbeRate::default(),
             next_tick: None,
         }
     }
@@ -103,9 +103,9 @@ impl Control {
         let finding = member.record.add(testimony, member.known(), &self.settings.outliers, now);
         member.notice_suspicion(Some(evidence), &mut self.changes, now);
         let charge = match finding {
-            Finding::Nothing => None,
-            Finding::Charge(cause) => Some(cause),
-            Finding::BadRow { since } => self.stands_out(id, since).then_some(Cause::Misbehaving),
+            Judgement::Nothing => None,
+            Judgement::Charge(cause) => Some(cause),
+            Judgement::BadRow { since } => self.stands_out(id, since).then_some(Cause::Misbehaving),
         };
         let Some(member) = self.members.get_mut(&id) else { return };
         let changed = match member.observed.health() {
@@ -173,7 +173,7 @@ impl Control {
         if self.next_tick.is_some_and(|due| now < due) {
             return;
         }
-        self.next_tick = Some(now + TICK);
+        self.next_tick = Some(now + TICK_INTERVAL);
         self.let_go_of_the_vanished(now);
         let probes = self.settings.probes.enabled;
         for member in self.members.values_mut() {

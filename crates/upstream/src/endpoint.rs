@@ -112,7 +112,7 @@ pub struct Usual {
 
 impl Endpoint {
     /// Without the head of any response for so long, it is worth telling that others answer in its place.
-    const QUIET: Duration = Duration::from_secs(1);
+    const QUIET_BEFORE_OUTPACED: Duration = Duration::from_secs(1);
 
     pub(crate) fn new(
         id: EndpointId,
@@ -191,8 +191,10 @@ impl Endpoint {
     /// [`Control`](crate::Control) should hear of it.
     pub fn report(&self, evidence: Evidence, now: Instant) -> bool {
         let news = evidence.makes_suspect() && self.suspect();
-        let heard_lately =
-            || self.last_heard().is_some_and(|heard| now.saturating_duration_since(heard) < Self::QUIET);
+        let heard_lately = || {
+            self.last_heard()
+                .is_some_and(|heard| now.saturating_duration_since(heard) < Self::QUIET_BEFORE_OUTPACED)
+        };
         if evidence == Evidence::Outpaced && heard_lately() {
             // Whoever answers at all is slow at most, and that is no failure.
             return false;

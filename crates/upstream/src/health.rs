@@ -91,7 +91,7 @@ pub(crate) struct Observed {
 }
 
 /// An ejection is forgotten after this many times its length of health.
-const FORGOTTEN_AFTER: u32 = 10;
+const FORGOTTEN_AFTER_LENGTHS: u32 = 10;
 
 impl Observed {
     pub(crate) fn new(settings: &Settings, now: Instant) -> Self {
@@ -196,7 +196,7 @@ impl Observed {
             }
             Health::Healthy if self.times > 0 => {
                 let good_for = now.saturating_duration_since(self.since);
-                if good_for >= self.ejection(settings) * FORGOTTEN_AFTER {
+                if good_for >= self.ejection(settings) * FORGOTTEN_AFTER_LENGTHS {
                     self.times = 0;
                 }
                 false

@@ -2,10 +2,10 @@
 //!
 //! One slow page says nothing about a server, so a request is measured by its like: the same method and the same
 //! beginning of the path make a [`Kind`]. Each worker learns for itself, from all endpoints together, without sharing a
-//! line of memory with another worker. The table has a fixed size ([`SLOTS`]), and whoever asks for a million
+//! line of memory with another worker. The table has a fixed size ([`KINDS_PER_WORKER`]), and whoever asks for a million
 //! different paths displaces only what is asked for as rarely: a slot that is hit often survives as many misses.
 //!
-//! What a kind has shown fewer than [`ENOUGH`] times is not known, and what is not known is waited for patiently.
+//! What a kind has shown fewer than [`ANSWERS_UNTIL_KNOWN`] times is not known, and what is not known is waited for patiently.
 
 use std::time::Duration;
 
@@ -23,24 +23,24 @@ impl Kind {
 }
 
 /// Kinds that one worker remembers at most: 10 KiB.
-const SLOTS: usize = 512;
+const KINDS_PER_WORKER: usize = 512;
 /// Answers before a kind's times are taken for usual.
-const ENOUGH: u8 = 8;
+const ANSWERS_UNTIL_KNOWN: u8 = 8;
 /// How many misses a slot in full use survives.
-const MAX_STRENGTH: u8 = 64;
+const MAX_MISSES_SURVIVED: u8 = 64;
 /// What each answer leaves of the slowest one lately: after 180 answers, half of it.
-const PEAK_KEPT: u32 = 256;
+const PEAK_FADES_BY: u32 = 256;
 /// A hedge is never sent earlier than this multiple of the usual time, however narrow the distribution.
-const HEDGE_AT_LEAST_USUAL: u32 = 2;
+const HEDGE_AFTER_AT_LEAST: u32 = 2;
 /// Slower than this is slow, however much slower: one answer after a minute should not make every silence look usual.
-const SLOWEST: Duration = Duration::from_secs(1);
+const SLOWEST_USUAL: Duration = Duration::from_secs(1);
 
 /// What one worker knows of the kinds of requests.
-pub(crate) struct Kinds(Box<[Slot; SLOTS]>);
+pub(crate) struct Kinds(Box<[Slot; KINDS_PER_WORKER]>);
 
 /// What is usual for a kind; all of it is unknown, or none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Pace {
+pub(crate) struct Times {
     /// The mean time to a head.
     pub(crate) head: Option<Duration>,
     /// The slowest lately.
@@ -63,7 +63,7 @@ struct Slot {
 
 impl Kinds {
     pub(crate) fn new() -> Self {
-        Self(Box::new([Slot::default(); SLOTS]))
+        Self(Box::new([Slot::default(); KINDS_PER_WORKER]))
     }
 
     /// A request of this kind had its head after `took`.
@@ -80,32 +80,32 @@ impl Kinds {
         slot.answered(micros(took));
     }
 
-    pub(crate) fn pace(&self, kind: Kind) -> Pace {
+    pub(crate) fn times(&self, kind: Kind) -> Times {
         let (index, tag) = place(kind);
         let slot = &self.0[index];
-        if slot.tag != tag || slot.seen < ENOUGH {
-            return Pace::default();
+        if slot.tag != tag || slot.seen < ANSWERS_UNTIL_KNOWN {
+            return Times::default();
         }
-        Pace {
+        Times {
             head: known(slot.mean),
-            slowest: known(slot.peak).map(|peak| peak.min(SLOWEST)),
-            hedge_after: known(slot.quantile.max(slot.mean.saturating_mul(HEDGE_AT_LEAST_USUAL))),
+            slowest: known(slot.peak).map(|peak| peak.min(SLOWEST_USUAL)),
+            hedge_after: known(slot.quantile.max(slot.mean.saturating_mul(HEDGE_AFTER_AT_LEAST))),
         }
     }
 }
 
 impl Slot {
     fn answered(&mut self, sample: u32) {
-        self.strength = (self.strength + 1).min(MAX_STRENGTH);
+        self.strength = (self.strength + 1).min(MAX_MISSES_SURVIVED);
         self.seen = self.seen.saturating_add(1);
         self.mean = mean(self.mean, sample);
         self.quantile = towards_quantile(self.quantile, sample);
-        self.peak = (self.peak - self.peak / PEAK_KEPT).max(sample);
+        self.peak = (self.peak - self.peak / PEAK_FADES_BY).max(sample);
     }
 }
 
 fn place(kind: Kind) -> (usize, u32) {
-    (kind.0 as usize % SLOTS, (kind.0 >> 32) as u32)
+    (kind.0 as usize % KINDS_PER_WORKER, (kind.0 >> 32) as u32)
 }
 
 #[cfg(test)]
@@ -124,9 +124,9 @@ mod tests {
     fn a_kind_is_unknown_until_it_was_seen_often_enough() {
         let mut kinds = Kinds::new();
         learn(&mut kinds, HOME, 2 * MS, 7);
-        assert_eq!(kinds.pace(HOME), Pace::default());
+        assert_eq!(kinds.times(HOME), Times::default());
         learn(&mut kinds, HOME, 2 * MS, 1);
-        assert_eq!(kinds.pace(HOME).head, Some(2 * MS));
+        assert_eq!(kinds.times(HOME).head, Some(2 * MS));
     }
 
     #[test]
@@ -134,8 +134,8 @@ mod tests {
         let mut kinds = Kinds::new();
         learn(&mut kinds, HOME, 2 * MS, 900);
         learn(&mut kinds, EXPORT, 900 * MS, 100);
-        assert_eq!(kinds.pace(HOME).slowest, Some(2 * MS));
-        assert_eq!(kinds.pace(EXPORT).head, Some(900 * MS));
+        assert_eq!(kinds.times(HOME).slowest, Some(2 * MS));
+        assert_eq!(kinds.times(EXPORT).head, Some(900 * MS));
     }
 
     #[test]
@@ -145,10 +145,10 @@ mod tests {
             learn(&mut kinds, HOME, 800 * MS, 1);
             learn(&mut kinds, HOME, 2 * MS, 49);
         }
-        let slowest = kinds.pace(HOME).slowest.unwrap();
+        let slowest = kinds.times(HOME).slowest.unwrap();
         assert!(slowest > 600 * MS, "{slowest:?}");
         learn(&mut kinds, HOME, 2 * MS, 4_000);
-        assert!(kinds.pace(HOME).slowest.unwrap() < 4 * MS, "and is forgotten in the end");
+        assert!(kinds.times(HOME).slowest.unwrap() < 4 * MS, "and is forgotten in the end");
     }
 
     #[test]
@@ -156,7 +156,7 @@ mod tests {
         let mut kinds = Kinds::new();
         learn(&mut kinds, HOME, 2 * MS, 100);
         learn(&mut kinds, HOME, 60_000 * MS, 1);
-        assert_eq!(kinds.pace(HOME).slowest, Some(SLOWEST));
+        assert_eq!(kinds.times(HOME).slowest, Some(SLOWEST_USUAL));
     }
 
     #[test]
@@ -172,8 +172,8 @@ mod tests {
             kinds.learn(HOME, took);
         }
         assert!((600..1_400).contains(&above), "{above} of 20000 above");
-        let pace = kinds.pace(HOME);
-        assert!(pace.hedge_after >= pace.head.map(|head| 2 * head), "{pace:?}");
+        let times = kinds.times(HOME);
+        assert!(times.hedge_after >= times.head.map(|head| 2 * head), "{times:?}");
     }
 
     #[test]
@@ -183,8 +183,8 @@ mod tests {
         for _ in 0..10_000 {
             kinds.learn(HOME, 2 * MS);
             (0..50).for_each(|_| kinds.learn(Kind::new(rng.u64(..)), MS / 10));
-            assert!(kinds.pace(HOME).head.is_none_or(|head| head == 2 * MS));
+            assert!(kinds.times(HOME).head.is_none_or(|head| head == 2 * MS));
         }
-        assert_eq!(kinds.pace(HOME).head, Some(2 * MS));
+        assert_eq!(kinds.times(HOME).head, Some(2 * MS));
     }
 }

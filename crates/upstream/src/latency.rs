@@ -102,23 +102,23 @@ impl FadingMean {
     /// Ten seconds after a second's worth of slowness, a millisecond of it is left.
     const HALF_LIFE: Duration = Duration::from_secs(1);
     /// What a failure costs at least: more than a usual answer takes.
-    const PENALTY: Duration = Duration::from_millis(100);
+    const PENALTY_AT_LEAST: Duration = Duration::from_millis(100);
     /// Slower than this is slow, however much slower: it should not take longer to be forgotten.
-    const SLOWEST: Duration = Duration::from_secs(1);
+    const SLOWEST_COUNTED: Duration = Duration::from_secs(1);
     /// Fractions are in 65,536ths.
     const WHOLE: u64 = 1 << 16;
     /// What an answer that follows the last at once leaves of the mean.
-    const KEPT: u64 = Self::WHOLE / 16 * 15;
+    const LEFT_BY_THE_NEXT: u64 = Self::WHOLE / 16 * 15;
 
     pub(crate) fn observe(&self, took: Duration, now_micros: u64) {
         let (estimate, made_at) = self.load();
-        let sample = nanos(took.min(Self::SLOWEST));
-        let kept = if estimate == 0 { 0 } else { left(made_at, now_micros).min(Self::KEPT) };
+        let sample = nanos(took.min(Self::SLOWEST_COUNTED));
+        let kept = if estimate == 0 { 0 } else { left(made_at, now_micros).min(Self::LEFT_BY_THE_NEXT) };
         self.store((estimate * kept + sample * (Self::WHOLE - kept)) / Self::WHOLE, now_micros);
     }
 
     pub(crate) fn penalise(&self, now_micros: u64) {
-        self.store((self.at(now_micros).faded * 2).max(nanos(Self::PENALTY)), now_micros);
+        self.store((self.at(now_micros).faded * 2).max(nanos(Self::PENALTY_AT_LEAST)), now_micros);
     }
 
     /// The estimate as of now; reading does not change it.
@@ -133,7 +133,7 @@ impl FadingMean {
     }
 
     fn store(&self, estimate: u64, now_micros: u64) {
-        let estimate = estimate.clamp(1, nanos(Self::SLOWEST));
+        let estimate = estimate.clamp(1, nanos(Self::SLOWEST_COUNTED));
         self.packed.store(estimate << 32 | u64::from(stamp(now_micros)), Ordering::Relaxed);
     }
 }

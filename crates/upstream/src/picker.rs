@@ -132,12 +132,12 @@ impl Picker {
 
     /// What is usual for a request of this kind at this endpoint.
     pub fn usual(&self, endpoint: &Endpoint, kind: Kind) -> Usual {
-        let pace = self.kinds.pace(kind);
+        let times = self.kinds.times(kind);
         Usual {
             connect: endpoint.usual_connect(),
-            head: pace.head,
-            slowest: pace.slowest,
-            hedge_after: pace.hedge_after,
+            head: times.head,
+            slowest: times.slowest,
+            hedge_after: times.hedge_after,
         }
     }
 
@@ -203,7 +203,7 @@ impl Picker {
         let mut free = None;
         // Between looking at an endpoint and taking a place on it, another worker may take the last one, and the control
         // task may move it to another rank: then the next round sees what is so now.
-        for _ in 0..MAX_ROUNDS {
+        for _ in 0..ROUNDS_PER_PICK {
             let field = Field { snapshot: &self.view.snapshot, tried, rank, now };
             if let Some(index) = self.policy.choose(&field, want.key, rng) {
                 match Lease::take(&self.view, index, false) {
@@ -261,9 +261,9 @@ struct Best {
     free: Option<usize>,
 }
 
-const MAX_ROUNDS: usize = 8;
+const ROUNDS_PER_PICK: usize = 8;
 
-/// Who answered last, looked up at most every [`Heard::FRESH`]: many waiting requests ask the same.
+/// Who answered last, looked up at most every [`Heard::LOOKED_UP_EVERY`]: many waiting requests ask the same.
 #[derive(Default)]
 struct Heard {
     at: Option<Instant>,
@@ -272,10 +272,10 @@ struct Heard {
 }
 
 impl Heard {
-    const FRESH: Duration = Duration::from_millis(5);
+    const LOOKED_UP_EVERY: Duration = Duration::from_millis(5);
 
     fn refresh(&mut self, endpoints: &[Arc<Endpoint>], now: Instant) {
-        if self.at.is_some_and(|at| now.saturating_duration_since(at) < Self::FRESH) {
+        if self.at.is_some_and(|at| now.saturating_duration_since(at) < Self::LOOKED_UP_EVERY) {
             return;
         }
         (self.at, self.latest, self.runner_up) = (Some(now), None, None);

@@ -6,7 +6,7 @@
 //!
 //! A bad *status* says something about the server only if its peers answer well at the same time; otherwise whoever can
 //! ask for an error could switch servers off. A row of `k` bad answers comes about by chance with probability
-//! `p^k`, where `p` is the share of bad answers of the peers. It is a charge when that is less than [`BY_CHANCE`].
+//! `p^k`, where `p` is the share of bad answers of the peers. It is a charge when that is less than [`NO_COINCIDENCE_BELOW`].
 //!
 //! Whatever a client can bring about needs a second voice as well, or one client could switch servers off: the failures
 //! that make a charge must come from two clients, or one of them be proven by another endpoint that did well with the
@@ -29,16 +29,16 @@ pub(crate) struct Record {
     connects: u32,
     outpaced: u32,
     scattered: Option<Scattered>,
-    exhibits: ArrayVec<Exhibit, MAX_EXHIBITS>,
+    exhibits: ArrayVec<Exhibit, MAX_EXHIBITS_PER_ENDPOINT>,
     statuses: Statuses,
 }
 
 /// The most failures that are remembered one by one, the newest; a setting above it is met by it.
-const MAX_EXHIBITS: usize = 32;
+const MAX_EXHIBITS_PER_ENDPOINT: usize = 32;
 /// Scattered failures are a charge when they are at least one in this many.
-const NOTICEABLE: u64 = 20;
+const ATTEMPTS_PER_NOTICEABLE_FAILURE: u64 = 20;
 /// Bad answers in a row after which the next is compared with a peer's.
-const ACCUSED_AFTER: u32 = 2;
+const BAD_ANSWERS_UNTIL_ACCUSED: u32 = 2;
 
 /// A failure that a client may have brought about.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +82,7 @@ struct Scattered {
 
 /// What the record makes of a piece of evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Finding {
+pub(crate) enum Judgement {
     /// Not enough.
     Nothing,
     /// Enough.
@@ -91,7 +91,7 @@ pub(crate) enum Finding {
     BadRow { since: Instant },
 }
 
-impl Finding {
+impl Judgement {
     fn charge_if(enough: bool, cause: Cause) -> Self {
         if enough { Self::Charge(cause) } else { Self::Nothing }
     }
@@ -128,24 +128,24 @@ impl Record {
         known: Known,
         settings: &OutlierSettings,
         now: Instant,
-    ) -> Finding {
+    ) -> Judgement {
         self.note_successes(known.successes);
         match testimony.evidence {
-            Evidence::ConnectFailed(ConnectFailure::Local) => Finding::Nothing,
+            Evidence::ConnectFailed(ConnectFailure::Local) => Judgement::Nothing,
             Evidence::ConnectFailed(_) => {
                 self.connects += 1;
-                Finding::charge_if(self.connects >= settings.connect_failures, Cause::Unreachable)
+                Judgement::charge_if(self.connects >= settings.connect_failures, Cause::Unreachable)
             }
             Evidence::Outpaced => {
                 self.outpaced += 1;
-                Finding::charge_if(self.is_unheard(known, settings, now), Cause::Misbehaving)
+                Judgement::charge_if(self.is_unheard(known, settings, now), Cause::Misbehaving)
             }
             evidence => match Class::of(evidence) {
                 Some(class) => {
                     self.exhibit(class, testimony, known, settings, now);
                     self.judge(class, known, settings, now)
                 }
-                None => Finding::Nothing,
+                None => Judgement::Nothing,
             },
         }
     }
@@ -208,7 +208,7 @@ impl Record {
         self.exhibits.remove(oldest.unwrap_or(0));
     }
 
-    fn judge(&self, class: Class, known: Known, settings: &OutlierSettings, now: Instant) -> Finding {
+    fn judge(&self, class: Class, known: Known, settings: &OutlierSettings, now: Instant) -> Judgement {
         let lately =
             |exhibit: &Exhibit, window: Duration| now.saturating_duration_since(exhibit.at) <= window;
         match class {
@@ -221,20 +221,20 @@ impl Record {
                         1,
                         known,
                     );
-                Finding::charge_if(row || scattered, Cause::Misbehaving)
+                Judgement::charge_if(row || scattered, Cause::Misbehaving)
             }
             Class::Digest => {
                 let wrong =
                     |exhibit: &Exhibit| exhibit.class == class && lately(exhibit, settings.digest_window);
-                Finding::charge_if(self.is_charge(wrong, settings.wrong_digests, known), Cause::Misbehaving)
+                Judgement::charge_if(self.is_charge(wrong, settings.wrong_digests, known), Cause::Misbehaving)
             }
             Class::Status => {
                 let in_row = |exhibit: &Exhibit| exhibit.class == class && exhibit.in_row;
                 match self.statuses.row_began {
                     Some(since) if self.is_charge(in_row, settings.bad_statuses, known) => {
-                        Finding::BadRow { since }
+                        Judgement::BadRow { since }
                     }
-                    _ => Finding::Nothing,
+                    _ => Judgement::Nothing,
                 }
             }
         }
@@ -249,19 +249,19 @@ impl Record {
             count += 1;
             second_voice |= exhibit.proven || exhibit.author != first;
         }
-        count >= (enough as usize).min(MAX_EXHIBITS) && second_voice
+        count >= (enough as usize).min(MAX_EXHIBITS_PER_ENDPOINT) && second_voice
     }
 
     /// Whether bad answers follow each other, so that the next should be compared with a peer's.
     pub(crate) fn is_accused(&self) -> bool {
-        self.statuses.row >= ACCUSED_AFTER
+        self.statuses.row >= BAD_ANSWERS_UNTIL_ACCUSED
     }
 
     /// Whether the present row of bad statuses is a charge, with peers that answer like this.
     pub(crate) fn stands_out(&self, peers: Peers) -> bool {
         // A share of nothing would let any row convict.
-        let share = peers.bad_share.max(LEAST_SHARE);
-        share.powf(f64::from(self.statuses.row)) < BY_CHANCE
+        let share = peers.bad_share.max(LEAST_BAD_SHARE);
+        share.powf(f64::from(self.statuses.row)) < NO_COINCIDENCE_BELOW
     }
 
     /// The share of bad answers lately, as a peer of another endpoint.
@@ -293,7 +293,7 @@ impl Record {
     fn is_scattered(&self, attempts: u64, settings: &OutlierSettings) -> bool {
         self.scattered.as_ref().is_some_and(|scattered| {
             let among = attempts.saturating_sub(scattered.attempts_before);
-            let noticeable = u64::from(scattered.failures) * NOTICEABLE >= among;
+            let noticeable = u64::from(scattered.failures) * ATTEMPTS_PER_NOTICEABLE_FAILURE >= among;
             scattered.failures >= settings.scattered_failures && noticeable
         })
     }
@@ -307,9 +307,9 @@ pub(crate) struct Peers {
 }
 
 /// A row this unlikely is no coincidence: at ten thousand requests a second, once in a month.
-const BY_CHANCE: f64 = 1e-10;
+const NO_COINCIDENCE_BELOW: f64 = 1e-10;
 /// Peers that have shown nothing bad are not taken to be better than this.
-const LEAST_SHARE: f64 = 0.001;
+const LEAST_BAD_SHARE: f64 = 0.001;
 
 /// The shares of bad answers, one that follows at once and one that remembers.
 #[derive(Debug, Default)]
@@ -322,13 +322,13 @@ struct Statuses {
 
 impl Statuses {
     /// Weight of the newest answer.
-    const FAST: f64 = 1.0 / 8.0;
-    const SLOW: f64 = 1.0 / 64.0;
+    const FAST_WEIGHT: f64 = 1.0 / 8.0;
+    const SLOW_WEIGHT: f64 = 1.0 / 64.0;
 
     fn add_bad(&mut self, now: Instant) {
         self.row += 1;
-        self.fast += (1.0 - self.fast) * Self::FAST;
-        self.slow += (1.0 - self.slow) * Self::SLOW;
+        self.fast += (1.0 - self.fast) * Self::FAST_WEIGHT;
+        self.slow += (1.0 - self.slow) * Self::SLOW_WEIGHT;
         self.row_began.get_or_insert(now);
     }
 
@@ -347,7 +347,7 @@ impl Statuses {
 
     fn after_good(&self, count: u64) -> (f64, f64) {
         let count = i32::try_from(count).unwrap_or(i32::MAX);
-        (self.fast * (1.0 - Self::FAST).powi(count), self.slow * (1.0 - Self::SLOW).powi(count))
+        (self.fast * (1.0 - Self::FAST_WEIGHT).powi(count), self.slow * (1.0 - Self::SLOW_WEIGHT).powi(count))
     }
 
     fn share(&self, good_since: u64) -> f64 {

@@ -17,7 +17,7 @@ use crate::evidence::{Evidence, ResponseFailure};
 use crate::lease::Outcome;
 
 use super::trail::{Fault, Stage};
-use super::{Answer, Attempts};
+use super::{Attempts, Decision};
 
 /// How the delivery of an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Attempts {
     /// Takes in how the delivery of the committed try's response ended. The first end counts; the [trail](Self::trail) tells
     /// of it from then on.
     pub fn delivered(&mut self, how: Delivery, now: Instant) -> Delivered {
-        if let Answer::Committed(number) = self.answer
+        if let Decision::Committed(number) = self.decision
             && self.is_in(number, Stage::Committed)
             && let Some(fault) = how.fault()
         {

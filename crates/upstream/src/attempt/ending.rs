@@ -8,7 +8,7 @@ use crate::picker::Unavailable;
 
 use super::event::{Action, Actions, Failure, Repeat, TryNo, Why};
 use super::trail::{Fault, Stage, Try};
-use super::{Answer, Attempts};
+use super::{Attempts, Decision};
 
 impl Attempts {
     /// The pick for the newest try found nothing. What was not done twice costs no budget.
@@ -51,7 +51,7 @@ impl Attempts {
             (true, _) => Seen::Head,
         };
         self.enter(number, Stage::Committed, now);
-        self.decided(Answer::Committed(number));
+        self.decided(Decision::Committed(number));
         self.examine(seen, actions);
         if seen != Seen::Nothing {
             self.outpace(number, now, actions);
@@ -63,7 +63,7 @@ impl Attempts {
     pub(super) fn cancel_all_but(&mut self, kept: Option<TryNo>, now: Instant, actions: &mut Actions) {
         for number in self.numbers() {
             let tried = &self.tries[number.index()];
-            if Some(number) != kept && (tried.is_live() || tried.stage == Stage::Parked) {
+            if Some(number) != kept && (tried.is_live() || tried.stage == Stage::SetAside) {
                 self.overtake(number, now, actions);
             }
         }
@@ -81,12 +81,13 @@ impl Attempts {
         }
         if let Some(number) = self.stale_to_renew(now) {
             self.renew(number, now, actions);
-        } else if let Some(number) = self.numbers().filter(|&number| self.is_in(number, Stage::Parked)).last()
+        } else if let Some(number) =
+            self.numbers().filter(|&number| self.is_in(number, Stage::SetAside)).last()
         {
             self.commit(number, now, actions);
         } else {
             self.examine(Seen::Nothing, actions);
-            self.decided(Answer::Over);
+            self.decided(Decision::Over);
             actions.push(Action::Reply(failure));
         }
     }

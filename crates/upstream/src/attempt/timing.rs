@@ -9,29 +9,31 @@ use crate::settings::AttemptSettings;
 
 use super::event::{Action, Actions, Affinity, Condition, Failure, TryNo, Why};
 use super::trail::{Fault, Stage, Try};
-use super::{Answer, Attempts};
+use super::{Attempts, Decision};
 
 /// Slower than this multiple of the usual is slow.
-const SLOW: u32 = 4;
+const SLOW_TIMES_USUAL: u32 = 4;
 /// And slower than this multiple of the slowest lately.
-const SLOWER_THAN_THE_SLOWEST: u32 = 2;
+const SLOW_TIMES_SLOWEST: u32 = 2;
 
 /// After what time without a connection an endpoint is silent.
 pub(super) fn silent_connect(settings: &AttemptSettings, usual: &Usual) -> Duration {
-    usual.connect.map_or(settings.silence_unknown, |usual| (usual * SLOW).max(settings.silence_min))
+    usual
+        .connect
+        .map_or(settings.silence_unknown, |usual| (usual * SLOW_TIMES_USUAL).max(settings.silence_min))
 }
 
 /// After what time without a sign of life an endpoint is silent, for a request of which this is usual.
 fn silent_head(settings: &AttemptSettings, usual: &Usual) -> Duration {
     let Some(head) = usual.head else { return settings.silence_unknown };
     let slowest = usual.slowest.unwrap_or_default();
-    (head * SLOW).max(slowest * SLOWER_THAN_THE_SLOWEST).max(settings.silence_min)
+    (head * SLOW_TIMES_USUAL).max(slowest * SLOW_TIMES_SLOWEST).max(settings.silence_min)
 }
 
 impl Attempts {
     /// When [`Event::Woke`](super::Event::Woke) is due; `None` once the answer is decided.
     pub fn next_wake(&self) -> Option<Instant> {
-        if self.answer != Answer::Open || self.tries.is_empty() {
+        if self.decision != Decision::Open || self.tries.is_empty() {
             return None;
         }
         let may_try = self.may_try(self.tries[0].begun);
@@ -71,7 +73,7 @@ impl Attempts {
             return self.out_of_time(now, actions);
         }
         for number in self.numbers() {
-            if self.answer != Answer::Open {
+            if self.decision != Decision::Open {
                 return;
             }
             let Some(tried) = self.tries.get(number.index()) else { return };
@@ -177,7 +179,7 @@ impl Attempts {
 
     fn race_at(&self, tried: &Try) -> Option<Instant> {
         let (least, most) = (self.settings.race_after_min, self.settings.race_after_max);
-        let after = tried.usual.connect.map_or(most, |usual| (usual * SLOW).clamp(least, most));
+        let after = tried.usual.connect.map_or(most, |usual| (usual * SLOW_TIMES_USUAL).clamp(least, most));
         let raced = self.settings.race && self.plan.affinity == Affinity::None;
         raced.then_some(tried.since + after)
     }

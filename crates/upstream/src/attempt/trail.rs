@@ -54,7 +54,7 @@ pub(super) enum Stage {
     /// The head is there, the body is kept back until it is whole.
     Held,
     /// An error response of a server, kept for when nothing better comes.
-    Parked,
+    SetAside,
     /// It answers the client.
     Committed,
     /// Overtaken, or the client is gone.
@@ -108,7 +108,7 @@ impl Try {
     pub(super) fn is_live(&self) -> bool {
         match self.stage {
             Stage::Choosing | Stage::Connecting | Stage::Sending | Stage::Waiting | Stage::Held => true,
-            Stage::Parked | Stage::Committed | Stage::Cancelled | Stage::Failed(_) => false,
+            Stage::SetAside | Stage::Committed | Stage::Cancelled | Stage::Failed(_) => false,
         }
     }
 
@@ -117,14 +117,14 @@ impl Try {
         self.is_live() && !self.moved_on
     }
 
-    pub(super) fn is_parked(&self) -> bool {
+    pub(super) fn is_set_aside(&self) -> bool {
         let is_unable = || matches!(self.response, Some((Response::Unable, _)));
-        self.stage == Stage::Parked || (self.stage == Stage::Committed && is_unable())
+        self.stage == Stage::SetAside || (self.stage == Stage::Committed && is_unable())
     }
 
     /// Whether the client would have got an error of it, as far as anybody can tell.
     pub(super) fn has_failed(&self) -> bool {
-        matches!(self.stage, Stage::Failed(_)) || self.is_parked() || self.deserted
+        matches!(self.stage, Stage::Failed(_)) || self.is_set_aside() || self.deserted
     }
 
     /// Whether its response is one that speaks for its endpoint.
@@ -153,7 +153,7 @@ impl Try {
             Stage::Choosing | Stage::Connecting | Stage::Sending | Stage::Waiting | Stage::Held => {
                 TrailOutcome::Running
             }
-            Stage::Parked | Stage::Committed => responded(TrailOutcome::Running),
+            Stage::SetAside | Stage::Committed => responded(TrailOutcome::Running),
             Stage::Cancelled => responded(TrailOutcome::Overtaken),
             Stage::Failed(Fault::Connect(why)) => TrailOutcome::ConnectFailed(why),
             Stage::Failed(Fault::Response(why)) => TrailOutcome::ResponseFailed(why),
@@ -184,7 +184,7 @@ pub struct TrailEntry {
     pub why: Why,
     /// How it ended.
     pub outcome: TrailOutcome,
-    /// Whether it was silent for so long that it was reported ([`Evidence::Silent`](crate::Evidence::Silent)).
+    /// Whether it was silent for so long that it was reported ([`Evidence::Silent`]).
     pub silent: bool,
     /// Whether it began on an idle connection.
     pub reused: bool,

@@ -137,11 +137,11 @@ impl fmt::Display for News {
 pub(super) struct Changes(Vec<Change>);
 
 /// A shell that takes none loses the newest beyond this many; it does not lose memory.
-const MAX_UNTAKEN: usize = 4_096;
+const MAX_CHANGES_UNTAKEN: usize = 4_096;
 
 impl Changes {
     pub(super) fn add(&mut self, member: &Member, news: News, at: Instant) {
-        if self.0.len() < MAX_UNTAKEN {
+        if self.0.len() < MAX_CHANGES_UNTAKEN {
             let endpoint = &member.endpoint;
             let (address, label) = (endpoint.address(), endpoint.label().to_owned());
             self.0.push(Change { at, endpoint: endpoint.id(), address, label, news });

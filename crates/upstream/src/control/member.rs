@@ -11,7 +11,7 @@ use crate::settings::Settings;
 
 use super::changes::{Changes, News};
 use super::describe::LastProbe;
-use super::probing::Schedule;
+use super::probing::NextProbe;
 
 pub(super) struct Member {
     pub(super) endpoint: Arc<Endpoint>,
@@ -26,14 +26,14 @@ pub(super) struct Member {
     /// By its own word.
     pub(super) leaving: bool,
     pub(super) suspect_since: Option<Instant>,
-    pub(super) probes: Schedule,
+    pub(super) probes: NextProbe,
     pub(super) last_probe: Option<LastProbe>,
     trial_opened: Option<Instant>,
 }
 
 /// A trial that has come to nothing for this long does not keep the next one from being opened: its client went away, or a
 /// hedge was faster. Not sooner, or a server that hangs would cost a hedge at each look.
-const TRIAL_PATIENCE: Duration = Duration::from_secs(1);
+const TRIAL_GIVEN_UP_AFTER: Duration = Duration::from_secs(1);
 
 impl Member {
     pub(super) fn new(
@@ -54,7 +54,7 @@ impl Member {
             draining: false,
             leaving: false,
             suspect_since: None,
-            probes: Schedule::new(now),
+            probes: NextProbe::new(now),
             last_probe: None,
             trial_opened: None,
         }
@@ -92,7 +92,7 @@ impl Member {
     fn ramp(&self, settings: &Settings, now: Instant) -> u32 {
         let Some(slow_start) = settings.slow_start.filter(|time| !time.is_zero()) else { return FULL_SHARE };
         let healthy_for = now.saturating_duration_since(self.observed.since());
-        let part = (healthy_for.as_secs_f64() / slow_start.as_secs_f64()).clamp(LEAST_RAMP, 1.0);
+        let part = (healthy_for.as_secs_f64() / slow_start.as_secs_f64()).clamp(RAMP_AT_LEAST, 1.0);
         // Between 0 and 1 times 256.
         #[expect(clippy::cast_sign_loss, reason = "a part is not negative")]
         let ramp = (part * f64::from(FULL_SHARE)) as u32;
@@ -159,7 +159,8 @@ impl Member {
             self.endpoint.open_trials(0);
             return false;
         }
-        let waits = self.trial_opened.is_some_and(|at| now.saturating_duration_since(at) < TRIAL_PATIENCE);
+        let waits =
+            self.trial_opened.is_some_and(|at| now.saturating_duration_since(at) < TRIAL_GIVEN_UP_AFTER);
         if !waits {
             self.trial_opened = Some(now);
             self.endpoint.open_trials(1);
@@ -174,7 +175,7 @@ impl Member {
 }
 
 /// An endpoint in slow start takes at least this part.
-const LEAST_RAMP: f64 = 0.1;
+const RAMP_AT_LEAST: f64 = 0.1;
 
 fn known(endpoint: &Endpoint) -> Known {
     Known {

@@ -81,7 +81,7 @@ impl fmt::Display for ProbeFailure {
 
 /// When one endpoint is probed.
 #[derive(Debug)]
-pub(super) struct Schedule {
+pub(super) struct NextProbe {
     next: Instant,
     started: Option<Started>,
 }
@@ -94,9 +94,9 @@ struct Started {
 }
 
 /// How long after its own timeout a probe counts as lost in the shell.
-const LOST_AFTER: Duration = Duration::from_secs(1);
+const PROBE_LOST_AFTER: Duration = Duration::from_secs(1);
 
-impl Schedule {
+impl NextProbe {
     pub(super) fn new(now: Instant) -> Self {
         Self { next: now, started: None }
     }
@@ -118,12 +118,12 @@ impl Schedule {
 
 /// What bounds the probes of the whole process.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct ProbeRate {
     second: Option<Instant>,
     started_in_second: u32,
 }
 
-impl Pace {
+impl ProbeRate {
     fn allows(&mut self, max_per_second: u32, now: Instant) -> bool {
         let over = |begun: Instant| now.saturating_duration_since(begun) >= Duration::from_secs(1);
         if self.second.is_none_or(over) {
@@ -152,7 +152,7 @@ impl Control {
         let mut turns: Vec<_> = self.members.values().filter(waits).map(turn).collect();
         turns.sort_unstable();
         for (.., id) in turns {
-            if in_flight >= settings.max_in_flight || !self.pace.allows(settings.max_per_second, now) {
+            if in_flight >= settings.max_in_flight || !self.probe_rate.allows(settings.max_per_second, now) {
                 break;
             }
             let Some(member) = self.members.get_mut(&id) else { continue };
@@ -161,7 +161,7 @@ impl Control {
                 if member.suspect_since.is_some() { settings.suspect_timeout } else { settings.timeout };
             let interval = jittered(interval(member, &settings, nothing_serves, now), rng);
             member.probes.next = now + interval;
-            member.probes.started = Some(Started { at: now, lost_at: now + timeout + LOST_AFTER });
+            member.probes.started = Some(Started { at: now, lost_at: now + timeout + PROBE_LOST_AFTER });
             due.push(Probe { endpoint: member.id(), address: member.endpoint.address(), timeout });
         }
         due

@@ -37,8 +37,8 @@ impl Default for ConsistentHashSettings {
 pub(crate) struct Maglev(Box<[u32]>);
 
 /// Prime, and a hundred times more than a thousand endpoints would need for shares within a few percent.
-const SLOTS: usize = 65_537;
-const EMPTY: u32 = u32::MAX;
+const TABLE_SLOTS: usize = 65_537;
+const NO_ENDPOINT: u32 = u32::MAX;
 
 impl Maglev {
     pub(crate) fn new(endpoints: &[Arc<Endpoint>], weights: &[Weight]) -> Self {
@@ -48,8 +48,8 @@ impl Maglev {
         let heaviest = weights.iter().copied().max().map_or(1, Weight::get);
         let mut walkers: Vec<Walker> =
             endpoints.iter().zip(weights).map(|(endpoint, &weight)| Walker::new(endpoint, weight)).collect();
-        let mut slots = vec![EMPTY; SLOTS];
-        let mut left = SLOTS;
+        let mut slots = vec![NO_ENDPOINT; TABLE_SLOTS];
+        let mut left = TABLE_SLOTS;
         // Each round fills at least one slot, for the heaviest.
         while left > 0 {
             for (index, walker) in walkers.iter_mut().enumerate() {
@@ -83,7 +83,7 @@ struct Walker {
 impl Walker {
     /// By address: the same in every process, after every restart.
     fn new(endpoint: &Endpoint, weight: Weight) -> Self {
-        let slots = SLOTS as u64;
+        let slots = TABLE_SLOTS as u64;
         let slot = (scramble(endpoint.address_hash(), 0) % slots) as usize;
         let step = (scramble(endpoint.address_hash(), 1) % (slots - 1) + 1) as usize;
         Self { slot, step, weight: weight.get().into(), credit: 0 }
@@ -93,8 +93,8 @@ impl Walker {
         // A step that is prime to the number of slots comes by every slot; one of them is empty.
         loop {
             let slot = self.slot;
-            self.slot = (slot + self.step) % SLOTS;
-            if slots[slot] == EMPTY {
+            self.slot = (slot + self.step) % TABLE_SLOTS;
+            if slots[slot] == NO_ENDPOINT {
                 return slot;
             }
         }
@@ -110,7 +110,7 @@ pub(crate) struct ConsistentHash {
 }
 
 /// Slots tried for a key before every endpoint is looked at.
-const MAX_PROBES: u64 = 16;
+const SLOTS_TRIED_FOR_A_KEY: u64 = 16;
 /// The sum over all endpoints is taken anew after a part of as many picks as there are endpoints: its cost a pick
 /// stays that of a few endpoints.
 const COUNTED_PER_PICK: usize = 4;
@@ -133,10 +133,10 @@ impl ConsistentHash {
         self.count(field);
         let key = key.unwrap_or_else(rng);
         // In slow start an endpoint gets a part of its keys, the same ones each time, and more of them as it goes.
-        let mut draw = || scramble(key, MAX_PROBES);
+        let mut draw = || scramble(key, SLOTS_TRIED_FOR_A_KEY);
         let super::Table::Maglev(table) = &field.snapshot.table else { return None };
-        for probe in 0..MAX_PROBES {
-            let index = table.at(scramble(key, probe))?;
+        for nth in 0..SLOTS_TRIED_FOR_A_KEY {
+            let index = table.at(scramble(key, nth))?;
             let below = |endpoint| field.admits_endpoint(endpoint) && self.is_below_bound(endpoint);
             if field.endpoint(index).is_some_and(below) && field.takes_its_turn(index, &mut draw) {
                 return Some(index);
@@ -178,9 +178,9 @@ impl ConsistentHash {
     }
 }
 
-/// A different slot for each probe of a key (the finalizer of `SplitMix64`).
-fn scramble(key: u64, probe: u64) -> u64 {
-    let mut x = key.wrapping_add(probe.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+/// A different slot for a key the `nth` time (the finalizer of `SplitMix64`).
+fn scramble(key: u64, nth: u64) -> u64 {
+    let mut x = key.wrapping_add(nth.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)

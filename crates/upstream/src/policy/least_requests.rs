@@ -26,11 +26,11 @@ pub(crate) struct LeastRequests {
 const STRIDE: u64 = 720_720;
 
 /// Up to so many endpoints are read to the end for each pick, and keep one rotation over all workers.
-const SMALL: usize = 16;
+const ENDPOINTS_READ_TO_THE_END: usize = 16;
 
 impl LeastRequests {
     pub(crate) fn choose(&mut self, field: &Field<'_>) -> Option<usize> {
-        let is_large = field.snapshot.endpoints().len() > SMALL;
+        let is_large = field.snapshot.endpoints().len() > ENDPOINTS_READ_TO_THE_END;
         if is_large && field.snapshot.is_even() { self.among_many(field) } else { by_turn(field) }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The draw gives each endpoint its weight, so the comparison must not take it back. Times to a head scatter: between
 //! two estimates there is always a difference, and whoever follows it tosses a coin, by which the heavier endpoint, drawn more
-//! often, can only lose. So a difference below [`CLEARLY`] decides nothing, and the load does. Beyond it, expected
+//! often, can only lose. So a difference below [`CLEARLY_SLOWER`] decides nothing, and the load does. Beyond it, expected
 //! latency is the estimate times one more than the requests in flight for the weight (after Finagle's *Peak EWMA*),
 //! which keeps traffic from an endpoint that has become slow before its queue shows it.
 //!
@@ -18,7 +18,7 @@ use super::random_two::{draw_two, is_less_loaded};
 pub(crate) struct PeakEwma;
 
 /// So many times as slow is no chance: one answer ten times as long as usual raises an estimate by little more than half.
-const CLEARLY: u64 = 2;
+const CLEARLY_SLOWER: u64 = 2;
 
 impl PeakEwma {
     #[expect(clippy::unused_self, reason = "every policy chooses in the same way")]
@@ -41,7 +41,7 @@ impl PeakEwma {
 /// Compares what is left of the one's slowness with what was learnt of the other: that nothing was heard of an endpoint
 /// for a while makes it less slow, and never faster than it was. Of one that has not answered yet nothing is expected.
 fn is_clearly_slower(one: Expected, than: Expected) -> bool {
-    than.learnt != 0 && one.faded > CLEARLY * than.learnt
+    than.learnt != 0 && one.faded > CLEARLY_SLOWER * than.learnt
 }
 
 /// Time × (in flight / weight + 1), with shares for weights and multiplied out with the other's.

@@ -30,13 +30,13 @@ pub(super) fn is_less_loaded(one: &Endpoint, than: &Endpoint) -> bool {
 }
 
 /// Draws before every endpoint is looked at instead: enough while a tenth of them is usable.
-const MAX_DRAWS: usize = 24;
+const DRAWS_BEFORE_A_SCAN: usize = 24;
 
 /// Two different endpoints drawn by weight, or the only one there is.
 pub(super) fn draw_two(field: &Field<'_>, rng: &mut impl FnMut() -> u64) -> Option<(usize, Option<usize>)> {
     let turns = field.snapshot.table.schedule();
     let mut first = None;
-    for _ in 0..MAX_DRAWS {
+    for _ in 0..DRAWS_BEFORE_A_SCAN {
         let draw = rng().checked_rem(turns.len() as u64)? as usize;
         let index = turns[draw] as usize;
         if first == Some(index) || !field.admits(index) || !field.takes_its_turn(index, rng) {

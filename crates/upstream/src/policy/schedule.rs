@@ -10,7 +10,7 @@ use crate::endpoint::Weight;
 pub(crate) struct Schedule(Box<[u32]>);
 
 /// Longest round. Beyond it weights are scaled down together; the smallest stays 1.
-const MAX_TURNS: u64 = 65_536;
+const MAX_TURNS_PER_ROUND: u64 = 65_536;
 
 impl Schedule {
     pub(crate) fn new(weights: &[Weight]) -> Self {
@@ -19,7 +19,7 @@ impl Schedule {
         let total: u64 = numbers.iter().map(|weight| weight / divisor).sum();
         let scaled = numbers.iter().map(|weight| {
             let weight = weight / divisor;
-            if total > MAX_TURNS { (weight * MAX_TURNS / total).max(1) } else { weight }
+            if total > MAX_TURNS_PER_ROUND { (weight * MAX_TURNS_PER_ROUND / total).max(1) } else { weight }
         });
         let mut turns: Vec<(f64, u32)> = Vec::new();
         for (index, weight) in scaled.enumerate() {
@@ -64,7 +64,7 @@ mod tests {
         let mut weights = vec![256; 999];
         weights.push(1);
         let turns = schedule(&weights);
-        assert!(turns.len() as u64 <= MAX_TURNS + 1_000);
+        assert!(turns.len() as u64 <= MAX_TURNS_PER_ROUND + 1_000);
         assert!(turns.contains(&999));
     }
 

@@ -54,7 +54,7 @@ fn the_last_of_several_server_errors_is_the_last_word() {
 }
 
 #[test]
-fn a_parked_response_that_breaks_is_no_last_word() {
+fn a_response_set_aside_that_breaks_is_no_last_word() {
     let mut request = Request::new(GET);
     request.sent(A);
     request.head(A, 503);
