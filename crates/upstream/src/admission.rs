@@ -2,10 +2,10 @@
 //!
 //! A limit on requests in flight keeps a slow server from being buried, and its share of them from everyone else.
 //! When all endpoints are at their limit, a request waits a little; when too many wait, the next one is turned away at
-//! once. Whoever has waited longest picks first, in whichever worker: a worker that kept a line of its own would hand
+//! once. The one that has waited longest picks first, in whichever worker: a worker that kept a line of its own would hand
 //! the places that it frees to its own requests, and those of the others would wait in vain.
 //!
-//! Whoever is first in line picks when called: by an attempt that ended, or by the one before, which found a place and
+//! The first in line picks when called: by an attempt that ended, or by the one before, which found a place and
 //! so may have left another. The line therefore moves as fast as places become free, and one that should not be there
 //! dissolves at once; a line that only looked now and then would stay as soon as more came than it let go.
 //!
@@ -19,7 +19,7 @@
 //!
 //! Some who hold a place, or stand in line, do so for a client that may be gone: see [`Doubtful`].
 //!
-//! While nobody waits, which is nearly always, all this is one number that nobody writes.
+//! While none waits, which is nearly always, all this is one number that is only read.
 
 mod doubtful;
 
@@ -77,7 +77,7 @@ pub struct Place {
 
 impl Queue {
     /// The first in line looks again after this time, called or not: an endpoint that changed its state, rather than ended
-    /// an attempt, calls nobody.
+    /// an attempt, calls none.
     pub const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
     pub(crate) fn new(settings: AdmissionSettings) -> Self {
@@ -85,7 +85,7 @@ impl Queue {
         Self(Arc::new(Shared { length: AtomicU32::new(0), limit, timeout, line: Mutex::default() }))
     }
 
-    /// Whether a new request may pick at once. If not, it joins: nobody overtakes.
+    /// Whether a new request may pick at once. If not, it joins: none overtakes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

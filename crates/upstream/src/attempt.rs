@@ -21,7 +21,7 @@
 //!
 //! * nothing was sent on any try: any method;
 //! * something was sent: methods that may be repeated, while their body is kept for replay ([`Plan`]);
-//! * the answer has begun to go to the client: nobody, ever.
+//! * the answer has begun to go to the client: no request.
 //!
 //! **Silence moves nothing.** It is reported, so that a probe is sent: a slow server is not a dead one. What moves a waiting
 //! request is that its connection broke or its time is over; a safe one moves also when the probe fails or its
@@ -43,7 +43,7 @@
 //!
 //! A try that was overtaken stays where it is until the answer is decided, because the suspicion may have been wrong;
 //! then it is cancelled or, if its server is at work on it, runs on for what it shows. Events that still arrive for it
-//! change nothing: a late answer reaches nobody.
+//! change nothing: a late answer is dropped.
 
 mod delivery;
 mod ending;

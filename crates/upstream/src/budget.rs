@@ -106,7 +106,7 @@ struct Budget {
     per_second: u32,
     memory: Duration,
     thousandths: CachePadded<AtomicU64>,
-    /// Beside the bucket: both are written by whoever takes.
+    /// Beside the bucket: who takes writes both.
     taken: AtomicU64,
 }
 

@@ -182,7 +182,7 @@ impl Control {
                 member.health_changed(now);
             }
             member.notice_suspicion(None, &mut self.changes, now);
-            // Nobody tells of successes one by one, and they end what was held against it.
+            // Successes are not told one by one, and they end what was held against it.
             member.record.note_successes(member.endpoint.successes());
             if !probes {
                 member.outlive_suspicion(&self.settings, &mut self.changes, now);

@@ -102,7 +102,7 @@ pub(crate) const FULL_SHARE: u32 = 256;
 pub struct Usual {
     /// Time to a connection with the endpoint.
     pub connect: Option<Duration>,
-    /// Time from sending a request of the kind to the head of its response, whoever answers.
+    /// Time from sending a request of the kind to the head of its response, at any endpoint.
     pub head: Option<Duration>,
     /// The slowest of the kind lately.
     pub slowest: Option<Duration>,
@@ -196,7 +196,7 @@ impl Endpoint {
                 .is_some_and(|heard| now.saturating_duration_since(heard) < Self::QUIET_BEFORE_OUTPACED)
         };
         if evidence == Evidence::Outpaced && heard_lately() {
-            // Whoever answers at all is slow at most, and that is no failure.
+            // An endpoint that answers at all is slow at most, and that is no failure.
             return false;
         }
         if let Some(class) = evidence.class() {
@@ -287,7 +287,7 @@ impl Endpoint {
     /// Takes one place below the limit; false when there is none.
     pub(crate) fn begin(&self) -> bool {
         let limit = self.hot.limit.load(Ordering::Relaxed);
-        // An endpoint over its limit for a moment is seen by nobody but those who are about to step back.
+        // Only those who are about to step back see an endpoint over its limit for a moment.
         if self.hot.in_flight.fetch_add(1, Ordering::Relaxed) >= limit {
             self.hot.in_flight.fetch_sub(1, Ordering::Relaxed);
             return false;

@@ -9,7 +9,7 @@
 //!
 //! ```text
 //!                 another server did well  ──▶ proven: it counts by itself
-//! alleged ────────another failed alike     ──▶ refuted: the request is to blame, and it counts against nobody
+//! alleged ────────another failed alike     ──▶ refuted: the request is to blame, and it counts against none
 //!         └───────nobody else was asked    ──▶ counts together with another author, a proven one or a failed probe
 //! ```
 

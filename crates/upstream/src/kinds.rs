@@ -2,7 +2,7 @@
 //!
 //! One slow page says nothing about a server, so a request is measured by its like: the same method and the same
 //! beginning of the path make a [`Kind`]. Each worker learns for itself, from all endpoints together, without sharing a
-//! line of memory with another worker. The table has a fixed size ([`KINDS_PER_WORKER`]), and whoever asks for a million
+//! line of memory with another worker. The table has a fixed size ([`KINDS_PER_WORKER`]), and a client that asks for a million
 //! different paths displaces only what is asked for as rarely: a slot that is hit often survives as many misses.
 //!
 //! What a kind has shown fewer than [`ANSWERS_UNTIL_KNOWN`] times is not known, and what is not known is waited for patiently.

@@ -82,7 +82,7 @@ pub(crate) fn towards_quantile(estimate: u32, sample: u32) -> u32 {
 /// The mean time to a head, which fades by half every [`FadingMean::HALF_LIFE`] without an answer.
 ///
 /// A slow answer among fast ones counts a sixteenth, however often the endpoint is asked: an estimate that rose to
-/// every outlier would make whoever answers most look slowest.
+/// every outlier would make the endpoint that answers most look slowest.
 #[derive(Default)]
 pub(crate) struct FadingMean {
     /// Estimate in nanoseconds (high half) and when it was made, in milliseconds of the epoch (low half).

@@ -217,7 +217,7 @@ impl Picker {
             }
             (rank, free) = (best.rank, best.free);
         }
-        // Things change faster than the policy looks: whoever was free.
+        // Things change faster than the policy looks: one that was free will do.
         free.and_then(|index| Lease::take(&self.view, index, false)).ok_or(Unavailable::AllBusy)
     }
 

@@ -36,7 +36,7 @@ impl fmt::Debug for PinKey {
     }
 }
 
-/// What a sticky client carries: which endpoint it had, told to nobody. Written as 32 hexadecimal digits.
+/// What a sticky client carries: which endpoint it had, in a form that only the key can read. Written as 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pin(u128);
 

@@ -2,9 +2,9 @@
 //!
 //! Most evidence counts in a row: a success between two failures ends the row. Successes are not told one by one (that
 //! would be a message a request), so the record compares the endpoint's own counter of them. What is scattered among
-//! successes counts within a window, and only if it is a noticeable share: one failure in a million is nobody's outlier.
+//! successes counts within a window, and only if it is a noticeable share: one failure in a million says nothing.
 //!
-//! A bad *status* says something about the server only if its peers answer well at the same time; otherwise whoever can
+//! A bad *status* says something about the server only if its peers answer well at the same time; otherwise a client that can
 //! ask for an error could switch servers off. A row of `k` bad answers comes about by chance with probability
 //! `p^k`, where `p` is the share of bad answers of the peers. It is a charge when that is less than [`NO_COINCIDENCE_BELOW`].
 //!
@@ -150,7 +150,7 @@ impl Record {
         }
     }
 
-    /// Whether it has answered nobody for long, while others answered the same requests in its place.
+    /// Whether it has answered no request for long, while others answered the same requests in its place.
     pub(crate) fn is_unheard(&self, known: Known, settings: &OutlierSettings, now: Instant) -> bool {
         let heard = known.heard.map_or(self.began, |heard| heard.max(self.began));
         self.outpaced >= settings.outpaced && now.saturating_duration_since(heard) >= settings.unheard

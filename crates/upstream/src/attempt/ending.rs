@@ -132,8 +132,8 @@ impl Attempts {
         }
     }
 
-    /// Whoever has not shown a sign of life while another answered the same. Its answer is still worth waiting for: without it
-    /// a slow endpoint would look like a dead one, and what is slow like what is usual.
+    /// The tries whose endpoints have not shown a sign of life while another answered the same. Their answers are still worth
+    /// waiting for: without them a slow endpoint would look like a dead one, and what is slow like what is usual.
     fn outpace(&mut self, winner: TryNo, now: Instant, actions: &mut Actions) {
         for number in self.numbers() {
             if number == winner || !self.is_in(number, Stage::Waiting) {

@@ -157,7 +157,7 @@ pub enum Down {
 /// What a whole response was worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Its bytes match every digest that came with it, or none came, or nobody looked.
+    /// Its bytes match every digest that came with it, or none came, or they were not compared.
     Right,
     /// They do not. The number stands for the bytes and the digest: equal for the same bytes with the same digest.
     WrongDigest(u64),
@@ -168,7 +168,7 @@ pub enum Verdict {
 /// Why there is a try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// Somebody must have it.
+    /// It is the first.
     First,
     /// The last one answered, but with a status or a digest that is tried elsewhere.
     Retry,
@@ -205,7 +205,7 @@ pub enum Action {
     Cancel(TryNo),
     /// Another try was faster, and this one waits for its head. Its server works on it all the same: so it should count as in
     /// flight, and what it shows of its endpoint be noted, until it has answered or its response timeout is over: also that
-    /// the endpoint is silent, from [`Attempts::silent_at`](super::Attempts::silent_at) on. What it answers reaches nobody.
+    /// the endpoint is silent, from [`Attempts::silent_at`](super::Attempts::silent_at) on. What it answers is dropped.
     RunOn(TryNo),
     /// This try's response goes to the client.
     Commit(TryNo),

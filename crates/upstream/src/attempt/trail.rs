@@ -173,7 +173,7 @@ impl Try {
     }
 }
 
-/// What one attempt did, for whoever asks afterwards.
+/// What one attempt did, to be told afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrailEntry {
     /// Which try.

@@ -132,7 +132,7 @@ impl fmt::Display for News {
     }
 }
 
-/// Changes that nobody has taken yet.
+/// Changes that the shell has not taken yet.
 #[derive(Default)]
 pub(super) struct Changes(Vec<Change>);
 

@@ -146,7 +146,7 @@ impl Control {
         let nothing_serves = self.nothing_serves();
         let running = |member: &&Member| member.probes.started.is_some_and(|started| now < started.lost_at);
         let mut in_flight = self.members.values().filter(running).count();
-        // Suspects first, then whoever has waited longest: beyond the bounds everyone has to wait a little, and nobody for ever.
+        // Suspects first, then those that have waited longest: beyond the bounds all have to wait a little, and none for ever.
         let waits = |member: &&Member| !member.vanished && member.probes.is_due(member.suspect_since, now);
         let turn = |member: &Member| (member.suspect_since.is_none(), member.probes.next, member.id());
         let mut turns: Vec<_> = self.members.values().filter(waits).map(turn).collect();

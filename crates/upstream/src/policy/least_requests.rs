@@ -8,7 +8,7 @@
 //! The rule needs a scan: the minimum over counters that all workers change at any time cannot be kept in order without
 //! every request writing a shared structure, and a minimum over a sample is another rule (`random_two`). In a large set of
 //! equal weights the scan begins behind the endpoint that this worker chose last and ends at the first that has nothing in
-//! flight: nobody can have less, and there the rotation is the worker's own. Only a set that is busy throughout is read
+//! flight: none can have less, and there the rotation is the worker's own. Only a set that is busy throughout is read
 //! to its end, one cache line for each endpoint.
 
 use crate::endpoint::{Endpoint, FULL_SHARE};

@@ -1,7 +1,7 @@
 //! `peak_ewma`: two endpoints drawn by weight; the less loaded, or the one that is clearly faster.
 //!
 //! The draw gives each endpoint its weight, so the comparison must not take it back. Times to a head scatter: between
-//! two estimates there is always a difference, and whoever follows it tosses a coin, by which the heavier endpoint, drawn more
+//! two estimates there is always a difference, and to follow it is to toss a coin, by which the heavier endpoint, drawn more
 //! often, can only lose. So a difference below [`CLEARLY_SLOWER`] decides nothing, and the load does. Beyond it, expected
 //! latency is the estimate times one more than the requests in flight for the weight (after Finagle's *Peak EWMA*),
 //! which keeps traffic from an endpoint that has become slow before its queue shows it.

@@ -2,9 +2,9 @@
 //!
 //! A worker that had a rotation of its own would begin with the heaviest, as all the others do: with weights 3, 2, 1 and ten
 //! requests over eight workers nearly all would go there. So the turns are counted once for all, in one atomic number,
-//! and each turn is somebody's: whoever counts it uses it or skips it.
+//! and the worker that counts a turn uses it or skips it.
 //!
-//! A turn of an endpoint that may not be used is skipped, and the rotation moves past whoever is chosen, so the others
+//! A turn of an endpoint that may not be used is skipped, and the rotation moves past the endpoint that is chosen, so the others
 //! keep their proportions: with 2 out of 1, 2, 3, 4 the order is 1, 3, 4, 1, 3, 4.
 
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl RoundRobin {
 
     pub(crate) fn choose(&self, field: &Field<'_>, rng: &mut impl FnMut() -> u64) -> Option<usize> {
         let schedule = field.snapshot.table.schedule();
-        // With nearly everything out, whoever is left is found by a look at each endpoint, not at each turn.
+        // With nearly all endpoints out, one that is left is found by a look at each endpoint, not at each turn.
         let patience = schedule.len().min(2 * field.snapshot.endpoints().len());
         for _ in 0..patience {
             let turn = self.turns.take() % schedule.len() as u64;
