@@ -115,7 +115,7 @@ pub(crate) struct InForce {
 
 /// Descriptors that are not for connections of clients and servers: those of the admin interface, and as many again for
 /// listeners, probes, look-ups and logs.
-const RESERVED_DESCRIPTORS: u64 = 2 * evenkeel_service::admin::MOST as u64;
+const RESERVED_DESCRIPTORS: u64 = 2 * evenkeel_service::admin::CONNECTIONS as u64;
 
 /// The most connections of clients, however many descriptors there are.
 const MOST_CONNECTIONS: u64 = 1 << 20;

@@ -33,7 +33,7 @@ pub use connection::Connection;
 use crowd::Crowd;
 
 /// The most connections at once; more wait in the listener's queue, which costs this process nothing.
-pub const MOST: usize = 64;
+pub const CONNECTIONS: usize = 64;
 
 /// Connections that wait to be accepted; more are not heard, and knock again.
 const BACKLOG: i32 = 1024;
@@ -69,7 +69,7 @@ where
     let address = listener.local_addr()?;
     let server = Server::build()
         .workers(1)
-        .max_concurrent_connections(MOST)
+        .max_concurrent_connections(CONNECTIONS)
         .disable_signals()
         .listen("admin", listener, move || {
             let crowd = Crowd::default();

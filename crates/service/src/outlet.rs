@@ -1,8 +1,8 @@
 //! Standard output and standard error, for whoever must never wait for them.
 //!
 //! ```text
-//! any thread ── whole lines ──▶ at most MOST bytes ──taken as they are──▶ a thread of its own ──▶ the descriptor
-//!                    └── no room: dropped and counted                          └── refused: counted
+//! any thread ── whole lines ──▶ at most WAITING_BYTES ──taken as they are──▶ a thread of its own ──▶ the descriptor
+//!                    └── no room: dropped and counted                             └── refused: counted
 //! ```
 //! A pipe whose reader does not read blocks whoever writes, and one whose reader is gone fails. Neither may end a process,
 //! or keep it from leaving: so only this thread ever waits, and a failed write costs the lines and nothing else.
@@ -17,7 +17,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 /// The most bytes that wait for the reader. As many again may be in the hands of the thread that writes.
-const MOST: usize = 1024 * 1024;
+const WAITING_BYTES: usize = 1024 * 1024;
 
 /// The place of lines that are to go out. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -90,7 +90,7 @@ impl Outlet {
     /// Puts whole lines, line break included; drops and counts them when too much waits already.
     pub fn put(&self, lines: &[u8]) {
         let mut state = self.0.lock();
-        if state.waiting.len() + lines.len() > MOST {
+        if state.waiting.len() + lines.len() > WAITING_BYTES {
             state.lose(lines);
             return;
         }
@@ -155,7 +155,7 @@ impl Shared {
         loop {
             taken.clear();
             // One burst must not keep its memory for ever.
-            taken.shrink_to(MOST / 16);
+            taken.shrink_to(WAITING_BYTES / 16);
             self.take(&mut taken);
             let rest = write_all(output, &taken);
             let unsaid = {
@@ -244,7 +244,7 @@ mod tests {
         let (mut reader, writer) = pipe().unwrap();
         let outlet = Outlet::to(writer);
         let line = [b"x".repeat(1023), b"\n".to_vec()].concat();
-        let put = 4 * MOST / line.len();
+        let put = 4 * WAITING_BYTES / line.len();
         (0..put).for_each(|_| outlet.put(&line));
         assert!(!outlet.finish(Duration::from_millis(50)), "the pipe takes less than that");
         let lost = outlet.lost();

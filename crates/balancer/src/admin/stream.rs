@@ -22,7 +22,7 @@ use super::pulse::Pulse;
 use crate::context::Shared;
 
 /// The most readers at once; one more gets 503. A quarter of the connections, so that they crowd out nobody.
-const READERS: usize = listener::MOST / 4;
+const READERS: usize = listener::CONNECTIONS / 4;
 
 /// How long a reader waits before it connects again, milliseconds.
 const COME_BACK: &str = "retry: 1000\n\n";

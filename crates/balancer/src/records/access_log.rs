@@ -5,7 +5,7 @@
 //! worker 2 ── line ──▶ its buffer ─┴── taken at 64 KiB, or after 100 ms ──▶ writer ──▶ standard output or a file
 //! ```
 //! A worker only appends to memory. The writer exchanges the buffer for an empty one, in a few instructions, and never
-//! holds it while it writes, so an output that blocks stalls nobody: the buffers fill up to [`MOST`], and lines beyond that
+//! holds it while it writes, so an output that blocks stalls nobody: the buffers fill up to [`BUFFERED_BYTES`], and lines beyond that
 //! are dropped and counted.
 //!
 //! A line names the path of a request and not its query, and no field but the request id and the trace id: what clients
@@ -33,7 +33,7 @@ use line::Clock;
 use output::Output;
 
 /// The most bytes of one worker that wait for the writer.
-const MOST: usize = 4 * 1024 * 1024;
+const BUFFERED_BYTES: usize = 4 * 1024 * 1024;
 
 /// When a worker calls the writer before its time: two buffers of this size stay in a processor's cache.
 const MUCH: usize = 64 * 1024;
@@ -147,7 +147,7 @@ impl WorkerLog {
             return;
         }
         let mut lines = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.text.len() >= MOST {
+        if lines.text.len() >= BUFFERED_BYTES {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return;
         }
@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn an_output_that_takes_nothing_costs_lines_and_stalls_nobody() {
         let buffer = Buffer::default();
-        buffer.lock().unwrap().text = vec![b'x'; MOST];
+        buffer.lock().unwrap().text = vec![b'x'; BUFFERED_BYTES];
         let worker = WorkerLog {
             format: Format::Text,
             sample: 1,
@@ -309,7 +309,7 @@ mod tests {
         };
         write(&worker, &usual());
         assert_eq!(worker.lost.load(Ordering::Relaxed), 1);
-        assert_eq!(buffer.lock().unwrap().text.len(), MOST);
+        assert_eq!(buffer.lock().unwrap().text.len(), BUFFERED_BYTES);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 /// The most events that are kept; older ones are forgotten.
-const KEPT: usize = 512;
+const EVENTS_KEPT: usize = 512;
 
 /// Something that happened.
 #[derive(Clone, Debug, Serialize)]
@@ -49,7 +49,7 @@ const COUNTED: [&str; 7] = ["added", "draining", "ejected", "healthy", "probatio
 impl Events {
     pub(crate) fn new() -> Self {
         let counts = COUNTED.into_iter().map(|kind| (kind, 0)).collect();
-        let kept = Kept { ring: VecDeque::with_capacity(KEPT), counts };
+        let kept = Kept { ring: VecDeque::with_capacity(EVENTS_KEPT), counts };
         Self { kept: Mutex::new(kept), newest: watch::Sender::new(0) }
     }
 
@@ -67,7 +67,7 @@ impl Events {
 
     fn add(&self, kind: &'static str, endpoint: Option<String>, text: String) {
         let mut kept = self.kept();
-        if kept.ring.len() == KEPT {
+        if kept.ring.len() == EVENTS_KEPT {
             kept.ring.pop_front();
         }
         let id = *self.newest.borrow() + 1;
@@ -128,11 +128,11 @@ mod tests {
     #[test]
     fn the_oldest_are_forgotten() {
         let events = Events::new();
-        for number in 0..KEPT + 3 {
+        for number in 0..EVENTS_KEPT + 3 {
             events.note("moved", number.to_string());
         }
         let kept = events.after(0);
-        assert_eq!(kept.len(), KEPT);
+        assert_eq!(kept.len(), EVENTS_KEPT);
         assert_eq!(kept[0].text, "3");
     }
 }

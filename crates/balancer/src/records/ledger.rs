@@ -7,7 +7,7 @@
 //! control task ──── event ───────┘
 //! ```
 //! A line is written once its response has gone, or has failed to. A worker never waits for the ring: while somebody reads
-//! it, the page grows, up to [`MOST`]. What does not fit then is lost, and its numbers with it: a gap that a
+//! it, the page grows, up to [`PAGE_BYTES`]. What does not fit then is lost, and its numbers with it: a gap that a
 //! reader sees, because entries that are missing must not look as if they had never been.
 
 mod line;
@@ -28,7 +28,7 @@ use ring::Ring;
 const FULL: usize = 32 * 1024;
 
 /// The most bytes of a page that cannot go there.
-const MOST: usize = 1024 * 1024;
+const PAGE_BYTES: usize = 1024 * 1024;
 
 /// The ledger of the process.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ impl Pen {
 
     fn write(&self, passage: &Passage<'_>) {
         let mut page = lock(&self.page);
-        if page.text.len() < MOST && page.lost == 0 {
+        if page.text.len() < PAGE_BYTES && page.lost == 0 {
             line::write(&mut page.text, passage);
             page.count += 1;
         } else {
@@ -193,7 +193,7 @@ mod tests {
             pen.write(&passage("a"));
             written += 1;
         }
-        assert!(lock(&pen.page).text.len() < MOST + 200);
+        assert!(lock(&pen.page).text.len() < PAGE_BYTES + 200);
         drop(reading);
         let excerpt = ledger.read(0);
         assert_eq!(

@@ -17,12 +17,12 @@ struct Order {
 }
 
 /// The most addresses whose orders are remembered; those of a further one last for as long as its endpoint does.
-const MOST: usize = 4096;
+const ORDERS_KEPT: usize = 4096;
 
 impl Orders {
     /// Remembers what the endpoint at `address` was told.
     pub(crate) fn remember(&mut self, address: SocketAddr, command: Command) {
-        if self.0.len() >= MOST && !self.0.contains_key(&address) {
+        if self.0.len() >= ORDERS_KEPT && !self.0.contains_key(&address) {
             return;
         }
         let order = self.0.entry(address).or_default();

@@ -6,7 +6,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
-use evenkeel_service::admin::MOST;
+use evenkeel_service::admin::CONNECTIONS;
 use harness::{Connection, Stage};
 use rustix::process::{Resource, Rlimit, prlimit};
 
@@ -43,7 +43,7 @@ fn requests_that_are_never_finished_take_neither_traffic_nor_probes_down() {
     let _flood = flood(&stage, &["", "POST /api", &whole_head, "GET /metrics HTTP/1.1\r\nHost: a\r\nX: "]);
     // At once: in a few seconds the deadlines would have closed them as well. A few are for the server and the traffic.
     let open = stage.balancer.descriptors();
-    assert!(open <= before + MOST + 8, "{open}, {before} before");
+    assert!(open <= before + CONNECTIONS + 8, "{open}, {before} before");
     for _ in 0..5 {
         stage.forwarded("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
         assert_eq!(stage.balancer.admin("/readyz").status(), 200);
@@ -74,7 +74,7 @@ fn streams_leave_room_for_others_and_give_their_places_back() {
         let status = connection.head().status();
         (connection, status)
     };
-    let readers: Vec<_> = (0..MOST / 4).map(|_| ask()).collect();
+    let readers: Vec<_> = (0..CONNECTIONS / 4).map(|_| ask()).collect();
     assert!(readers.iter().all(|(_, status)| *status == 200));
     assert_eq!(ask().1, 503);
     assert_eq!(stage.balancer.admin("/readyz").status(), 200);

@@ -1,6 +1,6 @@
 //! What somebody who may not change anything can do through the admin port: nothing that clients notice.
 
-use evenkeel_service::admin::MOST;
+use evenkeel_service::admin::CONNECTIONS;
 
 use crate::{process::Server, wire::Connection};
 
@@ -11,7 +11,7 @@ fn requests_that_are_never_finished_keep_nobody_out() {
     let _flood: Vec<_> = beginnings
         .iter()
         .cycle()
-        .take(6 * MOST)
+        .take(6 * CONNECTIONS)
         .map(|beginning| {
             let connection = Connection::open(server.admin);
             // One that had to give way already is as good.
@@ -20,7 +20,7 @@ fn requests_that_are_never_finished_keep_nobody_out() {
         })
         .collect();
     // At once: in a few seconds the deadlines would have closed them as well.
-    assert!(server.descriptors() < 2 * MOST, "{}", server.descriptors());
+    assert!(server.descriptors() < 2 * CONNECTIONS, "{}", server.descriptors());
     for _ in 0..5 {
         let ready = Connection::open(server.admin).ask("GET /readyz HTTP/1.1\r\nhost: a\r\n\r\n");
         assert_eq!((ready.status, server.get("/", "").status), (200, 200));

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::CROWDED;
 use super::connection::{Bounded, Connection};
 
-/// The connections that are open, the oldest first. At most [`super::MOST`], which the listener sees to.
+/// The connections that are open, the oldest first. At most [`super::CONNECTIONS`], which the listener sees to.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Crowd(Rc<RefCell<Vec<Connection>>>);
 
