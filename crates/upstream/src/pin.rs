@@ -1,8 +1,8 @@
 //! Sticky sessions: an endpoint's address as an opaque number that a client can carry.
 //!
-//! The cookie must not tell inside addresses and must not let a client choose an endpoint of its own, so it is
+//! A pin must not tell inside addresses and must not let a client choose an endpoint of its own, so it is
 //! the address under a keyed hash (`SipHash-2-4` with 128 bits out, a pseudo-random function). It is of the
-//! address, not of an id: after a restart of the balancer the same cookie leads to the same server.
+//! address, not of an id: after a restart of the balancer the same pin leads to the same server.
 
 use std::fmt;
 use std::hash::Hasher;

@@ -151,6 +151,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_page_names_every_reason_and_outcome() {
+        let page = include_str!("../../../../docs/operate.md");
+        let row = page.lines().find(|line| line.contains("evenkeel_attempts_ended_total")).unwrap();
+        let words: Vec<_> = row.split(|c: char| !c.is_ascii_alphabetic() && c != '_').collect();
+        let said = REASONS.map(Why::name).into_iter().chain(OutcomeClass::ALL.map(OutcomeClass::name));
+        for word in said {
+            assert!(words.contains(&word), "{word} is missing in `{row}`");
+        }
+    }
+
+    #[test]
     fn reasons_stand_where_their_number_says() {
         for (index, why) in REASONS.into_iter().enumerate() {
             assert_eq!(why as usize, index, "{}", why.name());

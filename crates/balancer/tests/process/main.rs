@@ -12,3 +12,4 @@ mod names;
 mod probes;
 mod readers;
 mod repetition;
+mod weights;

@@ -67,7 +67,7 @@ pub enum Affinity {
     None,
     /// A warm cache, by its key: it is neither hedged nor raced.
     Cache,
-    /// A session, by its cookie: nor does it move before its endpoint is ejected, and what its server says is its answer.
+    /// A session, by its pin: nor does it move before its endpoint is ejected, and what its server says is its answer.
     Session,
 }
 
