@@ -12,7 +12,7 @@ fn few_requests_over_many_workers_are_in_proportion_to_the_weights() {
         .map(|(address, weight)| format!("{address};weight={weight}"))
         .collect();
     let balancer = Balancer::start(&weighted.join(","), &[("POLICY", "round_robin"), ("WORKERS", "4")]);
-    let mut served = [0; 3];
+    let mut answered = [0; 3];
     for _ in 0..12 {
         let mut client = balancer.connect();
         client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
@@ -20,7 +20,7 @@ fn few_requests_over_many_workers_are_in_proportion_to_the_weights() {
         server.message();
         server.send(OK_CLOSE);
         assert_eq!(client.message().status(), 200);
-        served[index] += 1;
+        answered[index] += 1;
     }
-    assert_eq!(served, [6, 4, 2]);
+    assert_eq!(answered, [6, 4, 2]);
 }
