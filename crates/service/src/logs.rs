@@ -59,7 +59,7 @@ impl Logs {
         let base = fmt().with_env_filter(self.filter).log_internal_errors(false).with_writer(|| Line);
         // The error says that a subscriber is already there, which is what was wanted.
         let _ = match self.format {
-            Format::Text => base.with_ansi(io::stderr().is_terminal()).try_init(),
+            Format::Text => base.with_ansi(io::stderr().is_terminal() && outlet::is_coloured()).try_init(),
             Format::Json => base.json().flatten_event(true).try_init(),
         };
         panic::set_hook(Box::new(say));

@@ -4,9 +4,12 @@
 //! any thread ── whole lines ──▶ at most WAITING_BYTES ──taken as they are──▶ a thread of its own ──▶ the descriptor
 //!                    └── no room: dropped and counted                             └── refused: counted
 //! ```
+//! While something is drawn there ([`Outlet::hold`]), lines wait, and what is drawn goes out in their place.
+//!
 //! A pipe whose reader does not read blocks whoever writes, and one whose reader is gone fails. Neither may end a process,
 //! or keep it from leaving: so only this thread ever waits, and a failed write costs the lines and nothing else.
 
+use std::env;
 use std::io::{self, Stderr, Stdout};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -32,6 +35,10 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     waiting: Vec<u8>,
+    /// What is drawn while lines wait.
+    drawn: Vec<u8>,
+    /// What ends the drawing, while lines wait for that.
+    held: Option<&'static [u8]>,
     /// The thread has bytes in its hands.
     writing: bool,
     /// Writes that came to an end, well or not.
@@ -53,7 +60,17 @@ pub fn stdout() -> &'static Outlet {
     OUTLET.get_or_init(|| Outlet::to(io::stdout()))
 }
 
-/// Waits until all that was put anywhere is out, as long as each `patience` brings it forward.
+/// Whether colours are welcome on a terminal: `NO_COLOR` (<https://no-color.org>) asks for none.
+pub fn is_coloured() -> bool {
+    env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Whether the terminal can be drawn on, as far as `TERM` says.
+pub fn is_drawable() -> bool {
+    env::var_os("TERM").is_some_and(|terminal| !terminal.is_empty() && terminal != "dumb")
+}
+
+/// Waits until all that was put anywhere is out, as long as each `patience` brings it forward. What is drawn ends.
 pub fn finish(patience: Duration) {
     stdout().finish(patience);
     stderr().finish(patience);
@@ -104,6 +121,24 @@ impl Outlet {
         self.0.changed.notify_all();
     }
 
+    /// From now on lines wait, however long, and what is drawn goes out in their place; `restore` ends that. One hold at a time.
+    pub fn hold(&'static self, restore: &'static [u8]) -> Held {
+        self.0.lock().held = Some(restore);
+        Held(self)
+    }
+
+    /// Ends a hold, where there is one: what ends the drawing goes out, and then the lines that waited.
+    fn release(&self) {
+        let mut state = self.0.lock();
+        if let Some(restore) = state.held.take() {
+            let mut all = std::mem::take(&mut state.drawn);
+            all.extend_from_slice(restore);
+            all.append(&mut state.waiting);
+            state.waiting = all;
+            self.0.changed.notify_all();
+        }
+    }
+
     /// Whether all that was put is out, or lost.
     pub fn is_done(&self) -> bool {
         self.0.lock().is_done()
@@ -114,8 +149,9 @@ impl Outlet {
         self.0.lock().lost
     }
 
-    /// Waits until all is out, as long as each `patience` brings it forward. False when something is left.
+    /// Waits until all is out, as long as each `patience` brings it forward. False when something is left. A hold ends.
     pub fn finish(&self, patience: Duration) -> bool {
+        self.release();
         let mut state = self.0.lock();
         while !state.is_done() {
             let before = state.written;
@@ -133,9 +169,44 @@ impl Outlet {
     }
 }
 
+/// The right to draw where lines would go out; they wait until it is dropped.
+#[derive(Debug)]
+pub struct Held(&'static Outlet);
+
+impl Held {
+    /// Draws. False where the last drawing is not out yet, or the hold was ended by whoever ends the process: then nothing
+    /// is drawn.
+    pub fn draw(&self, bytes: &[u8]) -> bool {
+        let mut state = self.0.0.lock();
+        if state.held.is_none() || !state.drawn.is_empty() {
+            return false;
+        }
+        state.drawn.extend_from_slice(bytes);
+        self.0.0.changed.notify_all();
+        true
+    }
+
+    /// Whether a drawing would go out now: a terminal may be slow, or stopped.
+    pub fn is_ready(&self) -> bool {
+        let state = self.0.0.lock();
+        state.held.is_some() && state.drawn.is_empty() && !state.writing
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
+
 impl State {
     fn is_done(&self) -> bool {
-        !self.writing && self.waiting.is_empty()
+        !self.writing && self.waiting.is_empty() && self.drawn.is_empty()
+    }
+
+    /// What may go out now.
+    fn due(&mut self) -> &mut Vec<u8> {
+        if self.held.is_some() { &mut self.drawn } else { &mut self.waiting }
     }
 
     fn lose(&mut self, lines: &[u8]) {
@@ -175,9 +246,9 @@ impl Shared {
 
     /// Waits until there is something, and takes it.
     fn take(&self, taken: &mut Vec<u8>) {
-        let waited = self.changed.wait_while(self.lock(), |state| state.waiting.is_empty());
+        let waited = self.changed.wait_while(self.lock(), |state| state.due().is_empty());
         let mut state = waited.unwrap_or_else(PoisonError::into_inner);
-        std::mem::swap(&mut state.waiting, taken);
+        std::mem::swap(state.due(), taken);
         state.writing = true;
     }
 }
@@ -225,6 +296,35 @@ mod tests {
         let mut said = [0; 8];
         reader.read_exact(&mut said).unwrap();
         assert_eq!((&said, outlet.lost()), (b"one\ntwo\n", 0));
+    }
+
+    #[test]
+    fn lines_wait_while_something_is_drawn_and_come_after_its_end() {
+        let (mut reader, writer) = pipe().unwrap();
+        let outlet: &'static Outlet = Box::leak(Box::new(Outlet::to(writer)));
+        let held = outlet.hold(b"<end>");
+        outlet.put(b"line\n");
+        assert!(held.draw(b"<one>"));
+        let mut said = [0; 5];
+        reader.read_exact(&mut said).unwrap();
+        assert_eq!(&said, b"<one>");
+        drop(held);
+        let mut said = [0; 10];
+        reader.read_exact(&mut said).unwrap();
+        assert_eq!(&said, b"<end>line\n");
+        assert!(outlet.finish(PATIENCE));
+    }
+
+    #[test]
+    fn whoever_ends_the_process_ends_what_is_drawn() {
+        let (mut reader, writer) = pipe().unwrap();
+        let outlet: &'static Outlet = Box::leak(Box::new(Outlet::to(writer)));
+        let held = outlet.hold(b"<end>");
+        outlet.put(b"line\n");
+        assert!(outlet.finish(PATIENCE));
+        let mut said = [0; 10];
+        reader.read_exact(&mut said).unwrap();
+        assert_eq!((&said, held.draw(b"more"), held.is_ready()), (b"<end>line\n", false, false));
     }
 
     #[test]

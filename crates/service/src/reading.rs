@@ -162,6 +162,33 @@ impl<'a> Reading<'a> {
         self.environment.values.contains_key(name) || self.environment.refused.contains(name)
     }
 
+    /// What the environment sets, in the order of declaration: each full name with its value. What may be a secret is not
+    /// shown: the value of a variable that is taken from a file as well, and those of a family.
+    pub fn in_force(&self) -> Vec<(String, String)> {
+        const NOT_SHOWN: &str = "(not shown)";
+        let values = &self.environment.values;
+        let full = |name: &str| format!("{}{name}", self.component.prefix);
+        let mut shown = Vec::new();
+        let mut told = BTreeSet::new();
+        // A family's name may be the beginning of others, which come under their own.
+        let (families, others): (Vec<&Variable>, Vec<&Variable>) =
+            self.component.variables.iter().partition(|variable| variable.kind == Kind::Family);
+        for variable in others.into_iter().chain(families) {
+            for (name, value) in values.iter().filter(|(name, _)| variable.takes(name)) {
+                if told.insert(name) {
+                    let is_secret = match variable.kind {
+                        Kind::One => false,
+                        Kind::OrFile => name == variable.name,
+                        Kind::Family => true,
+                    };
+                    let value = if is_secret { NOT_SHOWN.to_owned() } else { value.clone() };
+                    shown.push((full(name), value));
+                }
+            }
+        }
+        shown
+    }
+
     /// Records a problem that only the component can see, such as two settings that exclude each other.
     pub fn problem(&mut self, name: &str, reason: impl Into<String>) -> Reported {
         let variable = format!("{}{name}", self.component.prefix);

@@ -52,6 +52,30 @@ fn what_is_not_set_has_its_declared_default() {
 }
 
 #[test]
+fn what_is_set_is_listed_in_the_order_of_declaration_and_without_secrets() {
+    let variables = [
+        ("DEMO_TARGET", "there"),
+        ("DEMO_CHILD_KEY", "k"),
+        ("DEMO_BIND", "1.2.3.4:5"),
+        ("DEMO_PASSWORD", "p"),
+    ];
+    let variables = variables.iter().map(|(k, v)| (k.into(), v.into()));
+    let listed = Reading::of(&COMPONENT, variables, |reading| {
+        let _ = read(reading);
+        Ok(reading.in_force())
+    });
+    let listed = listed.unwrap();
+    let listed: Vec<_> = listed.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let expected = [
+        ("DEMO_BIND", "1.2.3.4:5"),
+        ("DEMO_TARGET", "there"),
+        ("DEMO_PASSWORD", "(not shown)"),
+        ("DEMO_CHILD_KEY", "(not shown)"),
+    ];
+    assert_eq!(listed, expected);
+}
+
+#[test]
 fn all_problems_are_reported_at_once_one_line_each() {
     let problems =
         of(&[("DEMO_BIND", "8080"), ("DEMO_PATIENCE", "5"), ("DEMO_MODE", "idle"), ("DEMO_BINT", "x")])
