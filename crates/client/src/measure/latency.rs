@@ -11,6 +11,9 @@ const LONGEST: u64 = 3_600_000_000;
 #[derive(Debug, Clone)]
 pub(crate) struct Latency {
     histogram: Histogram<u64>,
+    /// As they were: the histogram would round them to the ends of their buckets.
+    shortest: Duration,
+    longest: Duration,
 }
 
 impl Default for Latency {
@@ -27,19 +30,24 @@ impl Latency {
             reason = "the bounds are constants that the crate's own documentation allows"
         )]
         let histogram = Histogram::new_with_bounds(1, LONGEST, digits).expect("constant bounds");
-        Self { histogram }
+        Self { histogram, shortest: Duration::MAX, longest: Duration::ZERO }
     }
 
     /// Counts one duration.
     pub(crate) fn record(&mut self, took: Duration) {
         let microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.histogram.saturating_record(microseconds.max(1));
+        let took = took.min(Duration::from_micros(LONGEST));
+        self.shortest = self.shortest.min(took);
+        self.longest = self.longest.max(took);
     }
 
     /// Counts everything that `other` counted.
     pub(crate) fn merge(&mut self, other: &Self) {
         // Both have the same bounds, so that nothing can be out of range.
         let _ = self.histogram.add(&other.histogram);
+        self.shortest = self.shortest.min(other.shortest);
+        self.longest = self.longest.max(other.longest);
     }
 
     /// How many were counted.
@@ -47,14 +55,16 @@ impl Latency {
         self.histogram.len()
     }
 
-    /// The duration that a share of `quantile` (0 to 1) does not exceed; zero when nothing was counted.
+    /// The duration that a share of `quantile` (0 to 1) does not exceed; zero when nothing was counted. It is the middle of the
+    /// durations that are not told apart, rather than their end, and lies between the shortest and the longest one.
     pub(crate) fn at(&self, quantile: f64) -> Duration {
-        Duration::from_micros(self.histogram.value_at_quantile(quantile))
+        let value = self.histogram.value_at_quantile(quantile);
+        Duration::from_micros(self.histogram.median_equivalent(value)).max(self.shortest).min(self.longest)
     }
 
-    /// The longest one.
+    /// The longest one, as it was.
     pub(crate) fn max(&self) -> Duration {
-        Duration::from_micros(self.histogram.max())
+        self.longest
     }
 
     /// The mean.
@@ -77,10 +87,20 @@ mod tests {
     }
 
     #[test]
+    fn a_quantile_is_a_value_and_not_the_end_of_a_bucket() {
+        for digits in 1..=3 {
+            let mut latency = Latency::with_digits(digits);
+            let took = Duration::from_micros(2_010_345);
+            latency.record(took);
+            assert_eq!([latency.at(0.5), latency.at(0.99), latency.max()], [took; 3], "{digits} digits");
+        }
+    }
+
+    #[test]
     fn what_is_longer_than_an_hour_counts_as_an_hour() {
         let mut latency = Latency::default();
         latency.record(Duration::from_hours(10));
-        assert_eq!(latency.max().as_secs() / 60, 60);
+        assert_eq!(latency.max(), Duration::from_hours(1));
     }
 
     #[test]
