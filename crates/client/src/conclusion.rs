@@ -2,20 +2,22 @@
 
 use crate::measure::{Latencies, Latency, Measurements, Noted};
 use crate::ms::Ms;
-use crate::proof::Verdict;
+use crate::proof::{Attempt, Verdict};
 use crate::report::{
-    ColumnReport, FailedRequest, FailureKind, LatencyReport, MixEntry, Quantiles, Report, Requests, Server,
-    Stretch, TimelineReport,
+    ColumnReport, FailedRequest, FailureKind, InForce, LatencyReport, MixEntry, Quantiles, Report, Requests,
+    Server, SlowestRequest, Step, Stretch, TimelineReport,
 };
 use crate::request::request_id;
 use crate::run::Finished;
 use crate::settings::Settings;
 use crate::slo::Slo;
+use crate::slowest::Slow;
 use crate::target::Target;
+use crate::told::Names;
 
 /// What the finished run called `run` came to.
 pub(crate) fn of(run: &str, target: &Target, settings: &Settings, finished: Finished) -> Report {
-    let measured = &finished.measurements;
+    let (measured, names) = (&finished.measurements, &finished.names);
     let entries = settings.mix.entries();
     let gap = measured.longest_gap();
     let mut report = Report {
@@ -24,11 +26,16 @@ pub(crate) fn of(run: &str, target: &Target, settings: &Settings, finished: Fini
         began: format!("{:.3}", finished.began),
         lasted_ms: Ms(measured.elapsed()),
         stopped: finished.stopped,
+        settings: settings
+            .in_force
+            .iter()
+            .map(|(name, value)| InForce { name: name.clone(), value: value.clone() })
+            .collect(),
         concurrency: settings.concurrency,
         seed: settings.seed,
         requests: requests(measured, finished.dropped),
         latency: latency(&measured.latencies),
-        servers: servers(measured),
+        servers: servers(measured, names),
         mix: entries
             .iter()
             .zip(&measured.entries)
@@ -39,11 +46,16 @@ pub(crate) fn of(run: &str, target: &Target, settings: &Settings, finished: Fini
             .failures
             .noted()
             .iter()
-            .map(|noted| failed_request(run, &entries[noted.entry].to_string(), noted))
+            .map(|noted| failed_request(run, &entries[noted.entry].to_string(), noted, names))
             .collect(),
         longest_gap: Stretch { begin_ms: Ms(gap.begin), lasted_ms: Ms(gap.lasted) },
         timeline: timeline(measured),
+        slowest: finished
+            .slowest
+            .as_ref()
+            .map(|slow| slowest(run, &entries[slow.entry].to_string(), slow, names)),
         incidents: finished.incidents,
+        slowness: finished.slowness,
         proof: finished.proof,
         notes: Vec::new(),
         objectives: Vec::new(),
@@ -99,11 +111,15 @@ fn quantiles(latency: &Latency) -> Quantiles {
     }
 }
 
-fn servers(measured: &Measurements) -> Vec<Server> {
-    let named = measured.servers.named().map(|(name, tally)| Server { name: Some(name.to_owned()), tally });
+fn servers(measured: &Measurements, names: &Names) -> Vec<Server> {
+    let servers = measured.servers.named().map(|(name, tally)| {
+        let (called, address) = names.of(name).map(|known| (known.name, known.address)).unzip();
+        Server { name: Some(name.to_owned()), called, address, tally }
+    });
     let nameless = measured.servers.nameless();
-    let nameless = (nameless.sum() > 0).then_some(Server { name: None, tally: nameless });
-    named.chain(nameless).collect()
+    let nameless =
+        (nameless.sum() > 0).then_some(Server { name: None, called: None, address: None, tally: nameless });
+    servers.chain(nameless).collect()
 }
 
 fn failure_kinds(measured: &Measurements) -> Vec<FailureKind> {
@@ -119,7 +135,30 @@ fn failure_kinds(measured: &Measurements) -> Vec<FailureKind> {
         .collect()
 }
 
-fn failed_request(run: &str, request: &str, noted: &Noted) -> FailedRequest {
+fn slowest(run: &str, request: &str, slow: &Slow, names: &Names) -> SlowestRequest {
+    let step = |attempt: &Attempt| Step {
+        endpoint: attempt.endpoint.clone(),
+        called: Some(names.at(&attempt.endpoint)).filter(|name| *name != attempt.endpoint).map(str::to_owned),
+        why: attempt.why.clone(),
+        end: attempt.end.clone(),
+        status: attempt.status,
+    };
+    SlowestRequest {
+        id: request_id(run, slow.sequence),
+        request: request.to_owned(),
+        at_ms: Ms(slow.at),
+        after_ms: Ms(slow.latency),
+        server: slow.server.clone(),
+        called: called(slow.server.as_deref(), names),
+        way: slow.way.as_ref().map(|way| way.iter().map(step).collect()),
+    }
+}
+
+fn called(server: Option<&str>, names: &Names) -> Option<String> {
+    server.and_then(|id| names.of(id)).map(|known| known.name)
+}
+
+fn failed_request(run: &str, request: &str, noted: &Noted, names: &Names) -> FailedRequest {
     FailedRequest {
         at_ms: Ms(noted.at),
         id: request_id(run, noted.sequence),
@@ -128,6 +167,7 @@ fn failed_request(run: &str, request: &str, noted: &Noted) -> FailedRequest {
         phase: noted.failure.phase,
         status: noted.status,
         server: noted.server.clone(),
+        called: called(noted.server.as_deref(), names),
         after_ms: Ms(noted.after),
         detail: noted.failure.detail.clone(),
     }
@@ -143,7 +183,7 @@ fn timeline(measured: &Measurements) -> TimelineReport {
                 p50_ms: Ms(column.latency.at(0.5)),
                 p99_ms: Ms(column.latency.at(0.99)),
                 max_ms: Ms(column.latency.max()),
-                servers: column.servers.clone(),
+                servers: column.servers.iter().map(|(name, share)| (name.clone(), share.right)).collect(),
             })
             .collect(),
     }

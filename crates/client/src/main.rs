@@ -25,10 +25,13 @@ mod ready;
 mod report;
 mod request;
 mod run;
+mod screen;
 mod settings;
 mod show;
 mod slo;
+mod slowest;
 mod target;
+mod told;
 mod verify;
 mod witness;
 mod words;
@@ -55,6 +58,7 @@ use crate::request::Origin;
 use crate::run::Plan;
 use crate::settings::{COMPONENT, Settings};
 use crate::target::Target;
+use crate::told::Asker;
 
 fn main() -> ExitCode {
     evenkeel_service::start(&COMPONENT, Settings::read, |settings| {
@@ -177,8 +181,9 @@ async fn measure(
         .journals
         .clone()
         .map(|journals| Collector::new(&name, settings.admin.clone(), journals, resolver.clone()));
-    let progress = Progress::new(settings.requests, &settings.phases);
-    let plan = Plan { name: name.clone(), sender, templates, collector, progress, observer };
+    let asker = settings.admin.clone().map(|admin| Asker::new(admin, resolver.clone()));
+    let progress = Progress::new(&name, target, settings.progress, settings.requests, &settings.phases);
+    let plan = Plan { name: name.clone(), sender, templates, collector, asker, progress, observer };
     let finished = run::run(plan, settings.clone(), shutdown).await;
     conclusion::of(&name, target, settings, finished)
 }

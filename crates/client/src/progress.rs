@@ -1,26 +1,30 @@
-//! How far a run is: a bar on a terminal, a plain line every few seconds elsewhere. Both go to standard error, so
-//! that standard output holds responses and the report alone.
+//! How far a run is: drawn on a terminal, or a plain line every few seconds. Both go to standard error, so that standard
+//! output holds responses and the report alone.
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
 
 use evenkeel_service::outlet;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::measure::Measurements;
 use crate::phases::Phase;
+use crate::screen::{self, Screen, View};
+use crate::settings::Show;
+use crate::witness::Witness;
 use crate::words;
 
 /// How often a plain line is written.
 const LINE: Duration = Duration::from_secs(5);
 
-/// How long a terminal that takes nothing may hold up the run for a text above the bar.
-const BESIDE_THE_BAR: Duration = Duration::from_millis(50);
+/// How many of the last incidents the terminal tells of.
+const TOLD: usize = 5;
 
-/// Shows how far a run is.
+/// Shows how far a run is, until it is dropped: then a terminal is as it was.
 #[derive(Debug)]
 pub(crate) struct Progress {
+    run: String,
+    target: String,
     whole: Whole,
     display: Display,
 }
@@ -34,33 +38,43 @@ struct Whole {
 
 #[derive(Debug)]
 enum Display {
-    Bar(ProgressBar),
+    Screen(Screen),
     Lines { next: Cell<Option<Instant>> },
+    Nothing,
 }
 
 impl Progress {
-    /// The progress of a run through `phases` with at most so many requests.
-    pub(crate) fn new(requests: Option<u64>, phases: &[Phase]) -> Self {
+    /// The progress of a run through `phases` with at most so many requests, shown in this way. The terminal is taken from
+    /// now on.
+    pub(crate) fn new(
+        run: &str,
+        target: &impl ToString,
+        show: Show,
+        requests: Option<u64>,
+        phases: &[Phase],
+    ) -> Self {
         let whole = Whole { requests, time: phases.iter().map(|phase| phase.lasts).sum() };
-        let display = if io::stderr().is_terminal() {
-            let bar = ProgressBar::with_draw_target(Some(1_000), ProgressDrawTarget::stderr());
-            if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent:>3} %  {wide_msg}") {
-                bar.set_style(style);
+        let lines = || Display::Lines { next: Cell::new(None) };
+        let display = match show {
+            Show::Auto | Show::Terminal if io::stderr().is_terminal() => {
+                Screen::begin().map_or_else(lines, Display::Screen)
             }
-            Display::Bar(bar)
-        } else {
-            Display::Lines { next: Cell::new(None) }
+            Show::Auto | Show::Terminal | Show::Lines => lines(),
+            Show::Nothing => Display::Nothing,
         };
-        Self { whole, display }
+        Self { run: run.to_owned(), target: target.to_string(), whole, display }
     }
 
     /// Shows the state at `now`.
-    pub(crate) fn update(&self, measurements: &Measurements, in_flight: u64, now: Instant) {
+    pub(crate) fn update(
+        &self,
+        measurements: &Measurements,
+        witness: &Witness,
+        in_flight: u64,
+        now: Instant,
+    ) {
         match &self.display {
-            Display::Bar(bar) => {
-                bar.set_position(self.whole.per_mille(measurements, now));
-                bar.set_message(line(measurements, in_flight, now));
-            }
+            Display::Screen(screen) => screen.show(self.view(measurements, witness, in_flight, now)),
             Display::Lines { next } => match next.get() {
                 Some(moment) if now >= moment => {
                     next.set(Some(moment + LINE));
@@ -71,37 +85,30 @@ impl Progress {
                 Some(_) => {}
                 None => next.set(Some(now + LINE)),
             },
+            Display::Nothing => {}
         }
     }
 
-    /// Prints `text` on standard output without tearing the bar.
-    pub(crate) fn print(&self, text: &str) {
-        let text = format!("{text}\n");
-        let put = || outlet::stdout().put(text.as_bytes());
-        match &self.display {
-            // What came out later would tear the bar.
-            Display::Bar(bar) => bar.suspend(|| {
-                put();
-                outlet::stdout().finish(BESIDE_THE_BAR);
-            }),
-            Display::Lines { .. } => put(),
+    fn view(&self, measurements: &Measurements, witness: &Witness, in_flight: u64, now: Instant) -> View {
+        let elapsed = measurements.so_far(now);
+        let mut happened = witness.lately(TOLD);
+        if let (true, Some((kind, _, spell))) = (happened.is_empty(), measurements.failures.by_kind().first())
+        {
+            happened.push((spell.last, format!("{} failed: {kind}", words::counted(spell.count, "request"))));
         }
-    }
-
-    /// Takes the bar away.
-    pub(crate) fn finish(&self) {
-        if let Display::Bar(bar) = &self.display {
-            bar.finish_and_clear();
+        View {
+            run: self.run.clone(),
+            target: self.target.clone(),
+            lasts: self.whole.time,
+            done: self.whole.done(measurements, now),
+            in_flight,
+            happened,
+            ..screen::recent(measurements, elapsed, &witness.names.borrow())
         }
     }
 }
 
 impl Whole {
-    #[expect(clippy::cast_sign_loss, reason = "the part done is never negative")]
-    fn per_mille(self, measurements: &Measurements, now: Instant) -> u64 {
-        (self.done(measurements, now) * 1_000.0) as u64
-    }
-
     /// The part that is done, from 0 to 1.
     fn done(self, measurements: &Measurements, now: Instant) -> f64 {
         let requests = self.requests.map(|requests| measurements.sent() as f64 / requests as f64);

@@ -31,6 +31,8 @@ pub(crate) struct Report {
     pub(crate) lasted_ms: Ms,
     /// Whether it was ended before its time.
     pub(crate) stopped: bool,
+    /// What was set, in the order of the settings' table; all others are at their defaults.
+    pub(crate) settings: Vec<InForce>,
     /// The most requests at a time.
     pub(crate) concurrency: usize,
     /// What the mix was drawn from.
@@ -49,8 +51,12 @@ pub(crate) struct Report {
     pub(crate) first_failures: Vec<FailedRequest>,
     /// The longest stretch without any right answer.
     pub(crate) longest_gap: Stretch,
-    /// Stretches in which something was wrong.
+    /// Stretches in which something was wrong, each told in a sentence.
     pub(crate) incidents: Vec<Incident>,
+    /// What there is to say of seconds in which everything was slow, and no server to blame.
+    pub(crate) slowness: Option<String>,
+    /// The slowest right answer, with the way of its request.
+    pub(crate) slowest: Option<SlowestRequest>,
     /// What the ledgers come to; `None` where no proof was attempted.
     pub(crate) proof: Option<Proof>,
     /// What a reader has to know before believing the figures, in sentences.
@@ -113,11 +119,58 @@ pub(crate) struct Quantiles {
     pub(crate) max_ms: Ms,
 }
 
+/// A setting that was set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct InForce {
+    /// The variable.
+    pub(crate) name: String,
+    /// Its value, unless it may be a secret.
+    pub(crate) value: String,
+}
+
+/// A right answer that took longer than all others.
+#[derive(Debug, Serialize)]
+pub(crate) struct SlowestRequest {
+    /// Its `X-Request-Id`.
+    pub(crate) id: String,
+    /// Method and path.
+    pub(crate) request: String,
+    /// When it ended.
+    pub(crate) at_ms: Ms,
+    /// From the intended moment to its end.
+    pub(crate) after_ms: Ms,
+    /// The `X-Server` of the answer.
+    pub(crate) server: Option<String>,
+    /// What the balancer calls that server.
+    pub(crate) called: Option<String>,
+    /// The attempts that it took, in order; `None` where the balancer did not tell.
+    pub(crate) way: Option<Vec<Step>>,
+}
+
+/// An attempt on the way of a request.
+#[derive(Debug, Serialize)]
+pub(crate) struct Step {
+    /// Where it went.
+    pub(crate) endpoint: String,
+    /// What the balancer calls the server there.
+    pub(crate) called: Option<String>,
+    /// What it was for.
+    pub(crate) why: String,
+    /// How it ended.
+    pub(crate) end: String,
+    /// The status that the server answered with, if it did.
+    pub(crate) status: Option<u16>,
+}
+
 /// What one server answered.
 #[derive(Debug, Serialize)]
 pub(crate) struct Server {
     /// Its `X-Server`; `None` for responses that name nobody and for requests without a response.
     pub(crate) name: Option<String>,
+    /// What the balancer calls it; `None` where it does not.
+    pub(crate) called: Option<String>,
+    /// Where it answers, as the balancer has it; `None` where that is not known.
+    pub(crate) address: Option<String>,
     /// Its requests.
     #[serde(flatten)]
     pub(crate) tally: Tally,
@@ -165,6 +218,8 @@ pub(crate) struct FailedRequest {
     pub(crate) status: Option<u16>,
     /// Who answered, where that was said.
     pub(crate) server: Option<String>,
+    /// What the balancer calls that server.
+    pub(crate) called: Option<String>,
     /// From the intended moment to the failure.
     pub(crate) after_ms: Ms,
     /// What else is known.
@@ -248,6 +303,37 @@ impl Reports {
     /// The runs side by side, where there are several.
     pub(crate) fn comparison(&self) -> Option<String> {
         (self.runs.len() > 1).then(|| text::comparison(&self.runs))
+    }
+}
+
+impl Report {
+    /// What a server that calls itself `id` is called in this report.
+    fn called<'a>(&'a self, id: &'a str) -> &'a str {
+        let known = self.servers.iter().find(|server| server.name.as_deref() == Some(id));
+        known.and_then(|server| server.called.as_deref()).unwrap_or(id)
+    }
+
+    /// What the server at an address is called in this report.
+    fn at<'a>(&'a self, address: &'a str) -> &'a str {
+        let known = self.servers.iter().find(|server| server.address.as_deref() == Some(address));
+        known.and_then(|server| server.called.as_deref()).unwrap_or(address)
+    }
+
+    /// The servers by what they are called, those of one name in one row: its name, its address and its requests.
+    fn rows(&self) -> Vec<(String, Option<&str>, Tally)> {
+        let mut rows: Vec<(String, Option<&str>, Tally)> = Vec::new();
+        for server in &self.servers {
+            let name = server.name.as_deref().map_or("(none named)", |id| self.called(id));
+            let name = words::Tame(name).to_string();
+            if let Some((_, _, tally)) = rows.iter_mut().find(|(other, _, _)| *other == name) {
+                tally.right += server.tally.right;
+                tally.failed += server.tally.failed;
+            } else {
+                rows.push((name, server.address.as_deref(), server.tally));
+            }
+        }
+        rows.sort_by(|(one, _, _), (other, _, _)| one.cmp(other));
+        rows
     }
 }
 

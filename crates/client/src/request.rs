@@ -118,6 +118,13 @@ pub(crate) fn request_id(run: &str, sequence: u64) -> String {
     format!("{run}-{sequence:08}")
 }
 
+/// The number of the request that has this id in this run; `None` where it is no id of ours.
+pub(crate) fn sequence(run: &str, id: &str) -> Option<u64> {
+    let number = id.strip_prefix(run)?.strip_prefix('-')?.parse().ok()?;
+    // Written another way, it is not one of ours.
+    (request_id(run, number) == id).then_some(number)
+}
+
 impl Template {
     fn new(origin: &Origin<'_>, entry: &Entry, seed: u64) -> Self {
         let head = format!(

@@ -12,7 +12,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use evenkeel_service::Shutdown;
+use evenkeel_service::{Shutdown, outlet};
 use jiff::Timestamp;
 use tokio::task::{JoinError, JoinSet, LocalSet};
 use tokio::time::MissedTickBehavior;
@@ -29,6 +29,8 @@ use crate::proof::{Collector, Proof, Reconciler};
 use crate::request::{Template, request_id};
 use crate::settings::Settings;
 use crate::show;
+use crate::slowest::Slow;
+use crate::told::{Asker, Names};
 use crate::witness::Witness;
 
 /// How often the progress is looked at.
@@ -51,6 +53,12 @@ pub(crate) struct Finished {
     pub(crate) stopped: bool,
     /// Where it went wrong.
     pub(crate) incidents: Vec<Incident>,
+    /// What there is to say of seconds in which everything was slow.
+    pub(crate) slowness: Option<String>,
+    /// The slowest right answer.
+    pub(crate) slowest: Option<Slow>,
+    /// What servers are called.
+    pub(crate) names: Names,
     /// What the ledgers come to, where they were to be reconciled.
     pub(crate) proof: Option<Proof>,
 }
@@ -66,6 +74,8 @@ pub(crate) struct Plan {
     pub(crate) templates: Vec<Template>,
     /// Who asks the others for their ledgers, where that is wanted.
     pub(crate) collector: Option<Collector>,
+    /// Who asks the balancer what it tells of its servers, where there is one to ask.
+    pub(crate) asker: Option<Asker>,
     /// Who is told how far it is.
     pub(crate) progress: Progress,
     /// Who counts while it runs.
@@ -78,7 +88,7 @@ struct Run {
     settings: Rc<Settings>,
     sender: Sender,
     templates: Vec<Template>,
-    progress: Progress,
+    progress: RefCell<Option<Progress>>,
     pace: RefCell<Pace>,
     measurements: RefCell<Measurements>,
     witness: Rc<Witness>,
@@ -87,7 +97,7 @@ struct Run {
 
 /// Sends what the settings ask for and waits for all of it. A shutdown ends the sending; what is in flight finishes.
 pub(crate) async fn run(plan: Plan, settings: Rc<Settings>, shutdown: &Shutdown) -> Finished {
-    let Plan { name, sender, templates, mut collector, progress, observer } = plan;
+    let Plan { name, sender, templates, mut collector, asker, progress, observer } = plan;
     if let Some(collector) = &mut collector {
         collector.begin().await;
     }
@@ -97,6 +107,7 @@ pub(crate) async fn run(plan: Plan, settings: Rc<Settings>, shutdown: &Shutdown)
         pace: RefCell::new(Pace::new(settings.phases.clone(), settings.requests, settings.timeout, now)),
         measurements: RefCell::new(Measurements::new(templates.len(), settings.failures, now)),
         witness: Rc::new(Witness::new(
+            &name,
             began,
             collector.is_some().then(|| Reconciler::new(&name)),
             Rc::clone(&observer),
@@ -104,17 +115,21 @@ pub(crate) async fn run(plan: Plan, settings: Rc<Settings>, shutdown: &Shutdown)
         observer,
         name,
         templates,
-        progress,
+        progress: RefCell::new(Some(progress)),
         settings,
     });
-    let collector = LocalSet::new().run_until(run.clone().drive(collector, shutdown)).await;
+    let collector = LocalSet::new().run_until(run.clone().drive(collector, asker, shutdown)).await;
 
     let measurements = run.measurements.replace(Measurements::new(0, 0, now));
     let proof = collector.and_then(|collector| run.witness.reconcile(collector));
+    let found = run.witness.incidents(&measurements, proof.as_ref());
     let pace = run.pace.borrow();
     Finished {
         began,
-        incidents: run.witness.incidents(&measurements, proof.as_ref()),
+        incidents: found.incidents,
+        slowness: found.slowness,
+        slowest: run.witness.slowest.borrow().first().cloned(),
+        names: run.witness.names.take(),
         measurements,
         dropped: pace.dropped(),
         stopped: pace.stopped(),
@@ -123,20 +138,39 @@ pub(crate) async fn run(plan: Plan, settings: Rc<Settings>, shutdown: &Shutdown)
 }
 
 impl Run {
-    /// Runs all senders to their end, and the collector beside them and a little longer.
-    async fn drive(self: Rc<Self>, collector: Option<Collector>, shutdown: &Shutdown) -> Option<Collector> {
+    /// Runs all senders to their end, and those who ask the balancer beside them and a little longer.
+    async fn drive(
+        self: Rc<Self>,
+        collector: Option<Collector>,
+        asker: Option<Asker>,
+        shutdown: &Shutdown,
+    ) -> Option<Collector> {
         let collecting = collector.map(|collector| {
             let witness = Rc::clone(&self.witness);
             tokio::task::spawn_local(async move { collector.collect(&*witness).await })
         });
+        let asker = asker.map(Rc::new);
+        let asking = asker.clone().map(|asker| {
+            let witness = Rc::clone(&self.witness);
+            tokio::task::spawn_local(async move { witness.ask(&asker).await })
+        });
         self.send_and_watch(shutdown).await;
         self.measurements.borrow_mut().finish(clock::now());
-        self.progress.finish();
+        // Dropped here, and not when all who share the run have gone.
+        self.progress.take();
         self.witness.close();
-        match collecting {
+        let collector = match collecting {
             Some(collecting) => Some(finished(collecting.await)),
             None => None,
+        };
+        if let Some(asking) = asking {
+            asking.abort();
         }
+        // What happened in the last second is told now.
+        if let Some(asker) = asker {
+            self.witness.ask_once(&asker).await;
+        }
+        collector
     }
 
     async fn send_and_watch(self: &Rc<Self>, shutdown: &Shutdown) {
@@ -157,8 +191,19 @@ impl Run {
                     stopped = true;
                     self.pace.borrow_mut().stop();
                 }
-                _ = tick.tick() => self.progress.update(&self.measurements.borrow(), self.observer.in_flight(), clock::now()),
+                _ = tick.tick() => self.show(),
             }
+        }
+    }
+
+    fn show(&self) {
+        if let Some(progress) = &*self.progress.borrow() {
+            progress.update(
+                &self.measurements.borrow(),
+                &self.witness,
+                self.observer.in_flight(),
+                clock::now(),
+            );
         }
     }
 
@@ -212,7 +257,8 @@ impl Run {
             outcome,
         };
         if let Some(sample) = trace.sample {
-            self.progress.print(&show::response(entry, request.id(), &exchange, &sample));
+            let shown = show::response(entry, request.id(), &exchange, &sample) + "\n";
+            outlet::stdout().put(shown.as_bytes());
         }
         drop(in_flight);
         self.note(&exchange);

@@ -2,6 +2,7 @@
 
 mod variables;
 
+use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -56,6 +57,8 @@ pub(crate) struct Settings {
     pub(crate) show: u64,
     /// How many bytes of each body are printed.
     pub(crate) show_body: usize,
+    /// How the run is shown while it goes on.
+    pub(crate) progress: Show,
     /// How many failures are reported whole.
     pub(crate) failures: usize,
     /// What the run has to achieve.
@@ -68,6 +71,21 @@ pub(crate) struct Settings {
     pub(crate) report_html: Option<PathBuf>,
     /// The run's name, where one is given.
     pub(crate) run: Option<String>,
+    /// What was set, as the report lists it.
+    pub(crate) in_force: Vec<(String, String)>,
+}
+
+/// How a run is shown while it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Show {
+    /// As suits standard error: on a terminal like [`Show::Terminal`], elsewhere like [`Show::Lines`].
+    Auto,
+    /// Drawn on the terminal; lines where there is none.
+    Terminal,
+    /// A line now and then.
+    Lines,
+    /// Not at all.
+    Nothing,
 }
 
 /// The most bytes of a body that are printed.
@@ -109,11 +127,20 @@ impl Settings {
                 }
             })
         });
+        let progress = reading.choice(
+            "PROGRESS",
+            &[
+                ("auto", Show::Auto),
+                ("terminal", Show::Terminal),
+                ("lines", Show::Lines),
+                ("none", Show::Nothing),
+            ],
+        );
         let failures = reading.value_with("FAILURES", |text| in_range(text, &(0..=10_000)));
         let slo = reading.value("SLO");
         let journals = journals(reading, &targets);
-        let report_json = reading.optional("REPORT_JSON");
-        let report_html = reading.optional("REPORT_HTML");
+        let report_json = reading.optional_with("REPORT_JSON", place);
+        let report_html = reading.optional_with("REPORT_HTML", place);
         let run = reading.optional_with("RUN", run_name);
 
         let RunLength { phases, requests } = run_length?;
@@ -137,12 +164,14 @@ impl Settings {
             verify: verify?,
             show: show?,
             show_body: show_body?,
+            progress: progress?,
             failures: failures?,
             slo: slo?,
             journals: journals?,
             report_json: report_json?,
             report_html: report_html?,
             run: run?,
+            in_force: reading.in_force(),
         })
     }
 }
@@ -304,6 +333,21 @@ fn some_time(text: &str) -> Result<Duration, String> {
         Err(format!("`{text}` is no time at all; write it as 250ms or 5s"))
     } else {
         Ok(duration)
+    }
+}
+
+/// Where a report can be written: found out before the run rather than after it. No file is left behind.
+fn place(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    let existed = path.symlink_metadata().is_ok();
+    // A pipe would wait for its reader.
+    if existed && !path.is_file() && !path.is_dir() {
+        return Ok(path);
+    }
+    match fs::OpenOptions::new().append(true).create(true).open(&path) {
+        Ok(_) if existed => Ok(path),
+        Ok(_) => fs::remove_file(&path).map(|()| path).map_err(|error| format!("`{text}`: {error}")),
+        Err(error) => Err(format!("`{text}` cannot be written: {error}")),
     }
 }
 

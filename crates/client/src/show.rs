@@ -8,6 +8,18 @@ use crate::verify;
 use crate::words::{self, Tame};
 use crate::workload::Entry;
 
+/// Fields that say nothing beyond the line above them: who answered, which request, how much, and when.
+const TOLD_ALREADY: [&str; 8] = [
+    "Connection",
+    "Content-Length",
+    "Date",
+    "Repr-Digest",
+    "Server",
+    "Transfer-Encoding",
+    "X-Request-Id",
+    "X-Server",
+];
+
 /// The response to a request made from `entry`: what became of it, its fields and the beginning of its body.
 pub(crate) fn response(entry: &Entry, id: &str, exchange: &Exchange, sample: &Sample) -> String {
     let mut text = String::new();
@@ -23,7 +35,8 @@ pub(crate) fn response(entry: &Entry, id: &str, exchange: &Exchange, sample: &Sa
     let took = words::duration(exchange.service_time());
     // Writing into a String cannot fail.
     let _ = writeln!(text, "{entry} → {answered} in {took}, {judgement}  ({id})");
-    for (name, value) in verify::fields(&sample.head) {
+    let told = |name: &[u8]| TOLD_ALREADY.iter().any(|told| name.eq_ignore_ascii_case(told.as_bytes()));
+    for (name, value) in verify::fields(&sample.head).filter(|(name, _)| !told(name)) {
         let _ = writeln!(
             text,
             "    {}: {}",
@@ -75,16 +88,17 @@ mod tests {
             exchange(some_beginning(), Duration::from_secs(1), Duration::from_micros(1_230), failed);
         exchange.received = length;
         let mut sample = Sample::new(0);
-        sample.head = b"HTTP/1.1 200 OK: yes\r\nX-Server: server-1\r\n\r\n".to_vec();
+        sample.head =
+            b"HTTP/1.1 200 OK: yes\r\nx-server: server-1\r\nVia: 1.1 b\r\nDate: now\r\n\r\n".to_vec();
         sample.body = body.to_vec();
         response(&Entry::new("GET", "/").unwrap(), "run-00000000", &exchange, &sample)
     }
 
     #[test]
-    fn a_text_is_shown_with_its_fields() {
+    fn a_text_is_shown_with_the_fields_that_say_more_than_the_line_above() {
         assert_eq!(
             shown(b"hello\nyou", 9, None),
-            "GET / → 200 from server-1 in 1.23 ms, right  (run-00000000)\n    X-Server: server-1\n\n    hello\n    you\n"
+            "GET / → 200 from server-1 in 1.23 ms, right  (run-00000000)\n    Via: 1.1 b\n\n    hello\n    you\n"
         );
     }
 

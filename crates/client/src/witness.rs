@@ -6,41 +6,68 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::incident::{self, Incident, Trouble, Troubles};
+use crate::incident::{self, Found, Reported, Sources, Trouble, Troubles};
 use crate::measure::Measurements;
 use crate::observe::Observer;
 use crate::outcome::{Exchange, Failure, Kind, Phase};
 use crate::proof::{Attempt, Collector, Entry, Fate, Listener, Proof, Reconciler};
+use crate::request;
+use crate::slowest::Slowest;
+use crate::told::{Asker, Episodes, Names};
 
 /// Hears the senders and the collector of one run.
 #[derive(Debug)]
 pub(crate) struct Witness {
+    run: String,
     began: Timestamp,
     troubles: RefCell<Troubles>,
     reconciler: RefCell<Option<Reconciler>>,
     observer: Rc<Observer>,
+    /// What servers are called.
+    pub(crate) names: RefCell<Names>,
+    /// What the balancer tells of them.
+    pub(crate) episodes: RefCell<Episodes>,
+    /// The slowest answers.
+    pub(crate) slowest: RefCell<Slowest>,
     over: Cell<bool>,
 }
 
+/// How often the balancer is asked what it tells of its servers.
+const ASKED_EVERY: Duration = Duration::from_secs(1);
+
 impl Witness {
-    /// Nothing is heard yet of the run that began at this time of day. Fates are kept where there is a `reconciler`.
-    pub(crate) fn new(began: Timestamp, reconciler: Option<Reconciler>, observer: Rc<Observer>) -> Self {
+    /// Nothing is heard yet of this run, which began at this time of day. Fates are kept where there is a `reconciler`.
+    pub(crate) fn new(
+        run: &str,
+        began: Timestamp,
+        reconciler: Option<Reconciler>,
+        observer: Rc<Observer>,
+    ) -> Self {
         Self {
+            run: run.to_owned(),
             began,
             troubles: RefCell::default(),
             reconciler: RefCell::new(reconciler),
             observer,
+            names: RefCell::default(),
+            episodes: RefCell::default(),
+            slowest: RefCell::default(),
             over: Cell::new(false),
         }
     }
 
     /// An exchange ended at a moment of the run; its request may be `repeatable` (idempotent).
     pub(crate) fn saw(&self, at: Duration, exchange: &Exchange, repeatable: bool) {
-        if exchange.outcome.is_err() {
-            self.troubles.borrow_mut().note(at, Trouble::Failure);
+        if let Err(failure) = &exchange.outcome {
+            self.troubles.borrow_mut().note(at, Trouble::Failure(failure.kind));
         }
+        self.slowest.borrow_mut().saw(at, exchange);
         if let Some(reconciler) = &mut *self.reconciler.borrow_mut() {
             reconciler.sent(exchange.sequence, repeatable, fate(exchange));
+            // Only a ledger says where a request was answered.
+            if let Some(server) = &exchange.server {
+                self.names.borrow_mut().answered_from(exchange.sequence, server);
+            }
         }
     }
 
@@ -56,16 +83,68 @@ impl Witness {
         Some(reconciler.conclude())
     }
 
+    /// Asks the balancer again and again for what it tells of its servers, until the run is over.
+    pub(crate) async fn ask(&self, asker: &Asker) {
+        while !self.is_over() {
+            self.ask_once(asker).await;
+            tokio::time::sleep(ASKED_EVERY).await;
+        }
+    }
+
+    /// Asks for what the balancer tells now.
+    pub(crate) async fn ask_once(&self, asker: &Asker) {
+        for (address, name) in asker.names().await {
+            self.names.borrow_mut().call(address, name);
+        }
+        if let Some(episodes) = asker.episodes().await {
+            self.episodes.borrow_mut().take(episodes);
+        }
+    }
+
     /// The incidents of the finished run.
-    pub(crate) fn incidents(&self, measurements: &Measurements, proof: Option<&Proof>) -> Vec<Incident> {
-        let told = proof.is_some_and(|proof| proof.failed_attempts.is_some());
-        incident::find(self.troubles.take(), &measurements.timeline, measurements.elapsed(), told)
+    pub(crate) fn incidents(&self, measurements: &Measurements, proof: Option<&Proof>) -> Found {
+        let elapsed = measurements.elapsed();
+        let began = self.began_ms();
+        let ended = began + u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        let reported = self.episodes.borrow().within(began, ended).into_iter().map(|episode| Reported {
+            begin: self.moment(episode.begun_ms),
+            end: episode.ended_ms.filter(|over| *over <= ended).map(|over| self.moment(over)),
+            episode,
+        });
+        incident::find(Sources {
+            troubles: self.troubles.take(),
+            timeline: &measurements.timeline,
+            elapsed,
+            told: proof.is_some_and(|proof| proof.failed_attempts.is_some()),
+            reported: reported.collect(),
+            names: &self.names.borrow(),
+        })
+    }
+
+    /// The last incidents that the balancer tells of, at most so many, the last first: when they began, and the sentence.
+    pub(crate) fn lately(&self, most: usize) -> Vec<(Duration, String)> {
+        let within = self.episodes.borrow().within(self.began_ms(), u64::MAX);
+        let lately = within.into_iter().rev().take(most);
+        lately.map(|episode| (self.moment(episode.begun_ms), episode.sentence)).collect()
+    }
+
+    /// The beginning of the run in milliseconds since 1970.
+    pub(crate) fn began_ms(&self) -> u64 {
+        u64::try_from(self.began.as_millisecond()).unwrap_or_default()
     }
 
     /// A time of day in milliseconds since 1970, counted from the run's beginning.
     fn moment(&self, at: u64) -> Duration {
-        let began = u64::try_from(self.began.as_millisecond()).unwrap_or_default();
-        Duration::from_millis(at.saturating_sub(began))
+        Duration::from_millis(at.saturating_sub(self.began_ms()))
+    }
+
+    /// The balancer tells which way a request of this run went.
+    fn went(&self, id: &str, way: &[Attempt]) {
+        let Some(sequence) = request::sequence(&self.run, id) else { return };
+        self.slowest.borrow_mut().went(sequence, way);
+        if let Some(answered) = way.iter().find(|attempt| attempt.end == "answered") {
+            self.names.borrow_mut().answered_at(sequence, &answered.endpoint);
+        }
     }
 }
 
@@ -77,6 +156,7 @@ impl Listener for Witness {
                 if let Some(reconciler) = &mut *self.reconciler.borrow_mut() {
                     reconciler.passed(&passage);
                 }
+                self.went(&passage.id, &passage.attempts);
                 let at = self.moment(passage.at);
                 let well = passage.whole && passage.status.is_some_and(|status| status < 500);
                 let failed: Vec<_> = passage.attempts.into_iter().filter(Attempt::has_failed).collect();
@@ -85,7 +165,7 @@ impl Listener for Witness {
                     troubles.note(at, Trouble::Masked);
                 }
                 for attempt in failed {
-                    troubles.note(at, Trouble::FailedAttempt(attempt.endpoint));
+                    troubles.note(at, Trouble::FailedAttempt(attempt.endpoint, attempt.end));
                 }
             }
             Entry::Happening(happening) if happening.event == "ejected" => {
@@ -130,7 +210,7 @@ mod tests {
 
     fn witness() -> Witness {
         let began = "2026-11-23T12:00:00Z".parse().unwrap();
-        Witness::new(began, Some(Reconciler::new("r")), Metrics::default().of(&"http://balancer:8080"))
+        Witness::new("r", began, Some(Reconciler::new("r")), Metrics::default().of(&"http://balancer:8080"))
     }
 
     fn told(witness: &Witness, line: &str) {
@@ -167,7 +247,7 @@ mod tests {
         told(&witness, &format!(r#"{{"n":2,"at":{},"event":"ejected","endpoint":"b:1"}}"#, at(5_040)));
         told(&witness, &format!(r#"{{"n":3,"at":{},"event":"healthy","endpoint":"b:1"}}"#, at(9_000)));
         let proof = witness.reconciler.take().unwrap().conclude();
-        let incidents = witness.incidents(&measurements, Some(&proof));
+        let incidents = witness.incidents(&measurements, Some(&proof)).incidents;
         let [incident] = incidents.as_slice() else { panic!("one incident, not {incidents:?}") };
         assert_eq!((incident.begin_ms.0, incident.end_ms.0), (ms(5_010), ms(5_300)));
         assert_eq!((incident.failed, incident.masked, incident.failed_attempts), (1, Some(1), Some(1)));

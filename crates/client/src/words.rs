@@ -61,6 +61,38 @@ pub(crate) fn share(part: u64, whole: u64) -> String {
     if whole == 0 { "–".into() } else { format!("{:.1} %", part as f64 * 100.0 / whole as f64) }
 }
 
+/// A paragraph in lines of at most 100 characters, as far as words allow: the first after `begin`, all others after as many
+/// spaces.
+pub(crate) fn paragraph(begin: &str, text: &str) -> String {
+    const WIDTH: usize = 100;
+    let indent = begin.chars().count();
+    let (mut out, mut length) = (begin.to_owned(), indent);
+    for word in text.split_whitespace() {
+        let size = word.chars().count();
+        if length > indent && length + 1 + size > WIDTH {
+            out.push('\n');
+            out.extend(std::iter::repeat_n(' ', indent));
+            length = indent;
+        } else if length > indent {
+            out.push(' ');
+            length += 1;
+        }
+        out.push_str(word);
+        length += size;
+    }
+    out.push('\n');
+    out
+}
+
+/// Names as a sentence has them: `a`, `a and b`, `a, b and c`.
+pub(crate) fn list(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [some @ .., last] => format!("{} and {last}", some.join(", ")),
+    }
+}
+
 /// Text from elsewhere, with nothing in it that would move a terminal's cursor.
 pub(crate) struct Tame<'a>(pub(crate) &'a str);
 
@@ -100,6 +132,23 @@ mod tests {
             ("1 byte".into(), "1.5 KiB".into(), "3.0 GiB".into())
         );
         assert_eq!((share(1, 3), share(1, 0)), ("33.3 %".into(), "–".into()));
+    }
+
+    #[test]
+    fn a_list_of_names_is_one_that_can_be_read_aloud() {
+        let list = |names: &[&str]| list(&names.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(
+            [list(&[]), list(&["a"]), list(&["a", "b"]), list(&["a", "b", "c"])],
+            ["", "a", "a and b", "a, b and c"]
+        );
+    }
+
+    #[test]
+    fn a_paragraph_is_cut_between_words_and_hangs_below_its_beginning() {
+        let text = format!("{} {} end", "a".repeat(60), "b".repeat(35));
+        let expected = format!("  1. {}\n     {} end\n", "a".repeat(60), "b".repeat(35));
+        assert_eq!(paragraph("  1. ", &text), expected);
+        assert_eq!(paragraph("- ", &"c".repeat(200)), format!("- {}\n", "c".repeat(200)));
     }
 
     #[test]

@@ -1,24 +1,29 @@
 //! Moments of trouble, joined to spells as they come, so that their number does not matter.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::outcome::Kind;
+
 /// Moments of trouble that are less apart belong to one incident.
-const QUIET: Duration = Duration::from_secs(2);
+pub(super) const QUIET: Duration = Duration::from_secs(2);
 
 /// The most spells told apart; what comes beyond joins the nearest one.
-const MOST: usize = 128;
+const SPELLS: usize = 128;
 
 /// The most endpoints named in one incident.
-const MOST_NAMED: usize = 16;
+const ENDPOINTS_NAMED: usize = 16;
+
+/// The most ways of failing told apart of the attempts in one incident.
+const WAYS_NAMED: usize = 16;
 
 /// Something that went wrong at a moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// A request failed for the client.
-    Failure,
-    /// An attempt failed at this endpoint.
-    FailedAttempt(String),
+    /// A request failed for the client, in this way.
+    Failure(Kind),
+    /// An attempt failed at this endpoint, in this way.
+    FailedAttempt(String, String),
     /// A request was answered well though attempts at it failed.
     Masked,
     /// The balancer took this endpoint out.
@@ -36,17 +41,22 @@ pub(super) struct Spell {
     pub(super) first_failed_attempt: Option<Duration>,
     pub(super) first_ejection: Option<Duration>,
     pub(super) endpoints: BTreeSet<String>,
+    /// Ways of failing, as the client saw them.
+    pub(super) kinds: BTreeMap<Kind, u64>,
+    /// Ways in which attempts ended, as the balancer calls them.
+    pub(super) ends: BTreeMap<String, u64>,
 }
 
 /// The moments of trouble of a run, in spells.
 #[derive(Debug, Default)]
 pub(crate) struct Troubles {
-    /// In order, more than [`QUIET`] apart unless there are [`MOST`].
+    /// In order, more than [`QUIET`] apart unless there are [`SPELLS`].
     spells: Vec<Spell>,
 }
 
 impl Spell {
-    fn at(moment: Duration) -> Self {
+    /// Nothing yet, at a moment.
+    pub(super) fn at(moment: Duration) -> Self {
         Self {
             first: moment,
             last: moment,
@@ -56,6 +66,8 @@ impl Spell {
             first_failed_attempt: None,
             first_ejection: None,
             endpoints: BTreeSet::new(),
+            kinds: BTreeMap::new(),
+            ends: BTreeMap::new(),
         }
     }
 
@@ -66,10 +78,14 @@ impl Spell {
 
     fn note(&mut self, moment: Duration, trouble: Trouble) {
         match trouble {
-            Trouble::Failure => self.failures += 1,
+            Trouble::Failure(kind) => {
+                self.failures += 1;
+                *self.kinds.entry(kind).or_default() += 1;
+            }
             Trouble::Masked => self.masked += 1,
-            Trouble::FailedAttempt(endpoint) => {
+            Trouble::FailedAttempt(endpoint, end) => {
                 self.failed_attempts += 1;
+                self.end(end, 1);
                 self.first_failed_attempt = earliest(self.first_failed_attempt, Some(moment));
                 self.name(endpoint);
             }
@@ -80,13 +96,20 @@ impl Spell {
         }
     }
 
+    fn end(&mut self, end: String, count: u64) {
+        if self.ends.len() < WAYS_NAMED || self.ends.contains_key(&end) {
+            *self.ends.entry(end).or_default() += count;
+        }
+    }
+
     fn name(&mut self, endpoint: String) {
-        if self.endpoints.len() < MOST_NAMED {
+        if self.endpoints.len() < ENDPOINTS_NAMED {
             self.endpoints.insert(endpoint);
         }
     }
 
-    fn absorb(&mut self, other: Self) {
+    /// Takes over all that another spell has.
+    pub(super) fn absorb(&mut self, other: Self) {
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
         self.failures += other.failures;
@@ -94,6 +117,8 @@ impl Spell {
         self.masked += other.masked;
         self.first_failed_attempt = earliest(self.first_failed_attempt, other.first_failed_attempt);
         self.first_ejection = earliest(self.first_ejection, other.first_ejection);
+        other.kinds.into_iter().for_each(|(kind, count)| *self.kinds.entry(kind).or_default() += count);
+        other.ends.into_iter().for_each(|(end, count)| self.end(end, count));
         other.endpoints.into_iter().for_each(|endpoint| self.name(endpoint));
     }
 }
@@ -122,8 +147,8 @@ impl Troubles {
     /// The spell that covers the moment.
     fn spell(&mut self, moment: Duration) -> usize {
         let nearest = (0..self.spells.len()).min_by_key(|&index| self.spells[index].distance(moment));
-        let near =
-            nearest.filter(|&index| self.spells[index].distance(moment) < QUIET || self.spells.len() >= MOST);
+        let near = nearest
+            .filter(|&index| self.spells[index].distance(moment) < QUIET || self.spells.len() >= SPELLS);
         let Some(index) = near else {
             let index = self.spells.partition_point(|spell| spell.first < moment);
             self.spells.insert(index, Spell::at(moment));
@@ -168,9 +193,9 @@ mod tests {
     #[test]
     fn a_moment_between_two_spells_joins_them() {
         let mut troubles = Troubles::default();
-        troubles.note(ms(1_000), Trouble::Failure);
-        troubles.note(ms(4_000), Trouble::Failure);
-        troubles.note(ms(2_500), Trouble::Failure);
+        troubles.note(ms(1_000), Trouble::Failure(Kind::Closed));
+        troubles.note(ms(4_000), Trouble::Failure(Kind::Closed));
+        troubles.note(ms(2_500), Trouble::Failure(Kind::Closed));
         assert_eq!(troubles.spells.len(), 1);
         assert_eq!(
             (troubles.spells[0].first, troubles.spells[0].last, troubles.spells[0].failures),
@@ -181,9 +206,9 @@ mod tests {
     #[test]
     fn spells_are_bounded_and_no_trouble_is_forgotten() {
         let mut troubles = Troubles::default();
-        let count = 3 * MOST as u64;
-        (0..count).for_each(|number| troubles.note(ms(number * 10_000), Trouble::Failure));
-        assert!(troubles.spells.len() <= MOST);
+        let count = 3 * SPELLS as u64;
+        (0..count).for_each(|number| troubles.note(ms(number * 10_000), Trouble::Failure(Kind::Closed)));
+        assert!(troubles.spells.len() <= SPELLS);
         assert_eq!(troubles.spells.iter().map(|spell| spell.failures).sum::<u64>(), count);
     }
 }

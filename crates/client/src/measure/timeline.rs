@@ -23,9 +23,25 @@ pub(crate) struct Column {
     /// From the intended moment, of those answered rightly.
     pub(crate) latency: Latency,
     /// Right answers by server.
-    pub(crate) servers: BTreeMap<String, u64>,
+    pub(crate) servers: BTreeMap<String, Share>,
     /// The longest stretch without any right answer that ended in it.
     pub(crate) gap: Duration,
+}
+
+/// What one server contributed to a column.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Share {
+    /// Right answers from it.
+    pub(crate) right: u64,
+    /// From the intended moment to the end of the slowest of them.
+    pub(crate) slowest: Duration,
+}
+
+impl Share {
+    fn add(&mut self, other: Self) {
+        self.right += other.right;
+        self.slowest = self.slowest.max(other.slowest);
+    }
 }
 
 impl Default for Column {
@@ -48,10 +64,11 @@ impl Column {
         }
         self.latency.record(exchange.latency());
         let Some(server) = &exchange.server else { return };
-        if let Some(count) = self.servers.get_mut(server) {
-            *count += 1;
+        let one = Share { right: 1, slowest: exchange.latency() };
+        if let Some(share) = self.servers.get_mut(server) {
+            share.add(one);
         } else if self.servers.len() < MAX_SERVERS {
-            self.servers.insert(server.clone(), 1);
+            self.servers.insert(server.clone(), one);
         }
     }
 
@@ -60,9 +77,14 @@ impl Column {
         self.tally.failed += other.tally.failed;
         self.latency.merge(&other.latency);
         self.gap = self.gap.max(other.gap);
-        for (server, count) in other.servers {
-            *self.servers.entry(server).or_default() += count;
+        for (server, share) in other.servers {
+            self.servers.entry(server).or_default().add(share);
         }
+    }
+
+    /// Right answers that named their server.
+    pub(crate) fn named(&self) -> u64 {
+        self.servers.values().map(|share| share.right).sum()
     }
 }
 
@@ -145,7 +167,7 @@ mod tests {
         record(&mut timeline, Duration::from_secs(2), Some(Kind::Refused));
         let tallies: Vec<_> = timeline.columns().iter().map(|column| column.tally).collect();
         assert_eq!(tallies, [Tally { right: 1, failed: 0 }, Tally::default(), Tally { right: 0, failed: 1 }]);
-        assert_eq!(timeline.columns()[0].servers["server-1"], 1);
+        assert_eq!(timeline.columns()[0].servers["server-1"].right, 1);
     }
 
     #[test]

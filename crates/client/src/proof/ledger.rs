@@ -13,7 +13,7 @@
 //! the lowest number it still has: when that is past what was asked for, the part between is lost. An attempt's `end`
 //! is `answered`, `abandoned` (another attempt won, or the client went away) or the failure in a word.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The first line.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -46,13 +46,16 @@ pub(crate) struct Passage {
 }
 
 /// One try on one endpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) struct Attempt {
     /// Its number, from 1, as in `X-Attempt`.
     #[serde(rename = "n")]
     pub(crate) number: u32,
     /// Where it went.
     pub(crate) endpoint: String,
+    /// What it was for, in a word, such as `first` or `retry`; empty where that is not told.
+    #[serde(default)]
+    pub(crate) why: String,
     /// How it ended.
     pub(crate) end: String,
     /// The status that the server answered with, if it did.
@@ -60,6 +63,17 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
+    #[cfg(test)]
+    pub(crate) fn answered(number: u32, endpoint: &str) -> Self {
+        Self {
+            number,
+            endpoint: endpoint.into(),
+            why: "first".into(),
+            end: "answered".into(),
+            status: Some(200),
+        }
+    }
+
     /// Whether the endpoint let it down: one that another attempt overtook did not fail.
     pub(crate) fn has_failed(&self) -> bool {
         !matches!(self.end.as_str(), "answered" | "abandoned")

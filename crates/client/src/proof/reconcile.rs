@@ -5,7 +5,7 @@
 use super::journals::Execution;
 use super::ledger::Passage;
 use super::{Contradiction, Proof, Verdict};
-use crate::request::request_id;
+use crate::request::{self, request_id};
 
 /// The most requests told apart: 12 bytes each.
 const MOST: u64 = 4 << 20;
@@ -228,9 +228,7 @@ impl Reconciler {
     }
 
     fn sequence(&self, id: &str) -> Option<u64> {
-        let number = id.strip_prefix(self.run.as_str())?.strip_prefix('-')?.parse().ok()?;
-        // Written another way, it is not an id of ours.
-        (request_id(&self.run, number) == id).then_some(number)
+        request::sequence(&self.run, id)
     }
 
     fn case(&mut self, sequence: u64) -> Option<&mut Case> {

@@ -2,16 +2,17 @@
 //! them, and a style that follows the reader's light or dark.
 //!
 //! ```text
-//! summary ─ rate and failures ─ latency ─ share by server ─ incidents ─ verdict ─ failures
+//! what happened ─ summary ─ rate and failures ─ latency ─ share by server ─ incidents ─ verdict ─ failures ─ settings
 //! ```
 
 mod chart;
 mod charts;
 mod scale;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::{Report, Reports};
+use super::{Report, Reports, text};
 use crate::incident::Incident;
 use crate::ms::Ms;
 use crate::proof::Verdict;
@@ -47,11 +48,51 @@ fn one(page: &mut String, run: &Report) {
         escaped(&run.began),
         words::duration(run.lasted_ms.0)
     );
+    story(page, run);
     summary(page, run);
     page.push_str(&charts::of(run));
     incidents(page, run);
     proof(page, run);
     failures(page, run);
+    settings(page, run);
+}
+
+/// What happened, a paragraph for each incident. How the balancer knows is there for who wants to read it.
+fn story(page: &mut String, run: &Report) {
+    page.push_str("<section class=\"story\">\n<h2>What happened</h2>\n");
+    for (incident, number) in run.incidents.iter().zip(1..) {
+        let _ = write!(
+            page,
+            "<article>\n<p><b>{number}</b> <time>{}</time> {}</p>\n<p class=\"faint\">{}</p>\n",
+            words::moment(incident.begin_ms.0),
+            escaped(&incident.sentence),
+            escaped(&text::cost(incident))
+        );
+        if let Some(why) = &incident.why {
+            let _ = writeln!(page, "<details><summary>why?</summary><p>{}</p></details>", escaped(why));
+        }
+        page.push_str("</article>\n");
+    }
+    if run.incidents.is_empty() {
+        let _ = writeln!(page, "<p>{}</p>", escaped(&text::without_incident(run)));
+    }
+    for also in run.slowness.iter().cloned().chain(run.slowest.as_ref().map(text::slowest)) {
+        let _ = writeln!(page, "<p>{}</p>", escaped(&also));
+    }
+    page.push_str("</section>\n");
+}
+
+fn settings(page: &mut String, run: &Report) {
+    if run.settings.is_empty() {
+        return;
+    }
+    page.push_str("<section>\n<h2>Settings</h2>\n<table>\n<tbody>\n");
+    for set in &run.settings {
+        row(page, &[&set.name, &set.value], None);
+    }
+    page.push_str(
+        "</tbody>\n</table>\n<p class=\"faint\">All others are at their defaults.</p>\n</section>\n",
+    );
 }
 
 /// The numbers that matter most, large.
@@ -91,38 +132,39 @@ fn summary(page: &mut String, run: &Report) {
     }
 }
 
+/// The figures of the incidents; the story has told them already.
 fn incidents(page: &mut String, run: &Report) {
-    page.push_str("<section class=\"incidents\">\n<h2>Incidents</h2>\n");
     if run.incidents.is_empty() {
-        page.push_str("<p>None: nothing failed, no server was missed, and no second was much slower than the others.</p>\n");
-    } else {
-        page.push_str(
-            "<table>\n<thead><tr><th>No.</th><th>From</th><th>Until</th><th>Who</th><th>Failed</th><th>Masked</th>\
-             <th>First failed attempt</th><th>Ejected</th><th>Longest gap</th><th>p99 up by</th><th>Load spread again</th>\
-             <th>As usual again</th></tr></thead>\n<tbody>\n",
-        );
-        for (incident, number) in run.incidents.iter().zip(1..) {
-            let moment = |ms: Option<Ms>| ms.map_or("–".to_owned(), |ms| words::moment(ms.0));
-            let who: Vec<_> = incident.absent.iter().chain(&incident.endpoints).cloned().collect();
-            let cells = [
-                number.to_string(),
-                words::moment(incident.begin_ms.0),
-                words::moment(incident.end_ms.0),
-                who.join(", "),
-                words::count(incident.failed),
-                incident.masked.map_or("–".into(), words::count),
-                moment(incident.first_failed_attempt_ms),
-                moment(incident.ejected_ms),
-                words::duration(incident.longest_gap_ms.0),
-                added_latency(incident),
-                moment(incident.rebalanced_ms),
-                incident.recovered_ms.map_or("not before the end".to_owned(), |ms| words::moment(ms.0)),
-            ];
-            row(page, &cells.each_ref().map(String::as_str), None);
-        }
-        page.push_str("</tbody>\n</table>\n");
+        return;
     }
-    page.push_str("</section>\n");
+    page.push_str(
+        "<section class=\"incidents\">\n<h2>Incidents in figures</h2>\n\
+         <table>\n<thead><tr><th>No.</th><th>From</th><th>Until</th><th>Who</th><th>Failed</th><th>Masked</th>\
+         <th>First failed attempt</th><th>Ejected</th><th>Longest gap</th><th>p99 up by</th><th>Load spread again</th>\
+         <th>As usual again</th></tr></thead>\n<tbody>\n",
+    );
+    for (incident, number) in run.incidents.iter().zip(1..) {
+        let moment = |ms: Option<Ms>| ms.map_or("–".to_owned(), |ms| words::moment(ms.0));
+        let absent = incident.absent.iter().map(|id| run.called(id));
+        let who: BTreeSet<_> =
+            absent.chain(incident.endpoints.iter().map(|address| run.at(address))).collect();
+        let cells = [
+            number.to_string(),
+            words::moment(incident.begin_ms.0),
+            words::moment(incident.end_ms.0),
+            who.into_iter().collect::<Vec<_>>().join(", "),
+            words::count(incident.failed),
+            incident.masked.map_or("–".into(), words::count),
+            moment(incident.first_failed_attempt_ms),
+            moment(incident.ejected_ms),
+            words::duration(incident.longest_gap_ms.0),
+            added_latency(incident),
+            moment(incident.rebalanced_ms),
+            incident.recovered_ms.map_or("not before the end".to_owned(), |ms| words::moment(ms.0)),
+        ];
+        row(page, &cells.each_ref().map(String::as_str), None);
+    }
+    page.push_str("</tbody>\n</table>\n</section>\n");
 }
 
 /// By how much the latency rose; a dash where it did not.
@@ -177,7 +219,7 @@ fn failures(page: &mut String, run: &Report) {
                 failure.request.clone(),
                 failure.kind.to_string(),
                 words::duration(failure.after_ms.0),
-                failure.server.clone().unwrap_or_else(|| "–".into()),
+                failure.called.clone().or_else(|| failure.server.clone()).unwrap_or_else(|| "–".into()),
                 failure.detail.clone(),
             ];
             row(page, &cells.each_ref().map(String::as_str), None);

@@ -9,6 +9,7 @@ use crate::measure::tests::{exchange, some_beginning};
 use crate::proof::{Contradiction, Verdict};
 use crate::run::Finished;
 use crate::settings::{COMPONENT, Settings};
+use crate::told::Names;
 
 /// The report of a run with so many right answers, 10 ms apart and 2 ms long, and a failure of each kind after them.
 pub(crate) fn report(
@@ -30,6 +31,9 @@ pub(crate) fn report(
     let finished = Finished {
         began: "2026-11-23T12:00:00Z".parse().unwrap(),
         incidents: Vec::new(),
+        slowness: None,
+        slowest: None,
+        names: Names::default(),
         measurements,
         dropped: 0,
         stopped: false,

@@ -1,17 +1,20 @@
-//! The report for people: what happened first, the answer last, where a terminal leaves the eye.
+//! The report for people: what happened first, in sentences, then the figures, and the answer last, where a terminal leaves the
+//! eye.
 
 use std::fmt;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{FailedRequest, Quantiles, Report};
-use crate::incident::Incident;
+use super::{FailedRequest, InForce, Quantiles, Report, SlowestRequest, Step};
+use crate::incident::{Incident, Teller};
 use crate::proof::Proof;
 use crate::words::{self, Tame};
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "Run {} against {}, begun {}", self.run, self.target, self.began)?;
+        settings(self, f)?;
+        f.write_str(&story(self))?;
         counts(self, f)?;
         by_server(self, f)?;
         if self.mix.len() > 1 {
@@ -21,14 +24,104 @@ impl fmt::Display for Report {
         if self.requests.failed > 0 {
             failures(self, f)?;
         }
-        self.incidents
-            .iter()
-            .zip(1..)
-            .try_for_each(|(incident, number)| write!(f, "{}", Told(number, incident)))?;
         if let Some(proof) = &self.proof {
             write!(f, "\n{proof}")?;
         }
         conclusion(self, f)
+    }
+}
+
+fn settings(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if report.settings.is_empty() {
+        return Ok(());
+    }
+    let set = report.settings.iter().map(|InForce { name, value }| {
+        let value = Tame(value).to_string();
+        if value.contains([' ', ';', '<', '>', '&']) {
+            format!("{name}='{value}'")
+        } else {
+            format!("{name}={value}")
+        }
+    });
+    f.write_str(&words::paragraph("    with ", &set.collect::<Vec<_>>().join(" ")))
+}
+
+/// What happened, a paragraph for each incident.
+fn story(report: &Report) -> String {
+    let mut text = "\nWhat happened\n".to_owned();
+    for (incident, number) in report.incidents.iter().zip(1..) {
+        let begin = format!("{number:>3}. {}  ", words::moment(incident.begin_ms.0));
+        text += &words::paragraph(&begin, &Tame(&incident.sentence).to_string());
+        let below = " ".repeat(begin.chars().count());
+        text += &words::paragraph(&below, &format!("({})", cost(incident)));
+    }
+    if report.incidents.is_empty() {
+        text += &words::paragraph("     ", &without_incident(report));
+    }
+    for also in report.slowness.iter().cloned().chain(report.slowest.as_ref().map(slowest)) {
+        text += &words::paragraph("     ", &Tame(&also).to_string());
+    }
+    text
+}
+
+/// What there is to say of a run in which nothing happened to a server.
+pub(super) fn without_incident(report: &Report) -> String {
+    match &report.requests {
+        requests if requests.right == 0 => "Nothing was answered.".into(),
+        requests if requests.dropped > 0 => format!(
+            "No request that was sent failed; {} never sent, since all senders were busy.",
+            words::counted(requests.dropped, "request")
+        ),
+        _ => "Nothing: no request failed, and no server was missed.".into(),
+    }
+}
+
+/// What an incident was to the client. Of what it found itself, its sentence has counted the requests already.
+pub(super) fn cost(incident: &Incident) -> String {
+    let mut parts = Vec::new();
+    if incident.told_by == Teller::Balancer {
+        parts.push(match incident.failed {
+            0 => "no request failed for the client".to_owned(),
+            failed => format!("{} failed for the client", words::counted(failed, "request")),
+        });
+        if let Some(masked @ 1..) = incident.masked {
+            parts.push(format!("{} answered rightly though an attempt failed", words::count(masked)));
+        }
+    }
+    parts.push(format!("longest time without a right answer {}", words::duration(incident.longest_gap_ms.0)));
+    if !incident.added_latency_ms.0.is_zero() {
+        parts.push(format!("p99 up by {}", words::duration(incident.added_latency_ms.0)));
+    }
+    if let Some(moment) = incident.rebalanced_ms {
+        parts.push(format!("load spread again at {}", words::moment(moment.0)));
+    }
+    parts.join("; ")
+}
+
+/// The slowest request and its way.
+pub(super) fn slowest(slow: &SlowestRequest) -> String {
+    let from = slow.called.as_ref().or(slow.server.as_ref());
+    let from = from.map(|server| format!(" from {server}")).unwrap_or_default();
+    let steps: Vec<_> = slow.way.iter().flatten().map(ToString::to_string).collect();
+    let way = if steps.is_empty() { String::new() } else { format!("; its way: {}", steps.join(", then ")) };
+    format!(
+        "The slowest answer, to {} ({}), took {} and came at {}{from}{way}.",
+        slow.request,
+        slow.id,
+        words::duration(slow.after_ms.0),
+        words::moment(slow.at_ms.0),
+    )
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (", self.called.as_ref().unwrap_or(&self.endpoint))?;
+        if !self.why.is_empty() {
+            write!(f, "{}, ", self.why)?;
+        }
+        f.write_str(&self.end)?;
+        self.status.map_or(Ok(()), |status| write!(f, " {status}"))?;
+        f.write_str(")")
     }
 }
 
@@ -57,11 +150,11 @@ fn counts(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 fn by_server(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let mut table = table(["By server", "right", "failed", "share of right"]);
-    for server in &report.servers {
-        let name = server.name.as_deref().map_or("(none named)".to_owned(), |name| Tame(name).to_string());
-        let share = words::share(server.tally.right, report.requests.right);
-        table.add_row([name, words::count(server.tally.right), words::count(server.tally.failed), share]);
+    let mut table = table(["Answered from", "right", "failed", "share of right", ""]);
+    for (name, address, tally) in report.rows() {
+        let share = words::share(tally.right, report.requests.right);
+        let address = address.unwrap_or_default().to_owned();
+        table.add_row([name, words::count(tally.right), words::count(tally.failed), share, address]);
     }
     writeln!(f, "\n{}", aligned(table, 1))
 }
@@ -131,7 +224,7 @@ fn failed(failure: &FailedRequest, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         failure.kind,
         words::duration(failure.after_ms.0),
     )?;
-    if let Some(server) = &failure.server {
+    if let Some(server) = failure.called.as_ref().or(failure.server.as_ref()) {
         write!(f, " from {}", Tame(server))?;
     }
     if failure.detail.is_empty() { writeln!(f) } else { writeln!(f, ": {}", Tame(&failure.detail)) }
@@ -155,49 +248,6 @@ fn conclusion(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "Not met: {} (it was {})", objective.objective, objective.measured)
     })?;
     report.notes.iter().try_for_each(|note| writeln!(f, "{note}"))
-}
-
-/// An incident with its number.
-struct Told<'a>(usize, &'a Incident);
-
-impl fmt::Display for Told<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(number, incident) = self;
-        let (begin, end) = (words::moment(incident.begin_ms.0), words::moment(incident.end_ms.0));
-        writeln!(f, "\nIncident {number}, from {begin} to {end}")?;
-        if !incident.absent.is_empty() {
-            writeln!(f, "    no answer from {}", Tame(&incident.absent.join(", ")))?;
-        }
-        if !incident.endpoints.is_empty() {
-            writeln!(f, "    attempts failed or ended at {}", Tame(&incident.endpoints.join(", ")))?;
-        }
-        write!(f, "    {} seen by the client", words::counted(incident.failed, "failure"))?;
-        match incident.masked {
-            Some(masked) => writeln!(f, ", {} masked by the balancer", words::count(masked))?,
-            None => writeln!(f)?,
-        }
-        let (gap, added) = (incident.longest_gap_ms.0, incident.added_latency_ms.0);
-        write!(f, "    longest time without a right answer {}", words::duration(gap))?;
-        if added.is_zero() {
-            writeln!(f)?;
-        } else {
-            writeln!(f, "; p99 up by {}", words::duration(added))?;
-        }
-        let moments = [
-            ("first failed attempt", incident.first_failed_attempt_ms),
-            ("ejected", incident.ejected_ms),
-            ("load spread again", incident.rebalanced_ms),
-        ];
-        for (what, moment) in moments {
-            if let Some(moment) = moment {
-                writeln!(f, "    {what} at {}", words::moment(moment.0))?;
-            }
-        }
-        match incident.recovered_ms {
-            Some(recovered) => writeln!(f, "    as usual again from {}", words::moment(recovered.0)),
-            None => writeln!(f, "    not over when the run ended"),
-        }
-    }
 }
 
 impl fmt::Display for Proof {

@@ -136,3 +136,30 @@ fn a_proof_is_of_one_target() {
     let error = of(&[("CLIENT_TARGET", "http://a,http://b"), ("CLIENT_JOURNALS", "/journals")]).unwrap_err();
     assert!(error.starts_with("CLIENT_JOURNALS: is set, but CLIENT_TARGET has several targets"), "{error}");
 }
+
+#[test]
+fn a_report_that_cannot_be_written_is_known_before_the_run_and_none_is_left_where_one_can() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("report.json");
+    let possible = read(&[("CLIENT_REPORT_JSON", path.to_str().unwrap())]).unwrap();
+    assert_eq!((possible.report_json.as_deref(), path.exists()), (Some(path.as_path()), false));
+    let missing = directory.path().join("nowhere/report.json");
+    let variables = [
+        ("CLIENT_REPORT_JSON", missing.to_str().unwrap()),
+        ("CLIENT_REPORT_HTML", directory.path().to_str().unwrap()),
+    ];
+    let error = read(&variables).unwrap_err();
+    assert!(
+        error.contains("CLIENT_REPORT_JSON: `") && error.contains("cannot be written: No such file"),
+        "{error}"
+    );
+    assert!(error.contains("CLIENT_REPORT_HTML: `") && error.contains("Is a directory"), "{error}");
+}
+
+#[test]
+fn a_report_that_is_there_already_is_not_touched_by_the_look_at_it() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), "the last one").unwrap();
+    read(&[("CLIENT_REPORT_JSON", file.path().to_str().unwrap())]).unwrap();
+    assert_eq!(fs::read_to_string(file.path()).unwrap(), "the last one");
+}

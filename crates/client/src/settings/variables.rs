@@ -81,8 +81,13 @@ pub(crate) const COMPONENT: Component = Component {
             "present",
             "digests: present verifies those that come, required fails a response without one, off looks at none",
         ),
-        Variable::new("SHOW", "5", "how many of the first responses to print"),
-        Variable::new("SHOW_BODY", "1KiB", "how much of each body to print"),
+        Variable::new("SHOW", "2", "how many of the first responses to print"),
+        Variable::new("SHOW_BODY", "256", "how much of each body to print"),
+        Variable::new(
+            "PROGRESS",
+            "auto",
+            "how to show the run while it goes on, on standard error: terminal (bars), lines (one every five seconds), none, or auto: the first on a terminal, else lines",
+        ),
         Variable::new(
             "FAILURES",
             "20",

@@ -6,6 +6,7 @@ mod metrics;
 mod origin;
 mod proof;
 mod requests;
+mod terminal;
 
 use std::process::{Command, Output, Stdio};
 

@@ -20,6 +20,13 @@ struct Claims {
     answered: bool,
 }
 
+/// What the balancer calls the server that calls itself `a`.
+const STATE: &[u8] = br#"{"endpoints":[{"address":"a:1","name":"server:1","server":"server-2"}]}"#;
+
+/// What it tells of it: something that goes on.
+const INCIDENTS: &[u8] = br#"{"incidents":[{"id":1,"begun_ms":1,"ended_ms":null,"server":"server-2","address":"a:1","cause":"slow",
+    "sentence":"server-2 has been slow since yesterday.","why":"its answers take long","counts":{},"slowest_added_ms":null}],"newest":1}"#;
+
 const HONEST: Claims = Claims { executions: 1, passed: true, answered: true };
 
 /// Runs the client for ten requests, of which the fifth (`run-00000004`) meets these claims, and says how it ended.
@@ -56,8 +63,11 @@ fn run(fifth: Claims, variables: &[(&str, &str)]) -> (String, i32) {
         })
     };
     let admin = Origin::start(move |seen| {
-        if seen.line == "GET /readyz" {
-            return Reply::whole(200, "", b"");
+        match seen.line.as_str() {
+            "GET /readyz" => return Reply::whole(200, "", b""),
+            "GET /api/state" => return Reply::whole(200, "", STATE),
+            "GET /api/incidents" => return Reply::whole(200, "", INCIDENTS),
+            _ => {}
         }
         let after: usize = seen.line.strip_prefix("GET /ledger?run=run&after=").unwrap().parse().unwrap();
         let ledger = ledger.lock().unwrap();
@@ -73,6 +83,28 @@ fn run(fifth: Claims, variables: &[(&str, &str)]) -> (String, i32) {
     let others = [("CLIENT_ADMIN", admin.as_str()), ("CLIENT_JOURNALS", journals.path().to_str().unwrap())];
     let target = format!("http://{}", server.address);
     finished(&client(&target, &[&own[..], &others, variables].concat()).output().unwrap())
+}
+
+#[test]
+fn the_balancers_names_and_sentences_are_those_of_the_report() {
+    let directory = TempDir::new().unwrap();
+    let json = directory.path().join("report.json");
+    let (text, status) = run(HONEST, &[("CLIENT_REPORT_JSON", json.to_str().unwrap())]);
+    assert_eq!(status, 0, "{text}");
+    let (story, figures) = text.split_once("10 requests in").unwrap();
+    assert!(story.contains("  1. +0.000 s  server-2 has been slow since yesterday."), "{text}");
+    let story = story.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(story.contains("from server-2; its way: server-2 (first, answered 200)."), "{text}");
+    let row = figures.lines().find(|line| line.starts_with(" server-2 ")).unwrap();
+    assert!(row.ends_with("100.0 %  a:1"), "{row}");
+    let report: serde_json::Value = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
+    let server = &report["runs"][0]["servers"][0];
+    assert_eq!(
+        (&server["name"], &server["called"], &server["address"]),
+        (&"a".into(), &"server-2".into(), &"a:1".into())
+    );
+    let incident = &report["runs"][0]["incidents"][0];
+    assert_eq!((&incident["told_by"], &incident["cause"]), (&"balancer".into(), &"slow".into()));
 }
 
 #[test]

@@ -258,12 +258,13 @@ fn the_report_is_written_as_json_and_as_a_page() {
 }
 
 #[test]
-fn a_report_that_cannot_be_written_is_a_failure() {
+fn a_report_that_cannot_be_written_is_known_before_anything_is_sent() {
     let origin = Origin::start(|_| hello(""));
     let (text, status) =
         run(&origin, &[("CLIENT_REQUESTS", "1"), ("CLIENT_REPORT_JSON", "/nowhere/report.json")]);
-    assert_eq!(status, 1, "{text}");
-    assert!(text.contains("the report could not be written"), "{text}");
+    assert_eq!(status, 64, "{text}");
+    assert!(text.contains("CLIENT_REPORT_JSON: `/nowhere/report.json` cannot be written"), "{text}");
+    assert!(origin.seen().is_empty());
 }
 
 #[test]

@@ -15,6 +15,7 @@ fn execution(sequence: u64, attempt: u32) -> Execution {
 fn passage(sequence: u64, status: Option<u16>, ends: &[&str]) -> Passage {
     let attempts = ends.iter().zip(1..).map(|(&end, number)| Attempt {
         number,
+        why: String::new(),
         endpoint: format!("10.0.0.{number}:80"),
         end: end.into(),
         status: (end == "answered").then_some(200),

@@ -1,6 +1,6 @@
 //! The three charts of a run: how much, how fast, by whom. All have the same time axis and mark the same incidents.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::chart::{Band, Chart, Line, Stack};
@@ -40,7 +40,7 @@ pub(super) fn of(run: &Report) -> String {
     [
         chart("Answers a second", Axis::Amount("/s"), Vec::new(), rates(run, columns)),
         chart("Latency of right answers", Axis::Latency, latencies(columns), Vec::new()),
-        chart("Share by server", Axis::Amount(" %"), Vec::new(), shares(columns)),
+        chart("Share by server", Axis::Amount(" %"), Vec::new(), shares(run, columns)),
     ]
     .iter()
     .map(Chart::svg)
@@ -97,16 +97,20 @@ fn latencies(columns: &[ColumnReport]) -> Vec<Line> {
 /// How many colours there are for servers; more servers share them.
 const COLOURS: usize = 8;
 
-fn shares(columns: &[ColumnReport]) -> Vec<Stack> {
-    let names: BTreeSet<&String> = columns.iter().flat_map(|column| column.servers.keys()).collect();
-    let share = |column: &ColumnReport, name: &str| {
-        let count = column.servers.get(name).copied().unwrap_or_default();
+/// Right answers by server, by what it is called: one server that was started anew is still one.
+fn shares(run: &Report, columns: &[ColumnReport]) -> Vec<Stack> {
+    let mut ids: BTreeMap<&str, BTreeSet<&String>> = BTreeMap::new();
+    for id in columns.iter().flat_map(|column| column.servers.keys()) {
+        ids.entry(run.called(id)).or_default().insert(id);
+    }
+    let share = |column: &ColumnReport, ids: &BTreeSet<&String>| {
+        let count: u64 = ids.iter().filter_map(|id| column.servers.get(*id)).sum();
         if count == 0 { 0.0 } else { count as f64 * 100.0 / column.tally.right as f64 }
     };
-    let stacks = names.into_iter().enumerate().map(|(index, name)| Stack {
-        name: name.clone(),
+    let stacks = ids.into_iter().enumerate().map(|(index, (name, ids))| Stack {
+        name: name.to_owned(),
         class: format!("server{}", index % COLOURS),
-        values: columns.iter().map(|column| share(column, name)).collect(),
+        values: columns.iter().map(|column| share(column, &ids)).collect(),
     });
     stacks.collect()
 }

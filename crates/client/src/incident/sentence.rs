@@ -1,0 +1,141 @@
+//! What the client says of an incident that the balancer did not tell of: what it saw, and no more than that.
+
+use std::fmt::{Display, Write as _};
+use std::time::Duration;
+
+use super::{Incident, Spell};
+use crate::told::Names;
+use crate::words;
+
+/// The cause in a word, and what there is to say. `stalled` is the server whose answers alone were late.
+pub(super) fn of(
+    spell: &Spell,
+    described: &Incident,
+    stalled: Option<(&str, Duration)>,
+    usual: Duration,
+    names: &Names,
+) -> (&'static str, String) {
+    let (cause, mut text) = if spell.failed_attempts > 0 {
+        ("attempts failed", attempts(spell, names))
+    } else if let Some(moment) = spell.first_ejection {
+        let who = at(spell, names);
+        ("ejected", format!("The balancer took {who} out at {}.", words::moment(moment)))
+    } else if spell.failures > 0 {
+        let more = if described.failed_attempts.is_some() {
+            "The balancer tells of no attempt that failed."
+        } else {
+            "What caused it, the client does not know."
+        };
+        ("requests failed", format!("{} {more}", failures(spell)))
+    } else if !described.absent.is_empty() {
+        let text = format!(
+            "{} answered nothing {}, and no request failed: drained, stopped or taken out, which the client cannot tell apart.",
+            who(&described.absent, names),
+            stretch(spell),
+        );
+        ("absent", text)
+    } else if let Some((id, took)) = stalled {
+        let text = format!(
+            "Answers from {} took up to {} around {}, where {} is usual, and no request failed. Who held them up, the client \
+             cannot tell.",
+            called(names, id),
+            words::duration(took),
+            words::moment(spell.first),
+            words::duration(usual),
+        );
+        ("answers late", text)
+    } else {
+        ("unusual", format!("Something was not as usual {}.", stretch(spell)))
+    };
+    if spell.failed_attempts > 0 || spell.first_ejection.is_some() {
+        if spell.failures > 0 {
+            let _ = write!(text, " {}", failures(spell));
+        }
+        if !described.absent.is_empty() {
+            let _ =
+                write!(text, " No answer came from {} for at least a second.", who(&described.absent, names));
+        }
+        if let Some((id, took)) = stalled {
+            let _ = write!(text, " Answers from {} took up to {}.", called(names, id), words::duration(took));
+        }
+    }
+    match described.recovered_ms {
+        Some(recovered) => {
+            let _ = write!(text, " All was as usual again from {}.", words::moment(recovered.0));
+        }
+        None => text.push_str(" It was not over when the run ended."),
+    }
+    (cause, text)
+}
+
+fn attempts(spell: &Spell, names: &Names) -> String {
+    let mut text = format!(
+        "{} failed at {} {} ({}).",
+        words::counted(spell.failed_attempts, "attempt"),
+        at(spell, names),
+        stretch(spell),
+        ways(spell.ends.iter()),
+    );
+    if let Some(moment) = spell.first_ejection {
+        let who = if spell.endpoints.len() > 1 { "the first of them" } else { "it" };
+        let _ = write!(text, " The balancer took {who} out at {}.", words::moment(moment));
+    }
+    let masked = words::counted(spell.masked, "request");
+    match (spell.masked, spell.failures) {
+        (0, _) => {}
+        (1, 0) => text.push_str(" The request was answered rightly all the same, and none failed."),
+        (_, 0) => {
+            let _ = write!(text, " {masked} were answered rightly all the same, and none failed.");
+        }
+        (one, _) => {
+            let verb = if one == 1 { "was" } else { "were" };
+            let _ = write!(text, " {masked} {verb} answered rightly all the same.");
+        }
+    }
+    text
+}
+
+fn failures(spell: &Spell) -> String {
+    format!(
+        "{} failed {} ({}).",
+        words::counted(spell.failures, "request"),
+        stretch(spell),
+        ways(spell.kinds.iter())
+    )
+}
+
+/// `3 reset, 2 timeout`; without a number where there is one way only.
+fn ways<'a, W: Display + 'a>(ways: impl ExactSizeIterator<Item = (W, &'a u64)>) -> String {
+    let single = ways.len() == 1;
+    let ways = ways.map(
+        |(way, count)| {
+            if single { way.to_string() } else { format!("{} {way}", words::count(*count)) }
+        },
+    );
+    ways.collect::<Vec<_>>().join(", ")
+}
+
+/// When it was: a moment, or from one to another.
+fn stretch(spell: &Spell) -> String {
+    let (first, last) = (words::moment(spell.first), words::moment(spell.last));
+    if first == last { format!("at {first}") } else { format!("from {first} to {last}") }
+}
+
+/// The endpoints, by name where they have one.
+fn at(spell: &Spell, names: &Names) -> String {
+    let who = spell.endpoints.iter().map(|address| match names.at(address) {
+        name if name == address => address.clone(),
+        name => format!("{name} ({address})"),
+    });
+    words::list(&who.collect::<Vec<_>>())
+}
+
+/// Servers that call themselves so, by name where they have one.
+fn who(ids: &[String], names: &Names) -> String {
+    words::list(&ids.iter().map(|id| called(names, id)).collect::<Vec<_>>())
+}
+
+/// A server that calls itself `id`, by name where it has one.
+fn called(names: &Names, id: &str) -> String {
+    words::Tame(&names.called(id)).to_string()
+}
