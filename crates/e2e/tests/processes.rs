@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use evenkeel_stage::{Connection, Load, Processes, Upload, basic, root};
+use evenkeel_stage::{Connection, Load, PATIENCE, Processes, Upload, basic, root};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
@@ -243,16 +243,13 @@ fn a_manager_that_is_killed_leaves_no_orphan() {
 fn a_taken_port_is_one_line_that_names_it() {
     let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = other.local_addr().unwrap().to_string();
-    let ran = std::process::Command::new(evenkeel_stage::binary("manager"))
-        .env_clear()
-        .envs([("MANAGER_SERVERS", "1"), ("MANAGER_SERVER_1_BIND", &taken)])
-        .envs([
-            ("MANAGER_SERVER_1_ADMIN_BIND", "127.0.0.1:0"),
-            ("MANAGER_BALANCER_BIND", "127.0.0.1:0"),
-            ("MANAGER_BALANCER_ADMIN_BIND", "127.0.0.1:0"),
-        ])
-        .output()
-        .unwrap();
+    let mut manager = std::process::Command::new(evenkeel_stage::binary("manager"));
+    manager.env_clear().envs([("MANAGER_SERVERS", "1"), ("MANAGER_SERVER_1_BIND", &taken)]).envs([
+        ("MANAGER_SERVER_1_ADMIN_BIND", "127.0.0.1:0"),
+        ("MANAGER_BALANCER_BIND", "127.0.0.1:0"),
+        ("MANAGER_BALANCER_ADMIN_BIND", "127.0.0.1:0"),
+    ]);
+    let ran = evenkeel_stage::output(&mut manager);
     assert_eq!(ran.status.code(), Some(69));
     let said = String::from_utf8(ran.stderr).unwrap();
     assert_eq!(said.lines().count(), 1, "{said}");
@@ -280,12 +277,12 @@ fn assert_all_gone(members: &[evenkeel_stage::Member]) {
     }
 }
 
-/// Waits for the end of a process, at most 10 s. What is left of it then (a zombie) stays until its new parent looks.
+/// Waits for the end of a process, at most a minute. What is left of it then (a zombie) stays until its new parent looks.
 fn ends(pid: i32) -> bool {
     let pid = Pid::from_raw(pid).expect("a process has a pid");
     match pidfd_open(pid, PidfdFlags::empty()) {
         Ok(process) => {
-            let limit = Timespec { tv_sec: 10, tv_nsec: 0 };
+            let limit = Timespec::try_from(PATIENCE).expect("a minute fits");
             poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&limit)) == Ok(1)
         }
         Err(error) => error == Errno::SRCH,

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use evenkeel_stage::binary;
+use evenkeel_stage::{binary, output};
 
 /// A binary, and what it needs to be content.
 const BINARIES: [(&str, &[(&str, &str)]); 4] = [
@@ -16,7 +16,7 @@ fn run(name: &str, variables: &[(&str, &str)], argument: Option<&str>) -> Output
     let needed = BINARIES.iter().find(|(binary, _)| *binary == name).map_or(&[][..], |(_, needed)| needed);
     let mut command = Command::new(binary(name));
     command.env_clear().envs(needed.iter().chain(variables).copied()).args(argument);
-    command.output().expect("the binary can be run")
+    output(&mut command)
 }
 
 /// The one line that the binary says about these variables.

@@ -3,11 +3,11 @@
 
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
-use evenkeel_stage::{binary, root};
+use evenkeel_stage::{binary, output, root};
 
 /// The rows that the page has to have for a binary's own variables, from its `--help`.
 fn rows(name: &str) -> Vec<String> {
-    let help = Command::new(binary(name)).arg("--help").output().expect("the binary can be run");
+    let help = output(Command::new(binary(name)).arg("--help"));
     let help = String::from_utf8(help.stdout).expect("help is UTF-8");
     let prefix = format!("  {}_", name.to_uppercase());
     let mut lines = help.lines();

@@ -14,6 +14,7 @@ mod binaries;
 mod compose;
 mod http;
 mod load;
+mod patience;
 mod processes;
 
 pub use binaries::{binary, root};
@@ -21,4 +22,5 @@ pub use binaries::{binary, root};
 pub use compose::{Compose, docker};
 pub use http::{Answer, Connection, Upload, basic};
 pub use load::{Load, Tally};
+pub use patience::{Lines, PATIENCE, ended, finished, output, until};
 pub use processes::{Member, Processes};

@@ -11,10 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Answer, Connection};
-
-/// The longest that [`Load::wait_for`] waits for one more answer.
-const PATIENCE: Duration = Duration::from_mins(1);
+use crate::{Answer, Connection, PATIENCE};
 
 /// At most this many failures are kept in words.
 const KEPT_FAILURES: usize = 20;

@@ -6,16 +6,12 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc::{self, Receiver, Sender},
     thread,
-    time::Duration,
 };
 
 use evenkeel_service::parent;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{binary, root};
-
-/// The longest wait for a line that has to come.
-const PATIENCE: Duration = Duration::from_mins(1);
+use crate::{PATIENCE, binary, ended, root};
 
 /// A running manager. Dropping it kills it, and the kernel its children.
 #[derive(Debug)]
@@ -126,7 +122,7 @@ impl Processes {
 
     /// How the manager ended, once it has.
     pub fn status(&mut self) -> ExitStatus {
-        self.manager.wait().expect("a child can be waited for")
+        ended(&mut self.manager)
     }
 
     /// Waits for the manager's end; how it ended, and all lines that came.
@@ -135,7 +131,7 @@ impl Processes {
         while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
             self.seen.push(line);
         }
-        let status = self.manager.wait().expect("a child can be waited for");
+        let status = ended(&mut self.manager);
         (status, std::mem::take(&mut self.seen))
     }
 }

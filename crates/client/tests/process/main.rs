@@ -22,7 +22,7 @@ fn client(target: &str, variables: &[(&str, &str)]) -> Command {
 
 /// Runs the client against `origin`: what it printed, and its exit status.
 fn run(origin: &Origin, variables: &[(&str, &str)]) -> (String, i32) {
-    finished(&client(&format!("http://{}", origin.address), variables).output().unwrap())
+    finished(&evenkeel_stage::output(&mut client(&format!("http://{}", origin.address), variables)))
 }
 
 fn finished(output: &Output) -> (String, i32) {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Mutex, mpsc};
 
+use evenkeel_stage::{Lines, PATIENCE};
 use serde_json::Value;
 
 use crate::origin::{Origin, Reply};
@@ -28,7 +29,7 @@ fn a_scrape_after_a_run_says_what_its_report_says() {
     let other = Origin::start(move |seen| {
         if seen.field("x-evenkeel-run").is_none() {
             arrived.send(()).unwrap();
-            held.lock().unwrap().recv().unwrap();
+            held.lock().unwrap().recv_timeout(PATIENCE).unwrap();
         }
         Reply::whole(200, "", b"")
     });
@@ -43,18 +44,13 @@ fn a_scrape_after_a_run_says_what_its_report_says() {
     ];
     let targets = format!("http://{},http://{}", one.address, other.address);
     let mut child = client(&targets, &variables).spawn().unwrap();
-    let mut log = BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.contains("listening") {
-        line.clear();
-        assert!(log.read_line(&mut line).unwrap() > 0, "the client ended without a word");
-    }
+    let line = Lines::of(child.stderr.take().unwrap()).wait_for("listening");
     let admin = line.trim_end().rsplit_once("admin=").unwrap().1;
-    arrival.recv().unwrap();
+    arrival.recv_timeout(PATIENCE).unwrap();
     let scraped = Scrape::of(&ask(admin, "/metrics"), &format!("http://{}", one.address));
     assert_eq!(ask(admin, "/livez"), "alive\n");
     release.send(()).unwrap();
-    let (text, status) = finished(&child.wait_with_output().unwrap());
+    let (text, status) = finished(&evenkeel_stage::finished(&mut child));
     assert_eq!(status, 1, "{text}");
 
     let report: Value = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
@@ -91,7 +87,7 @@ fn an_admin_port_that_is_taken_ends_in_status_69() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let bind = taken.local_addr().unwrap().to_string();
     let variables = [("CLIENT_ADMIN_BIND", bind.as_str())];
-    let (text, status) = finished(&client("http://127.0.0.1:1", &variables).output().unwrap());
+    let (text, status) = finished(&evenkeel_stage::output(&mut client("http://127.0.0.1:1", &variables)));
     assert_eq!(status, 69, "{text}");
     assert!(text.contains(&format!("CLIENT_ADMIN_BIND: cannot listen on {bind}: ")), "{text}");
 }
@@ -103,6 +99,7 @@ fn kind(failure: &Value) -> (&str, u64) {
 /// The body of the answer.
 fn ask(admin: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(admin).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();

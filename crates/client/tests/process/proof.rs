@@ -82,7 +82,7 @@ fn run(fifth: Claims, variables: &[(&str, &str)]) -> (String, i32) {
         [("CLIENT_RUN", "run"), ("CLIENT_REQUESTS", "10"), ("CLIENT_METHOD", "POST"), ("CLIENT_BODY", "10")];
     let others = [("CLIENT_ADMIN", admin.as_str()), ("CLIENT_JOURNALS", journals.path().to_str().unwrap())];
     let target = format!("http://{}", server.address);
-    finished(&client(&target, &[&own[..], &others, variables].concat()).output().unwrap())
+    finished(&evenkeel_stage::output(&mut client(&target, &[&own[..], &others, variables].concat())))
 }
 
 #[test]

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
+
+use evenkeel_stage::{Lines, PATIENCE};
 
 use crate::origin::{Origin, Reply, response};
 use crate::{client, finished, run};
@@ -112,8 +114,10 @@ fn a_target_that_refuses_in_mid_run_is_a_failure_for_each_request() {
         drop(listener);
         readiness.write_all(&response(200, "", 0, b"")).unwrap();
     });
-    let (text, status) =
-        finished(&client(&format!("http://{address}"), &[("CLIENT_REQUESTS", "10")]).output().unwrap());
+    let (text, status) = finished(&evenkeel_stage::output(&mut client(
+        &format!("http://{address}"),
+        &[("CLIENT_REQUESTS", "10")],
+    )));
     server.join().unwrap();
     assert_eq!(status, 1, "{text}");
     assert!(text.contains("connection refused  connect     10"), "{text}");
@@ -193,7 +197,7 @@ fn a_target_that_is_not_ready_at_first_is_waited_for() {
 #[test]
 fn a_target_that_is_never_ready_ends_in_status_69() {
     let (text, status) =
-        finished(&client("http://127.0.0.1:1", &[("CLIENT_WAIT", "300ms")]).output().unwrap());
+        finished(&evenkeel_stage::output(&mut client("http://127.0.0.1:1", &[("CLIENT_WAIT", "300ms")])));
     assert_eq!(status, 69, "{text}");
     assert!(
         text.contains(
@@ -205,8 +209,10 @@ fn a_target_that_is_never_ready_ends_in_status_69() {
 
 #[test]
 fn bad_settings_end_in_status_64_with_a_line_each() {
-    let (text, status) =
-        finished(&client("balancer", &[("CLIENT_RATE", "x"), ("CLIENT_SPEED", "1")]).output().unwrap());
+    let (text, status) = finished(&evenkeel_stage::output(&mut client(
+        "balancer",
+        &[("CLIENT_RATE", "x"), ("CLIENT_SPEED", "1")],
+    )));
     assert_eq!((status, text.lines().count()), (64, 3), "{text}");
 }
 
@@ -218,24 +224,19 @@ fn a_signal_ends_the_sending_and_what_is_in_flight_is_finished_and_reported() {
     let origin = Origin::start(move |seen| {
         if seen.field("x-evenkeel-run").is_some() {
             arrived.send(()).unwrap();
-            held.lock().unwrap().recv().unwrap();
+            held.lock().unwrap().recv_timeout(PATIENCE).unwrap();
         }
         hello("")
     });
     let variables = [("CLIENT_REQUESTS", "1000"), ("CLIENT_CONCURRENCY", "1"), ("EVENKEEL_LOG", "info")];
     let mut child = client(&format!("http://{}", origin.address), &variables).spawn().unwrap();
-    arrival.recv().unwrap();
+    arrival.recv_timeout(PATIENCE).unwrap();
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     // The log line says that the signal has arrived: only then the answer is let go.
-    let mut log = BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.contains("leaving") {
-        line.clear();
-        assert!(log.read_line(&mut line).unwrap() > 0, "the client ended without a word");
-    }
+    Lines::of(child.stderr.take().unwrap()).wait_for("leaving");
     release.send(()).unwrap();
-    let (text, status) = finished(&child.wait_with_output().unwrap());
+    let (text, status) = finished(&evenkeel_stage::finished(&mut child));
     assert_eq!(status, 0, "{text}");
     assert!(text.contains("1 request in ") && text.contains("; ended before its time"), "{text}");
 }
@@ -279,8 +280,10 @@ fn objectives_decide_the_exit_status() {
 fn several_targets_are_measured_and_compared() {
     let (one, other) = (Origin::start(|_| hello("")), Origin::start(|_| Reply::whole(404, "", b"")));
     let targets = format!("http://{},http://{}", one.address, other.address);
-    let (text, status) =
-        finished(&client(&targets, &[("CLIENT_REQUESTS", "5"), ("CLIENT_RUN", "r")]).output().unwrap());
+    let (text, status) = finished(&evenkeel_stage::output(&mut client(
+        &targets,
+        &[("CLIENT_REQUESTS", "5"), ("CLIENT_RUN", "r")],
+    )));
     assert_eq!(status, 1, "{text}");
     assert!(text.contains("Run r.0 against") && text.contains("Run r.1 against"), "{text}");
     let compared = text.lines().filter(|line| line.starts_with(" http://")).count();

@@ -5,17 +5,15 @@ use std::io::Read as _;
 use std::process::{Child, ExitStatus};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use evenkeel_stage::{PATIENCE, ended, until};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::client;
 use crate::origin::{Origin, Reply};
-
-/// How long anything may take that is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What takes the whole terminal, and what gives it back.
 const TAKEN: &str = "\u{1b}[?1049h";
@@ -85,7 +83,7 @@ impl OnTerminal {
             match self.pieces.recv_timeout(deadline.saturating_duration_since(now())) {
                 Ok(piece) => self.seen.push_str(&String::from_utf8_lossy(&piece)),
                 Err(RecvTimeoutError::Disconnected) => {
-                    return (self.child.wait().unwrap(), self.seen.clone());
+                    return (ended(&mut self.child), self.seen.clone());
                 }
                 Err(RecvTimeoutError::Timeout) => panic!("the client does not end: {:?}", self.seen),
             }
@@ -160,14 +158,10 @@ fn a_second_interrupt_ends_at_once_and_gives_the_terminal_back_all_the_same() {
     client.wait_for("flight");
     client.signal(Signal::INT);
     // Signals are not queued: the second would be lost in the first.
-    let deadline = now() + PATIENCE;
-    let status = loop {
+    let status = until("the client ends", || {
         client.signal(Signal::INT);
-        if let Some(status) = client.child.try_wait().unwrap() {
-            break status;
-        }
-        assert!(now() < deadline, "it does not end");
-    };
+        client.child.try_wait().unwrap()
+    });
     assert_eq!(status.code(), Some(130));
     assert!(afterwards(&client.end().1).contains("ended by a second signal"));
 }

@@ -1,12 +1,11 @@
 //! As much of `WebDriver` (W3C) as the tests need, spoken to Debian's chromium-driver.
 
 use std::{
-    io::{BufRead, BufReader},
     net::SocketAddr,
     process::{Child, Command, Stdio},
 };
 
-use evenkeel_stage::Connection;
+use evenkeel_stage::{Connection, Lines};
 use serde_json::{Value, json};
 
 /// How long a condition may take to come true, milliseconds.
@@ -47,13 +46,10 @@ impl Browser {
             .stderr(Stdio::null())
             .spawn()
             .expect("chromedriver can be started: install chromium and chromium-driver");
-        let lines = BufReader::new(driver.stdout.take().expect("it is piped")).lines();
-        let port = lines
-            .map_while(Result::ok)
-            .find_map(|line| {
-                line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
-            })
-            .expect("chromedriver says its port");
+        let begun = "started successfully on port ";
+        let line = Lines::of(driver.stdout.take().expect("it is piped")).wait_for(begun);
+        let port = line.split_once(begun).and_then(|(_, port)| port.trim_end_matches('.').parse().ok());
+        let port = port.expect("chromedriver says its port");
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let profile = tempfile::tempdir().expect("a directory can be made");
         let mut arguments = ARGUMENTS.map(str::to_owned).to_vec();

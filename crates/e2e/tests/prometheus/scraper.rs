@@ -110,7 +110,7 @@ pub(crate) fn check(arguments: &[&str], input: &str) -> String {
     let mut stdin = promtool.stdin.take().expect("it is piped");
     stdin.write_all(input.as_bytes()).expect("promtool reads its input");
     drop(stdin);
-    let ended = promtool.wait_with_output().expect("a child can be waited for");
+    let ended = evenkeel_stage::finished(&mut promtool);
     let said =
         format!("{}{}", String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
     assert!(ended.status.success(), "promtool check {}: {}\n{said}\n{input}", arguments[0], ended.status);

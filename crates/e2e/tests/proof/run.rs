@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use evenkeel_stage::{Connection, Processes, binary};
+use evenkeel_stage::{Connection, Processes, binary, ended};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -86,7 +86,7 @@ impl Run {
 
     /// The same, and whether it was content.
     pub(crate) fn finish(mut self) -> (bool, Value) {
-        let ended = self.client.wait().expect("a child can be waited for");
+        let ended = ended(&mut self.client);
         assert!(matches!(ended.code(), Some(0 | 1)), "{ended}");
         let text = fs::read(self.directory.path().join("report.json")).expect("the client wrote its report");
         let report: Value = serde_json::from_slice(&text).expect("JSON");

@@ -1,14 +1,11 @@
 //! The command line and bad settings.
 
-use std::{
-    net::TcpListener,
-    process::{Output, Stdio},
-};
+use std::{net::TcpListener, process::Output};
 
 use crate::process::{Server, command};
 
 fn run(arguments: &[&str], settings: &[(&str, &str)]) -> Output {
-    command().args(arguments).envs(settings.iter().copied()).stdout(Stdio::piped()).output().unwrap()
+    evenkeel_stage::output(command().args(arguments).envs(settings.iter().copied()))
 }
 
 fn refused(settings: &[(&str, &str)]) -> String {

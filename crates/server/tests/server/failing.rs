@@ -1,11 +1,9 @@
 //! Faults on demand, as they look on the wire.
 
-use std::{
-    io::ErrorKind,
-    time::{Duration, Instant},
-};
+use std::{io::ErrorKind, time::Instant};
 
 use evenkeel_digest::Digest;
+use evenkeel_stage::until;
 
 use crate::{
     process::Server,
@@ -117,17 +115,9 @@ fn a_request_that_hangs_is_given_up_when_its_client_closes() {
     let metric = |value: u32| format!("\nevenkeel_server_requests_running {value}\n");
     let running =
         |value| admin(&server, "GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n").text().contains(&metric(value));
-    wait_until(|| running(1));
+    until("it runs", || running(1).then_some(()));
     drop(connection);
-    wait_until(|| running(0));
-}
-
-/// Asks until the answer is yes, for ten seconds at most.
-fn wait_until(is_so: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(10), "what is waited for does not come to be");
-    }
+    until("it does not run", || running(0).then_some(()));
 }
 
 #[test]

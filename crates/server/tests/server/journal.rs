@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path};
 
+use evenkeel_stage::until;
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -66,11 +67,7 @@ fn a_request_whose_client_went_away_leaves_a_line_without_a_status() {
     connection
         .send("POST /upload HTTP/1.1\r\nhost: a\r\nx-evenkeel-run: r1\r\ncontent-length: 9\r\n\r\nhello");
     drop(connection);
-    let line = loop {
-        if let Some(line) = lines(directory.path()).pop() {
-            break line;
-        }
-    };
+    let line = until("there is a line", || lines(directory.path()).pop());
     assert_eq!((line["executed"].as_bool(), line["run"].as_str()), (Some(true), Some("r1")));
     assert_ne!(line["status"], 200);
 }

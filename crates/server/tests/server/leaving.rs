@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use evenkeel_stage::until;
 use rustix::process::Signal;
 
 use crate::{process::Server, wire::Connection};
@@ -15,7 +16,7 @@ const GET: &str = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 
 /// Waits until a server has noticed its signal; readiness changes at once, but a signal takes its way.
 fn until_unready(server: &Server) {
-    while server.get("/readyz", "").status != 503 {}
+    until("it is not ready", || (server.get("/readyz", "").status == 503).then_some(()));
 }
 
 #[test]
@@ -44,11 +45,8 @@ fn a_leaving_server_is_unready_and_still_serves_then_closes_and_exits_with_0() {
     // The idle connection ends when the listener closes, not before, and with FIN.
     assert_eq!(idle.rest().unwrap(), b"");
     assert!(asked.elapsed() >= Duration::from_millis(1900));
-    let refused = loop {
-        if let Err(error) = TcpStream::connect(server.traffic) {
-            break error.kind();
-        }
-    };
+    let refused = until("nobody is let in", || TcpStream::connect(server.traffic).err());
+    let refused = refused.kind();
     assert_eq!(refused, ErrorKind::ConnectionRefused);
 
     let finished = running.receive(false);

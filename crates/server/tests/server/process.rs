@@ -1,12 +1,11 @@
 //! A server process that ends with its test.
 
 use std::{
-    io::{BufRead as _, BufReader},
     net::SocketAddr,
     process::{Child, Command, ExitStatus, Stdio},
-    thread,
 };
 
+use evenkeel_stage::{Lines, ended};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::wire::{Connection, Response};
@@ -28,18 +27,7 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut seen = String::new();
-        let listening = loop {
-            let mut line = String::new();
-            assert!(log.read_line(&mut line).unwrap() > 0, "it ended instead of listening:\n{seen}");
-            if line.contains(" listening traffic=") {
-                break line;
-            }
-            seen.push_str(&line);
-        };
-        // A full pipe would block the server.
-        thread::spawn(move || log.lines().for_each(drop));
+        let listening = Lines::of(child.stderr.take().unwrap()).wait_for(" listening traffic=");
         Self { child, traffic: address(&listening, "traffic="), admin: address(&listening, "admin=") }
     }
 
@@ -68,7 +56,7 @@ impl Server {
     }
 
     pub(crate) fn wait(mut self) -> ExitStatus {
-        self.child.wait().unwrap()
+        ended(&mut self.child)
     }
 }
 
