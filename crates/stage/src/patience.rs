@@ -15,8 +15,12 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits for a child's end. Panics where it does not end.
 pub fn ended(child: &mut Child) -> ExitStatus {
-    let process =
-        pidfd_open(Pid::from_child(child), PidfdFlags::empty()).expect("a child that is not waited for");
+    // One that was waited for already has no process any more.
+    if let Some(status) = child.try_wait().expect("a child can be waited for") {
+        return status;
+    }
+    let process = pidfd_open(Pid::from_child(child), PidfdFlags::empty());
+    let process = process.expect("it is there until it is waited for");
     let deadline = Instant::now() + PATIENCE;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
