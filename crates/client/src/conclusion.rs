@@ -151,6 +151,7 @@ fn slowest(run: &str, request: &str, slow: &Slow, names: &Names) -> SlowestReque
         server: slow.server.clone(),
         called: called(slow.server.as_deref(), names),
         way: slow.way.as_ref().map(|way| way.iter().map(step).collect()),
+        words: slow.words.clone(),
     }
 }
 

@@ -149,7 +149,12 @@ pub(crate) fn find(sources: Sources<'_>) -> Found {
 
 /// Which of the balancer's incidents explains a spell: one at an endpoint that is known to be concerned, or any, where none is.
 fn explained_by(spell: &Spell, reported: &[Reported]) -> Option<usize> {
-    let at_it = |one: &Reported| spell.endpoints.is_empty() || spell.endpoints.contains(&one.episode.address);
+    let at_it = |one: &Reported| {
+        // One that concerns several servers names no address.
+        one.episode.address.is_empty()
+            || spell.endpoints.is_empty()
+            || spell.endpoints.contains(&one.episode.address)
+    };
     reported.iter().position(|one| one.meets(spell.first, spell.last) && at_it(one))
 }
 

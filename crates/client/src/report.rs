@@ -145,6 +145,8 @@ pub(crate) struct SlowestRequest {
     pub(crate) called: Option<String>,
     /// The attempts that it took, in order; `None` where the balancer did not tell.
     pub(crate) way: Option<Vec<Step>>,
+    /// The same in the balancer's words, where it had any.
+    pub(crate) words: Option<String>,
 }
 
 /// An attempt on the way of a request.
@@ -306,6 +308,9 @@ impl Reports {
     }
 }
 
+/// Who answered, where nobody says so: the balancer itself, or nobody at all.
+const NOBODY: &str = "(none named)";
+
 impl Report {
     /// What a server that calls itself `id` is called in this report.
     fn called<'a>(&'a self, id: &'a str) -> &'a str {
@@ -323,7 +328,7 @@ impl Report {
     fn rows(&self) -> Vec<(String, Option<&str>, Tally)> {
         let mut rows: Vec<(String, Option<&str>, Tally)> = Vec::new();
         for server in &self.servers {
-            let name = server.name.as_deref().map_or("(none named)", |id| self.called(id));
+            let name = server.name.as_deref().map_or(NOBODY, |id| self.called(id));
             let name = words::Tame(name).to_string();
             if let Some((_, _, tally)) = rows.iter_mut().find(|(other, _, _)| *other == name) {
                 tally.right += server.tally.right;
@@ -332,7 +337,8 @@ impl Report {
                 rows.push((name, server.address.as_deref(), server.tally));
             }
         }
-        rows.sort_by(|(one, _, _), (other, _, _)| one.cmp(other));
+        // What came from nobody is last, as in the list of servers.
+        rows.sort_by(|(one, _, _), (other, _, _)| (one == NOBODY, one).cmp(&(other == NOBODY, other)));
         rows
     }
 }

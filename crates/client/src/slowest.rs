@@ -30,6 +30,8 @@ pub(crate) struct Slow {
     pub(crate) server: Option<String>,
     /// The attempts that it took; `None` where the balancer did not tell.
     pub(crate) way: Option<Vec<Attempt>>,
+    /// The same in the balancer's words, where it had any.
+    pub(crate) words: Option<String>,
 }
 
 /// The slowest right answers so far.
@@ -56,6 +58,7 @@ impl Slowest {
             entry: exchange.entry,
             server: exchange.server.clone(),
             way: known.map(|(_, way)| way.clone()),
+            words: None,
         };
         let place = self.slow.partition_point(|other| other.latency >= latency);
         self.slow.insert(place, slow);
@@ -69,6 +72,13 @@ impl Slowest {
         } else if way.len() > 1 {
             self.ways.truncate(WAYS - 1);
             self.ways.push_front((sequence, way.to_vec()));
+        }
+    }
+
+    /// The balancer tells in words which way a request went.
+    pub(crate) fn told(&mut self, sequence: u64, words: String) {
+        if let Some(slow) = self.slow.iter_mut().find(|slow| slow.sequence == sequence) {
+            slow.words = Some(words);
         }
     }
 

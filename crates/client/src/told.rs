@@ -4,6 +4,7 @@
 //! ```text
 //! GET /api/state      names ────────┐                       ┌── one name for one server
 //! GET /api/incidents  episodes ─────┼──▶ terminal, report ──┤
+//! GET /api/requests   ways in words ┤                       │
 //! answers, ledger     who is who ───┘                       └── one sentence for one incident
 //! ```
 //! A balancer of another make, or an older one, tells none of it: then servers are called as they call themselves, and incidents
@@ -11,6 +12,7 @@
 
 mod episodes;
 mod names;
+mod tap;
 
 use std::time::Duration;
 
@@ -51,6 +53,11 @@ impl Asker {
     /// What happened to servers; `None` where that cannot be learnt.
     pub(crate) async fn episodes(&self) -> Option<Vec<Episode>> {
         self.ask("/api/incidents").await.and_then(|body| episodes::read(&body))
+    }
+
+    /// Which way the last requests went to which something happened, in words, by their ids. Empty where that cannot be learnt.
+    pub(crate) async fn ways(&self) -> Vec<(String, String)> {
+        self.ask("/api/requests").await.map(|body| tap::read(&body)).unwrap_or_default()
     }
 
     /// A whole answer with status 200. Whatever else comes is none: a run does not depend on it.

@@ -99,6 +99,11 @@ impl Witness {
         if let Some(episodes) = asker.episodes().await {
             self.episodes.borrow_mut().take(episodes);
         }
+        for (id, words) in asker.ways().await {
+            if let Some(sequence) = request::sequence(&self.run, &id) {
+                self.slowest.borrow_mut().told(sequence, words);
+            }
+        }
     }
 
     /// The incidents of the finished run.

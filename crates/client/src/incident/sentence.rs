@@ -83,13 +83,10 @@ fn attempts(spell: &Spell, names: &Names) -> String {
     let masked = words::counted(spell.masked, "request");
     match (spell.masked, spell.failures) {
         (0, _) => {}
-        (1, 0) => text.push_str(" The request was answered rightly all the same, and none failed."),
-        (_, 0) => {
-            let _ = write!(text, " {masked} were answered rightly all the same, and none failed.");
-        }
-        (one, _) => {
-            let verb = if one == 1 { "was" } else { "were" };
-            let _ = write!(text, " {masked} {verb} answered rightly all the same.");
+        (count, failures) => {
+            let verb = if count == 1 { "was" } else { "were" };
+            let none = if failures == 0 { ", and none failed" } else { "" };
+            let _ = write!(text, " {masked} {verb} answered rightly all the same{none}.");
         }
     }
     text

@@ -71,6 +71,88 @@ pub(crate) fn proof(verdict: Verdict) -> Proof {
     }
 }
 
+/// The slowest request of a run, which took two attempts.
+fn some_slowest() -> SlowestRequest {
+    let step = |endpoint: &str, called: Option<&str>, why: &str, end: &str, status| Step {
+        endpoint: endpoint.into(),
+        called: called.map(str::to_owned),
+        why: why.into(),
+        end: end.into(),
+        status,
+    };
+    SlowestRequest {
+        id: "r-00000007".into(),
+        request: "GET /".into(),
+        at_ms: Ms(Duration::from_millis(70)),
+        after_ms: Ms(Duration::from_millis(2_010)),
+        server: Some("527a23307711".into()),
+        called: Some("server-1".into()),
+        way: Some(vec![
+            step("10.0.0.2:80", Some("server-2"), "first", "timeout", None),
+            step("10.0.0.1:80", None, "retry", "answered", Some(200)),
+        ]),
+        words: None,
+    }
+}
+
+#[test]
+fn the_slowest_request_is_told_with_its_way_and_in_the_balancers_words_where_it_has_any() {
+    let mut run = report(&[], 10, &[], None);
+    run.slowest = Some(some_slowest());
+    let said = |run: &Report| run.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    let begin = "The slowest answer, to GET / (r-00000007), took 2.01 s and came at +0.070 s from server-1";
+    let way = "its way: server-2 (first, timeout), then 10.0.0.1:80 (retry, answered 200).";
+    assert!(said(&run).contains(&format!("{begin}; {way}")), "{}", said(&run));
+    run.slowest.as_mut().unwrap().words = Some("sent to server-2, then answered".into());
+    assert!(said(&run).contains(&format!("{begin}: sent to server-2, then answered.")), "{}", said(&run));
+    assert!(Reports::new(vec![run], 1).html().contains(begin));
+}
+
+#[test]
+fn the_story_stands_before_the_figures_and_a_calm_one_is_a_sentence() {
+    let mut run = report(&[("CLIENT_RATE", "200"), ("CLIENT_MIX", "GET /;weight=2")], 10, &[], None);
+    let text = run.to_string();
+    let set = "with CLIENT_TARGET=http://balancer:8080 CLIENT_RATE=200 CLIENT_MIX='GET /;weight=2'";
+    assert!(text.contains(set), "{text}");
+    assert!(
+        text.contains("What happened\n     Nothing: no request failed, and no server was missed.\n"),
+        "{text}"
+    );
+    run.incidents.push(crate::incident::tests::some_incident());
+    run.slowness = Some("For 1.00 s altogether everything was slow.".into());
+    let text = run.to_string();
+    let story = text.find("  1. +0.010 s  server-2 crashed.\n").expect("the balancer's sentence");
+    assert!(story < text.find("10 requests in").unwrap() && !text.contains("Nothing: "), "{text}");
+    assert!(text.contains("     For 1.00 s altogether everything was slow.\n"), "{text}");
+    let page = Reports::new(vec![run], 1).html();
+    assert!(page.find("server-2 crashed.").unwrap() < page.find("<dl class=\"numbers\">").unwrap());
+    assert!(page.contains("<details><summary>why?</summary><p>its connections were reset</p></details>"));
+}
+
+#[test]
+fn a_server_has_one_row_under_the_balancers_name_however_often_it_was_started() {
+    let mut run = report(&[], 10, &[], None);
+    let server = |name: Option<&str>, called: Option<&str>, right| Server {
+        name: name.map(str::to_owned),
+        called: called.map(str::to_owned),
+        address: called.map(|_| "172.18.0.4:8080".into()),
+        tally: Tally { right, failed: 0 },
+    };
+    run.servers = vec![
+        server(None, None, 1),
+        server(Some("527a23307711"), Some("server-2"), 4),
+        server(Some("99c001b3f0aa"), Some("server-2"), 3),
+        server(Some("other"), None, 2),
+    ];
+    let rows = run.rows();
+    let rows: Vec<_> =
+        rows.iter().map(|(name, address, tally)| (name.as_str(), *address, tally.right)).collect();
+    assert_eq!(
+        rows,
+        [("other", None, 2), ("server-2", Some("172.18.0.4:8080"), 7), ("(none named)", None, 1)]
+    );
+}
+
 #[test]
 fn a_run_passes_when_all_is_right_and_only_then() {
     assert!(report(&[], 10, &[], None).passed);
@@ -122,6 +204,7 @@ fn names(value: &serde_json::Value, found: &mut std::collections::BTreeSet<Strin
 fn every_name_in_the_json_is_described() {
     let mut run = report(&[], 10, &[Kind::Status(502)], Some(proof(Verdict::Contradicted)));
     run.incidents.push(crate::incident::tests::some_incident());
+    run.slowest = Some(some_slowest());
     let json: serde_json::Value = serde_json::from_str(&Reports::new(vec![run], 1).json()).unwrap();
     let mut found = std::collections::BTreeSet::new();
     names(&json, &mut found);

@@ -103,7 +103,11 @@ pub(super) fn slowest(slow: &SlowestRequest) -> String {
     let from = slow.called.as_ref().or(slow.server.as_ref());
     let from = from.map(|server| format!(" from {server}")).unwrap_or_default();
     let steps: Vec<_> = slow.way.iter().flatten().map(ToString::to_string).collect();
-    let way = if steps.is_empty() { String::new() } else { format!("; its way: {}", steps.join(", then ")) };
+    let way = match &slow.words {
+        Some(words) => format!(": {words}"),
+        None if steps.is_empty() => String::new(),
+        None => format!("; its way: {}", steps.join(", then ")),
+    };
     format!(
         "The slowest answer, to {} ({}), took {} and came at {}{from}{way}.",
         slow.request,

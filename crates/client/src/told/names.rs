@@ -102,15 +102,20 @@ pub(super) fn read(body: &[u8]) -> Vec<(String, String)> {
     #[derive(Deserialize)]
     struct State {
         endpoints: Vec<Endpoint>,
+        /// Those that left a short while ago.
+        #[serde(default)]
+        gone: Vec<Endpoint>,
     }
     #[derive(Deserialize)]
     struct Endpoint {
         address: String,
         server: Option<String>,
     }
-    let Ok(State { endpoints }) = serde_json::from_slice(body) else { return Vec::new() };
-    let named = endpoints.into_iter().filter_map(|Endpoint { address, server }| Some((address, server?)));
-    named.filter(|(_, name)| !name.is_empty()).collect()
+    let Ok(State { endpoints, gone }) = serde_json::from_slice(body) else { return Vec::new() };
+    // Who is there now comes last, and so has the last word about an address.
+    let all = gone.into_iter().chain(endpoints);
+    let named = all.filter_map(|Endpoint { address, server }| Some((address, server?)));
+    named.filter(|(address, name)| !name.is_empty() && name != address).collect()
 }
 
 #[cfg(test)]
@@ -164,8 +169,10 @@ mod tests {
     fn endpoints_without_a_name_have_none() {
         let state =
             br#"{"name":"b","endpoints":[{"address":"10.0.0.1:80","name":"server:80","server":"server-1"},
-            {"address":"10.0.0.2:80","name":"server:80"},{"address":"10.0.0.3:80","server":null}]}"#;
-        assert_eq!(read(state), [("10.0.0.1:80".to_owned(), "server-1".to_owned())]);
+            {"address":"10.0.0.2:80","name":"server:80"},{"address":"10.0.0.3:80","server":null},
+            {"address":"10.0.0.4:80","server":"10.0.0.4:80"}],"gone":[{"address":"10.0.0.5:80","server":"server-5","left":"crashed"}]}"#;
+        let named = |address: &str, name: &str| (address.to_owned(), name.to_owned());
+        assert_eq!(read(state), [named("10.0.0.5:80", "server-5"), named("10.0.0.1:80", "server-1")]);
         assert!(read(b"<html>").is_empty());
     }
 }

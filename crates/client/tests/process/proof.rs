@@ -67,6 +67,7 @@ fn run(fifth: Claims, variables: &[(&str, &str)]) -> (String, i32) {
             "GET /readyz" => return Reply::whole(200, "", b""),
             "GET /api/state" => return Reply::whole(200, "", STATE),
             "GET /api/incidents" => return Reply::whole(200, "", INCIDENTS),
+            line if !line.starts_with("GET /ledger") => return Reply::whole(404, "", b""),
             _ => {}
         }
         let after: usize = seen.line.strip_prefix("GET /ledger?run=run&after=").unwrap().parse().unwrap();
