@@ -147,6 +147,12 @@ pub(crate) fn find(sources: Sources<'_>) -> Found {
     Found { incidents, slowness: slowness.told(told, columns.width) }
 }
 
+/// What there is to say of the last spells of trouble while the run goes on, at most so many, the last first: when each began.
+pub(crate) fn so_far(troubles: &Troubles, names: &Names, most: usize) -> Vec<(Duration, String)> {
+    let said = |spell: &Spell| Some((spell.first, sentence::of_moments(spell, names)?.1));
+    troubles.spells().iter().rev().filter_map(said).take(most).collect()
+}
+
 /// Which of the balancer's incidents explains a spell: one at an endpoint that is known to be concerned, or any, where none is.
 fn explained_by(spell: &Spell, reported: &[Reported]) -> Option<usize> {
     let at_it = |one: &Reported| {

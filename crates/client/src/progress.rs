@@ -91,18 +91,13 @@ impl Progress {
 
     fn view(&self, measurements: &Measurements, witness: &Witness, in_flight: u64, now: Instant) -> View {
         let elapsed = measurements.so_far(now);
-        let mut happened = witness.lately(TOLD);
-        if let (true, Some((kind, _, spell))) = (happened.is_empty(), measurements.failures.by_kind().first())
-        {
-            happened.push((spell.last, format!("{} failed: {kind}", words::counted(spell.count, "request"))));
-        }
         View {
             run: self.run.clone(),
             target: self.target.clone(),
             lasts: self.whole.time,
             done: self.whole.done(measurements, now),
             in_flight,
-            happened,
+            happened: witness.lately(TOLD),
             ..screen::recent(measurements, elapsed, &witness.names.borrow())
         }
     }

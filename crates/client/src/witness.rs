@@ -126,9 +126,13 @@ impl Witness {
         })
     }
 
-    /// The last incidents that the balancer tells of, at most so many, the last first: when they began, and the sentence.
+    /// What happened so far, at most so much, the last first, each with when it began: the balancer's incidents, or what the
+    /// client found itself where that tells of none.
     pub(crate) fn lately(&self, most: usize) -> Vec<(Duration, String)> {
         let within = self.episodes.borrow().within(self.began_ms(), u64::MAX);
+        if within.is_empty() {
+            return incident::so_far(&self.troubles.borrow(), &self.names.borrow(), most);
+        }
         let lately = within.into_iter().rev().take(most);
         lately.map(|episode| (self.moment(episode.begun_ms), episode.sentence)).collect()
     }
@@ -252,6 +256,12 @@ mod tests {
         told(&witness, &format!(r#"{{"n":2,"at":{},"event":"ejected","endpoint":"b:1"}}"#, at(5_040)));
         told(&witness, &format!(r#"{{"n":3,"at":{},"event":"healthy","endpoint":"b:1"}}"#, at(9_000)));
         let proof = witness.reconciler.take().unwrap().conclude();
+        let so_far = witness.lately(5);
+        let begin = "1 attempt failed at b:1 from +5.010 s to +5.300 s (reset).";
+        assert!(
+            matches!(so_far.as_slice(), [(at, said)] if *at == ms(5_010) && said.starts_with(begin)),
+            "{so_far:?}"
+        );
         let incidents = witness.incidents(&measurements, Some(&proof)).incidents;
         let [incident] = incidents.as_slice() else { panic!("one incident, not {incidents:?}") };
         assert_eq!((incident.begin_ms.0, incident.end_ms.0), (ms(5_010), ms(5_300)));

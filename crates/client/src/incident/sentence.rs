@@ -15,18 +15,22 @@ pub(super) fn of(
     usual: Duration,
     names: &Names,
 ) -> (&'static str, String) {
-    let (cause, mut text) = if spell.failed_attempts > 0 {
-        ("attempts failed", attempts(spell, names))
-    } else if let Some(moment) = spell.first_ejection {
-        let who = at(spell, names);
-        ("ejected", format!("The balancer took {who} out at {}.", words::moment(moment)))
-    } else if spell.failures > 0 {
-        let more = if described.failed_attempts.is_some() {
-            "The balancer tells of no attempt that failed."
-        } else {
-            "What caused it, the client does not know."
-        };
-        ("requests failed", format!("{} {more}", failures(spell)))
+    let (cause, mut text) = if let Some((cause, mut text)) = of_moments(spell, names) {
+        if cause == REQUESTS_FAILED {
+            text.push_str(if described.failed_attempts.is_some() {
+                " The balancer tells of no attempt that failed."
+            } else {
+                " What caused it, the client does not know."
+            });
+        }
+        if !described.absent.is_empty() {
+            let _ =
+                write!(text, " No answer came from {} for at least a second.", who(&described.absent, names));
+        }
+        if let Some((id, took)) = stalled {
+            let _ = write!(text, " Answers from {} took up to {}.", called(names, id), words::duration(took));
+        }
+        (cause, text)
     } else if !described.absent.is_empty() {
         let text = format!(
             "{} answered nothing {}, and no request failed: drained, stopped or taken out, which the client cannot tell apart.",
@@ -47,18 +51,6 @@ pub(super) fn of(
     } else {
         ("unusual", format!("Something was not as usual {}.", stretch(spell)))
     };
-    if spell.failed_attempts > 0 || spell.first_ejection.is_some() {
-        if spell.failures > 0 {
-            let _ = write!(text, " {}", failures(spell));
-        }
-        if !described.absent.is_empty() {
-            let _ =
-                write!(text, " No answer came from {} for at least a second.", who(&described.absent, names));
-        }
-        if let Some((id, took)) = stalled {
-            let _ = write!(text, " Answers from {} took up to {}.", called(names, id), words::duration(took));
-        }
-    }
     match described.recovered_ms {
         Some(recovered) => {
             let _ = write!(text, " All was as usual again from {}.", words::moment(recovered.0));
@@ -66,6 +58,26 @@ pub(super) fn of(
         None => text.push_str(" It was not over when the run ended."),
     }
     (cause, text)
+}
+
+/// The cause of a spell in which the balancer told of no attempt that failed.
+const REQUESTS_FAILED: &str = "requests failed";
+
+/// What there is to say while the run goes on: of moments in which something went wrong, before anybody knows what is usual.
+pub(super) fn of_moments(spell: &Spell, names: &Names) -> Option<(&'static str, String)> {
+    let (cause, mut text) = if spell.failed_attempts > 0 {
+        ("attempts failed", attempts(spell, names))
+    } else if let Some(moment) = spell.first_ejection {
+        ("ejected", format!("The balancer took {} out at {}.", at(spell, names), words::moment(moment)))
+    } else if spell.failures > 0 {
+        return Some((REQUESTS_FAILED, failures(spell)));
+    } else {
+        return None;
+    };
+    if spell.failures > 0 {
+        let _ = write!(text, " {}", failures(spell));
+    }
+    Some((cause, text))
 }
 
 fn attempts(spell: &Spell, names: &Names) -> String {

@@ -139,6 +139,11 @@ impl Troubles {
         self.spell(moment);
     }
 
+    /// The spells so far, in order.
+    pub(super) fn spells(&self) -> &[Spell] {
+        &self.spells
+    }
+
     /// The spells, in order.
     pub(super) fn into_spells(self) -> Vec<Spell> {
         self.spells
