@@ -2,7 +2,7 @@
 //! them, and a style that follows the reader's light or dark.
 //!
 //! ```text
-//! what happened ─ summary ─ rate and failures ─ latency ─ share by server ─ incidents ─ verdict ─ failures ─ settings
+//! what happened ─ summary ─ rate and failures ─ latency ─ share by server ─ who answered ─ incidents ─ verdict ─ failures ─ settings
 //! ```
 
 mod chart;
@@ -51,6 +51,7 @@ fn one(page: &mut String, run: &Report) {
     story(page, run);
     summary(page, run);
     page.push_str(&charts::of(run));
+    servers(page, run);
     incidents(page, run);
     proof(page, run);
     failures(page, run);
@@ -130,6 +131,20 @@ fn summary(page: &mut String, run: &Report) {
         }
         page.push_str("</tbody>\n</table>\n");
     }
+}
+
+/// Who answered, by name.
+fn servers(page: &mut String, run: &Report) {
+    page.push_str(
+        "<section>\n<table>\n<thead><tr><th>Answered from</th><th>Right</th><th>Failed</th><th>Share of right</th>\
+         <th>Address</th></tr></thead>\n<tbody>\n",
+    );
+    for (name, address, tally) in run.rows() {
+        let (right, failed) = (words::count(tally.right), words::count(tally.failed));
+        let share = words::share(tally.right, run.requests.right);
+        row(page, &[&name, &right, &failed, &share, address.unwrap_or("–")], None);
+    }
+    page.push_str("</tbody>\n</table>\n</section>\n");
 }
 
 /// The figures of the incidents; the story has told them already.
