@@ -2,6 +2,7 @@
 //! eye.
 
 use std::fmt;
+use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
 
@@ -76,6 +77,9 @@ pub(super) fn without_incident(report: &Report) -> String {
     }
 }
 
+/// A rise of the p99 below this is not worth a word.
+const NOTICED: Duration = Duration::from_millis(5);
+
 /// What an incident was to the client. Of what it found itself, its sentence has counted the requests already.
 pub(super) fn cost(incident: &Incident) -> String {
     let mut parts = Vec::new();
@@ -89,7 +93,7 @@ pub(super) fn cost(incident: &Incident) -> String {
         }
     }
     parts.push(format!("longest time without a right answer {}", words::duration(incident.longest_gap_ms.0)));
-    if !incident.added_latency_ms.0.is_zero() {
+    if incident.added_latency_ms.0 >= NOTICED {
         parts.push(format!("p99 up by {}", words::duration(incident.added_latency_ms.0)));
     }
     if let Some(moment) = incident.rebalanced_ms {
