@@ -100,6 +100,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) told: bool,
     /// What the balancer tells of, the oldest first.
     pub(crate) reported: Vec<Reported>,
+    /// Moments at which the client itself ran late, and by how much.
+    pub(crate) late: Vec<(Duration, Duration)>,
     /// What servers are called.
     pub(crate) names: &'a Names,
 }
@@ -115,7 +117,7 @@ pub(crate) struct Found {
 
 /// Finds the incidents of a run.
 pub(crate) fn find(sources: Sources<'_>) -> Found {
-    let Sources { mut troubles, timeline, elapsed, told, reported, names } = sources;
+    let Sources { mut troubles, timeline, elapsed, told, reported, late, names } = sources;
     let columns = Columns::of(timeline, &troubles, &reported);
     for (index, column) in columns.all.iter().enumerate() {
         if !columns.usual.absent(column).is_empty() || columns.usual.stalled(column).is_some() {
@@ -130,7 +132,9 @@ pub(crate) fn find(sources: Sources<'_>) -> Found {
         if troubles.covers(begin.saturating_sub(QUIET), end + QUIET) {
             columns.cover(index, elapsed, &mut troubles);
         } else if !reported.iter().any(explained) {
-            slowness.note(begin, column, &columns.usual);
+            let within = late.iter().filter(|(at, by)| *at >= begin && at.saturating_sub(*by) < end);
+            let late = within.map(|(_, by)| *by).max().unwrap_or_default();
+            slowness.note(begin, column, &columns.usual, late);
         }
     }
     let mut spells: Vec<Option<Spell>> = troubles.into_spells().into_iter().map(Some).collect();

@@ -191,19 +191,19 @@ impl Run {
                     stopped = true;
                     self.pace.borrow_mut().stop();
                 }
-                _ = tick.tick() => self.show(),
+                due = tick.tick() => {
+                    let now = clock::now();
+                    let late = now.saturating_duration_since(due.into_std());
+                    self.witness.ran_late(self.measurements.borrow().so_far(now), late);
+                    self.show(now);
+                }
             }
         }
     }
 
-    fn show(&self) {
+    fn show(&self, now: Instant) {
         if let Some(progress) = &*self.progress.borrow() {
-            progress.update(
-                &self.measurements.borrow(),
-                &self.witness,
-                self.observer.in_flight(),
-                clock::now(),
-            );
+            progress.update(&self.measurements.borrow(), &self.witness, self.observer.in_flight(), now);
         }
     }
 

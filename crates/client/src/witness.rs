@@ -27,10 +27,18 @@ pub(crate) struct Witness {
     pub(crate) names: RefCell<Names>,
     /// What the balancer tells of them.
     pub(crate) episodes: RefCell<Episodes>,
+    /// Moments at which the client itself ran late, and by how much.
+    late: RefCell<Vec<(Duration, Duration)>>,
     /// The slowest answers.
     pub(crate) slowest: RefCell<Slowest>,
     over: Cell<bool>,
 }
+
+/// The client ran late when it was so much behind: less is the noise of any machine.
+const LATE: Duration = Duration::from_millis(20);
+
+/// How many such moments are kept; the first ones.
+const LATE_MOMENTS: usize = 1024;
 
 /// How often the balancer is asked what it tells of its servers.
 const ASKED_EVERY: Duration = Duration::from_secs(1);
@@ -51,6 +59,7 @@ impl Witness {
             observer,
             names: RefCell::default(),
             episodes: RefCell::default(),
+            late: RefCell::default(),
             slowest: RefCell::default(),
             over: Cell::new(false),
         }
@@ -68,6 +77,14 @@ impl Witness {
             if let Some(server) = &exchange.server {
                 self.names.borrow_mut().answered_from(exchange.sequence, server);
             }
+        }
+    }
+
+    /// At this moment the client itself got to run so much later than it wanted to.
+    pub(crate) fn ran_late(&self, at: Duration, by: Duration) {
+        let mut late = self.late.borrow_mut();
+        if by >= LATE && late.len() < LATE_MOMENTS {
+            late.push((at, by));
         }
     }
 
@@ -122,6 +139,7 @@ impl Witness {
             elapsed,
             told: proof.is_some_and(|proof| proof.failed_attempts.is_some()),
             reported: reported.collect(),
+            late: self.late.take(),
             names: &self.names.borrow(),
         })
     }

@@ -13,13 +13,15 @@ pub(super) struct Slowness {
     first: Duration,
     p99: Duration,
     usual: Duration,
+    /// By how much the client itself ran late in them.
+    late: Duration,
     /// Whether more than one server answered in each of them.
     several: bool,
 }
 
 impl Slowness {
-    /// Notes a slow column that begins at this moment. One server alone that was slow for a moment is no sign of anything.
-    pub(super) fn note(&mut self, begin: Duration, column: &Column, usual: &Usual) {
+    /// Notes a slow column that begins at this moment, in which the client itself ran so late. One server alone that was slow for a moment is no sign of anything.
+    pub(super) fn note(&mut self, begin: Duration, column: &Column, usual: &Usual, late: Duration) {
         let several = column.servers.len() > 1;
         if several && usual.slow_servers(column) < 2 {
             return;
@@ -29,6 +31,7 @@ impl Slowness {
         }
         self.columns += 1;
         self.several &= several;
+        self.late = self.late.max(late);
         self.p99 = self.p99.max(column.latency.at(0.99));
     }
 
@@ -46,8 +49,13 @@ impl Slowness {
             }
             (false, _) => "Whether it was the machine or the server cannot be told where only one answers.",
         };
+        let late = if self.late.is_zero() {
+            String::new()
+        } else {
+            format!(" The client itself ran up to {} late then.", words::duration(self.late))
+        };
         Some(format!(
-            "For {} altogether, first from {}, everything was slow: p99 up to {}, where {} is usual. {verdict}",
+            "For {} altogether, first from {}, everything was slow: p99 up to {}, where {} is usual. {verdict}{late}",
             words::duration(width * self.columns),
             words::moment(self.first),
             words::duration(self.p99),

@@ -53,10 +53,20 @@ const ALL: &[&str] = &["a", "b", "c"];
 
 /// What is found where the balancer tells all of its attempts, and of no incident.
 fn find(troubles: Troubles, timeline: &Timeline, reported: Vec<Reported>) -> Found {
+    find_with(troubles, timeline, reported, Vec::new())
+}
+
+/// The same of a client that ran late at these moments, by so much.
+fn find_with(
+    troubles: Troubles,
+    timeline: &Timeline,
+    reported: Vec<Reported>,
+    late: Vec<(Duration, Duration)>,
+) -> Found {
     let mut names = Names::default();
     names.call("10.0.0.2:80".into(), "server-2".into());
     let elapsed = timeline.width() * u32::try_from(timeline.columns().len()).unwrap();
-    super::find(Sources { troubles, timeline, elapsed, told: true, reported, names: &names })
+    super::find(Sources { troubles, timeline, elapsed, told: true, reported, late, names: &names })
 }
 
 /// The only incident in what was found, in which nothing was merely slow.
@@ -134,6 +144,9 @@ fn seconds_in_which_every_server_is_slow_are_the_machines_and_no_incident() {
         "{told}"
     );
     assert!(told.ends_with("not a server."), "{told}");
+    let late = vec![(ms(3_200), ms(90)), (ms(7_400), ms(120)), (ms(7_800), ms(60))];
+    let told = find_with(Troubles::default(), &timeline, Vec::new(), late).slowness.unwrap();
+    assert!(told.ends_with("not a server. The client itself ran up to 120 ms late then."), "{told}");
 }
 
 #[test]
