@@ -16,12 +16,14 @@ pub struct Span {
 
 impl Span {
     /// Where `part`, a slice of `whole`, lies in it.
+    #[inline]
     pub fn of(part: &[u8], whole: &[u8]) -> Self {
         let start = (part.as_ptr().addr() - whole.as_ptr().addr()) as u32;
         Self { start, end: start + part.len() as u32 }
     }
 
     /// The bytes themselves.
+    #[inline]
     pub fn in_bytes(self, input: &[u8]) -> &[u8] {
         &input[self.start as usize..self.end as usize]
     }
@@ -74,7 +76,8 @@ impl Fields {
     }
 
     /// Adds a line, unless its name has an underscore and such are not `underscored_too`.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "one call for each line that is parsed, from another crate")]
+    #[inline(always)]
     pub(crate) fn push(&mut self, input: &[u8], line: &Line, underscored_too: bool) {
         let name = line.name.in_bytes(input);
         let known = Name::of(name);

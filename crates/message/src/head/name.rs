@@ -39,6 +39,7 @@ pub(crate) enum Name {
 
 impl Name {
     /// Recognises a name: by length and first letter, then letter by letter without regard to case.
+    #[inline]
     pub(crate) fn of(name: &[u8]) -> Self {
         let first = name.first().map_or(0, u8::to_ascii_lowercase);
         let (lowercase, found) = match (name.len(), first) {

@@ -191,6 +191,8 @@ impl RequestHead {
     }
 
     /// Adds a field line. One with an underscore in its name is left out, unless `limits` say otherwise.
+    #[expect(clippy::inline_always, reason = "one call for each line that is parsed, from another crate")]
+    #[inline(always)]
     pub fn push(&mut self, input: &[u8], line: &Line, limits: &Limits) {
         self.fields.push(input, line, limits.forward_underscores);
     }

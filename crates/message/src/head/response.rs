@@ -140,6 +140,8 @@ impl ResponseHead {
     }
 
     /// Adds a field line.
+    #[expect(clippy::inline_always, reason = "one call for each line that is parsed, from another crate")]
+    #[inline(always)]
     pub fn push(&mut self, input: &[u8], line: &Line) {
         self.fields.push(input, line, true);
     }
