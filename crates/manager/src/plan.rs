@@ -111,7 +111,7 @@ impl Plan {
             balancer.default("MAX_FIELDS", MAX_FIELDS.to_string());
         }
         balancer.default("RUNS", "on".to_owned());
-        balancer.default("UPSTREAM", list(members.iter().filter_map(|server| server.addresses)));
+        balancer.default("UPSTREAM", list(&members));
         if let Some(handed) = &settings.client {
             let mut client = Member::new("client".to_owned(), Kind::Client, "CLIENT_", handed);
             if let Some(Addresses { traffic, .. }) = balancer.addresses {
@@ -214,8 +214,10 @@ fn worst(problems: &[Problem]) -> Trouble {
     if usage { Trouble::usage(lines) } else { Trouble { lines, ..Trouble::unavailable(String::new()) } }
 }
 
-fn list(addresses: impl Iterator<Item = Addresses>) -> String {
-    addresses.map(|addresses| addresses.traffic.to_string()).collect::<Vec<_>>().join(",")
+/// The servers by their names, or the balancer could only call them by their ports.
+fn list(servers: &[Member]) -> String {
+    let entry = |server: &Member| Some(format!("{}={}", server.name, server.addresses?.traffic));
+    servers.iter().filter_map(entry).collect::<Vec<_>>().join(",")
 }
 
 /// Data that differ from server to server, so that one sees at once who answered.
@@ -271,7 +273,7 @@ mod tests {
         let names: Vec<_> = plan.members.iter().map(|member| member.name.as_str()).collect();
         assert_eq!(names, ["server-1", "server-2", "balancer", "client"]);
         assert_eq!(plan.members[0].variables["SERVER_BIND"], "0.0.0.0:40001");
-        assert_eq!(plan.members[2].variables["BALANCER_UPSTREAM"], "127.0.0.1:40001,127.0.0.1:8082");
+        assert_eq!(plan.members[2].variables["BALANCER_UPSTREAM"], "server-1=127.0.0.1:40001,server-2=127.0.0.1:8082");
         assert_eq!(plan.members[2].variables["BALANCER_MAX_FIELDS"], "88", "what the servers take");
         assert_eq!(plan.members[3].variables["CLIENT_TARGET"], "http://127.0.0.1:40005");
     }

@@ -253,7 +253,7 @@ impl fmt::Display for Evidence {
             Self::MissingDigest => f.write_str("digest missing"),
             Self::Silent => f.write_str("silent while others answer"),
             Self::Outpaced => f.write_str("no sign of life while others answer the same"),
-            Self::IdleClosed => f.write_str("idle connection closed"),
+            Self::IdleClosed => f.write_str("it closed its idle connections"),
             Self::Status(status) => write!(f, "status {status}"),
             Self::Succeeded => f.write_str("good answer"),
         }

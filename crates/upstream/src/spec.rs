@@ -1,4 +1,5 @@
-//! `server:8080` or `a:8080;weight=2,b:8080;backup`: where endpoints come from, as a person writes it.
+//! `server:8080` or `a:8080;weight=2,b:8080;backup`: where endpoints come from, as a person writes it. `anna=10.0.0.1:8080`
+//! says as well what people call the server there.
 //!
 //! Each name stands for all the addresses it resolves to. Everything that is wrong with a text is said at once, each
 //! with what to write instead.
@@ -16,6 +17,8 @@ pub struct UpstreamSpec(Vec<NameSpec>);
 /// One name and what holds for all its addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameSpec {
+    /// What people call the server there, where they say so.
+    pub called: Option<String>,
     /// A host name or an IP address, an IPv6 one without its brackets.
     pub host: String,
     /// The port of every address.
@@ -74,6 +77,10 @@ impl FromStr for UpstreamSpec {
                 {
                     problems.push(format!("`{name}` is named twice; name it once"));
                 }
+                Some(name) if name.called.is_some() && names.iter().any(|other| other.called == name.called) => {
+                    let called = name.called.unwrap_or_default();
+                    problems.push(format!("two servers are called `{called}`; call one of them otherwise"));
+                }
                 Some(name) => names.push(name),
                 None => {}
             }
@@ -89,6 +96,17 @@ fn parse_entry(entry: &str, problems: &mut Vec<String>) -> Option<NameSpec> {
     let (authority, options) =
         entry.split_once(';').map_or((entry, None), |(name, options)| (name, Some(options)));
     let known_problems = problems.len();
+    let (called, authority) = match authority.split_once('=') {
+        Some((called, authority)) => (Some(called.trim()), authority),
+        None => (None, authority),
+    };
+    if let Some(called) = called.filter(|called| !is_server_name(called)) {
+        problems.push(format!(
+            "`{called}` is no name for a server; write up to {LONGEST_NAME} letters, digits, dots, dashes and underscores, as in \
+             anna={}",
+            authority.trim()
+        ));
+    }
     let at = parse_authority(authority.trim()).map_err(|problem| problems.push(problem)).ok();
     let (mut weight, mut backup) = (Weight::ONE, false);
     for option in options.into_iter().flat_map(|options| options.split(';')).map(str::trim) {
@@ -105,7 +123,16 @@ fn parse_entry(entry: &str, problems: &mut Vec<String>) -> Option<NameSpec> {
         }
     }
     let (host, port) = at?;
-    (problems.len() == known_problems).then_some(NameSpec { host, port, weight, backup })
+    let called = called.map(str::to_owned);
+    (problems.len() == known_problems).then_some(NameSpec { called, host, port, weight, backup })
+}
+
+/// The longest name of a server, in bytes: that of a label in DNS (RFC 1035 §2.3.4).
+const LONGEST_NAME: usize = 63;
+
+fn is_server_name(text: &str) -> bool {
+    (1..=LONGEST_NAME).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
 }
 
 fn parse_authority(text: &str) -> Result<(String, u16), String> {
@@ -149,7 +176,8 @@ mod tests {
     use super::*;
 
     fn name(host: &str, port: u16, weight: u16, backup: bool) -> NameSpec {
-        NameSpec { host: host.to_owned(), port, weight: Weight::new(weight).unwrap(), backup }
+        let weight = Weight::new(weight).unwrap();
+        NameSpec { called: None, host: host.to_owned(), port, weight, backup }
     }
 
     fn problems(text: &str) -> Vec<String> {
@@ -167,6 +195,25 @@ mod tests {
         let spec: UpstreamSpec = "a:8080;weight=2, b:8081;backup,[::1]:80;weight=3;backup".parse().unwrap();
         let expected = [name("a", 8080, 2, false), name("b", 8081, 1, true), name("::1", 80, 3, true)];
         assert_eq!(spec.names(), expected);
+    }
+
+    #[test]
+    fn a_server_has_the_name_that_it_is_given_once() {
+        let spec: UpstreamSpec = "server-1=127.0.0.1:8081, b=[::1]:80;weight=3".parse().unwrap();
+        let called = |name: &str| Some(name.to_owned());
+        let expected = [
+            NameSpec { called: called("server-1"), ..name("127.0.0.1", 8081, 1, false) },
+            NameSpec { called: called("b"), ..name("::1", 80, 3, false) },
+        ];
+        assert_eq!(spec.names(), expected);
+        assert_eq!(
+            problems("a=b:80,a=c:80,=d:80,a b=e:80"),
+            [
+                "two servers are called `a`; call one of them otherwise",
+                "`` is no name for a server; write up to 63 letters, digits, dots, dashes and underscores, as in anna=d:80",
+                "`a b` is no name for a server; write up to 63 letters, digits, dots, dashes and underscores, as in anna=e:80",
+            ]
+        );
     }
 
     #[test]

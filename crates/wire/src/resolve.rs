@@ -21,7 +21,7 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{LookupIpStrategy, ResolveHosts, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::Name;
+use hickory_resolver::proto::rr::{Name, RData};
 use hickory_resolver::system_conf::parse_resolv_conf;
 
 /// Why a name gave no address.
@@ -100,6 +100,26 @@ impl Resolver {
         }
         Ok(addresses)
     }
+
+    /// What the machine at `address` is called: as `/etc/hosts` says, else the nameserver (RFC 1035 §3.5), without the dot at
+    /// the end. `None` where nobody knows a name.
+    pub async fn name_of(&self, address: IpAddr) -> Option<String> {
+        let nameservers = {
+            let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+            let known =
+                files.hosts.get(|text| String::from_utf8_lossy(&text.unwrap_or_default()).into_owned());
+            if let Some(name) = hosts::name(known, address) {
+                return Some(name.to_owned());
+            }
+            files.nameservers.get(nameservers).clone().ok()?
+        };
+        let answer = nameservers.reverse_lookup(Name::from(address)).await.ok()?;
+        let name = answer.answers().iter().find_map(|record| match &record.data {
+            RData::PTR(name) => Some(name.to_string()),
+            _ => None,
+        })?;
+        Some(name.trim_end_matches('.').to_owned())
+    }
 }
 
 /// Whoever answers for names according to the text of a `resolv.conf`.
@@ -158,7 +178,7 @@ mod tests {
 
     use super::*;
 
-    /// A nameserver that knows one address for every name, and the names it was asked for.
+    /// A nameserver that knows one address for every name, one name for every address, and the names it was asked for.
     async fn nameserver() -> (std::net::SocketAddr, tokio::sync::mpsc::UnboundedReceiver<Vec<u8>>) {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
@@ -170,12 +190,16 @@ mod tests {
                 // The name begins after the header of 12 bytes and ends with an empty label.
                 let end = 12 + question[12..].iter().position(|byte| *byte == 0).unwrap() + 1;
                 asked.send(question[12..end].to_vec()).unwrap();
-                let is_a = question[end..end + 2] == [0, 1];
+                let (is_a, is_ptr) = (question[end..end + 2] == [0, 1], question[end..end + 2] == [0, 12]);
                 let mut answer = question[..2].to_vec();
-                answer.extend([0x81, 0x80, 0, 1, 0, u8::from(is_a), 0, 0, 0, 0]);
+                answer.extend([0x81, 0x80, 0, 1, 0, u8::from(is_a || is_ptr), 0, 0, 0, 0]);
                 answer.extend(&question[12..end + 4]);
                 if is_a {
                     answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 7]);
+                }
+                if is_ptr {
+                    answer.extend([0xc0, 12, 0, 12, 0, 1, 0, 0, 0, 60, 0, 14]);
+                    answer.extend(b"\x08server-2\x03net\0");
                 }
                 socket.send_to(&answer, from).await.unwrap();
             }
@@ -191,6 +215,31 @@ mod tests {
         });
         let [hosts, resolv_conf] = paths;
         Resolver::from_files(hosts, resolv_conf)
+    }
+
+    /// A resolver that asks this nameserver.
+    fn asking(directory: &Path, hosts: &str, nameserver: std::net::SocketAddr) -> Resolver {
+        let resolver = files(directory, hosts, "");
+        let (mut config, options) = parse_resolv_conf("nameserver 127.0.0.1\n").unwrap();
+        for connection in config.name_servers.iter_mut().flat_map(|server| &mut server.connections) {
+            connection.port = nameserver.port();
+        }
+        {
+            let nameservers = &mut resolver.files.lock().unwrap().nameservers;
+            nameservers.made = Some((stamp(&nameservers.path), Ok(ask(config, options).unwrap())));
+        }
+        resolver
+    }
+
+    #[tokio::test]
+    async fn an_address_has_the_name_that_the_hosts_file_or_the_nameserver_knows() {
+        let directory = tempfile::tempdir().unwrap();
+        let (address, mut asked) = nameserver().await;
+        let resolver = asking(directory.path(), "10.0.0.5 cleo cleo.example\n", address);
+        assert_eq!(resolver.name_of([10, 0, 0, 5].into()).await.unwrap(), "cleo");
+        assert_eq!(resolver.name_of([172, 18, 0, 4].into()).await.unwrap(), "server-2.net");
+        assert_eq!(asked.recv().await.unwrap(), b"\x014\x010\x0218\x03172\x07in-addr\x04arpa\0");
+        assert_eq!(files(directory.path(), "", "").name_of([172, 18, 0, 4].into()).await, None);
     }
 
     #[tokio::test]
@@ -218,16 +267,8 @@ mod tests {
     #[tokio::test]
     async fn a_name_with_an_underscore_is_asked_for() {
         let directory = tempfile::tempdir().unwrap();
-        let resolver = files(directory.path(), "", "");
         let (address, mut asked) = nameserver().await;
-        let (mut config, options) = parse_resolv_conf("nameserver 127.0.0.1\n").unwrap();
-        for connection in config.name_servers.iter_mut().flat_map(|server| &mut server.connections) {
-            connection.port = address.port();
-        }
-        {
-            let nameservers = &mut resolver.files.lock().unwrap().nameservers;
-            nameservers.made = Some((stamp(&nameservers.path), Ok(ask(config, options).unwrap())));
-        }
+        let resolver = asking(directory.path(), "", address);
         assert_eq!(resolver.lookup("my_app").await.unwrap(), [Ipv4Addr::new(192, 0, 2, 7)]);
         assert_eq!(asked.recv().await.unwrap(), b"\x06my_app\0");
         resolver.lookup("not a name").await.unwrap_err();

@@ -101,10 +101,10 @@ impl fmt::Display for News {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Added => f.write_str("was found; it serves after its first passed probe"),
-            Self::Vanished => f.write_str("is no longer found; it gets nothing new"),
-            Self::Returned => f.write_str("is found again; it serves after its first passed probe"),
+            Self::Vanished => f.write_str("is no longer in DNS; it gets nothing new"),
+            Self::Returned => f.write_str("is in DNS again; it serves after its first passed probe"),
             Self::Removed => f.write_str("is gone"),
-            Self::Healthy => f.write_str("is healthy"),
+            Self::Healthy => f.write_str("is serving"),
             Self::Ejected { cause, by, after, lasts, times } => {
                 match (by, cause) {
                     (Source::Probes, _) => f.write_str("stopped answering probes")?,
@@ -122,7 +122,7 @@ impl fmt::Display for News {
             }
             Self::Probation => f.write_str("is tried again with single requests"),
             Self::Suspect(evidence) => write!(f, "is suspect: {evidence}"),
-            Self::Cleared => f.write_str("answered its probe: no longer suspect"),
+            Self::Cleared => f.write_str("answered again: no longer suspect"),
             Self::Leaving => f.write_str("is about to leave; it gets nothing new"),
             Self::Stays => f.write_str("stays after all"),
             Self::Draining => f.write_str("was told to drain"),

@@ -13,6 +13,15 @@ pub(super) fn addresses<'a>(text: &'a str, host: &'a str) -> impl Iterator<Item 
     })
 }
 
+/// The first name that `text` gives `address`.
+pub(super) fn name(text: &str, address: IpAddr) -> Option<&str> {
+    text.lines().find_map(|line| {
+        let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+        let is_its = words.next()?.parse() == Ok(address);
+        words.next().filter(|_| is_its)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -26,5 +35,7 @@ mod tests {
         assert_eq!(of("my_app"), ["10.0.0.1"]);
         assert_eq!(of("LOCALHOST."), ["::1"]);
         assert!(of("other").is_empty());
+        assert_eq!(name(text, "10.0.0.1".parse().unwrap()), Some("my_app"));
+        assert_eq!(name(text, "10.0.0.3".parse().unwrap()), None);
     }
 }
