@@ -3,19 +3,22 @@
 //!
 //! ```text
 //! stats, control task ──once a second──▶ pulse ──▶ /api/state, and whoever reads /api/events
-//! events ──as they happen──────────────────────▶ whoever reads /api/events
+//! events, story ──as they happen──▶ feed ──────▶ whoever reads /api/events
+//! story ───────────────────────────────────────▶ /api/incidents, /api/requests
 //! /api/endpoints/…/drain ──▶ guard ──▶ control task ──▶ events
 //! ```
 //! Nothing here is on the way of a request. Reading is free for whoever reaches the address by a name of its own ([`guard`]);
 //! what changes something needs the token as well.
 
 mod command;
+mod feed;
 mod guard;
 mod ledger;
 mod page;
 mod problem;
 mod pulse;
 mod state;
+mod story;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -39,6 +42,7 @@ use crate::context::Shared;
 use crate::records::access_log::AccessLog;
 use crate::records::metrics::{self, Scrape, Stats};
 use crate::watch::control::Ask;
+use feed::Feed;
 use pulse::Pulse;
 use state::EndpointView;
 
@@ -49,6 +53,7 @@ pub(crate) struct Admin {
     stats: Vec<Arc<Stats>>,
     control: mpsc::Sender<Ask>,
     pulse: watch::Receiver<Arc<Pulse>>,
+    feed: Arc<Feed>,
     /// Readers of `/api/events` that are connected.
     readers: Arc<AtomicUsize>,
     /// Answers of `/ledger` that are being sent.
@@ -66,8 +71,8 @@ pub(crate) fn listen(
 ) -> io::Result<(Server, SocketAddr)> {
     let (beat, pulse) = watch::channel(Arc::default());
     let (readers, ledger_readers) = (Arc::default(), Arc::new(Semaphore::new(ledger::READERS)));
-    let started = SystemTime::now();
-    let admin = Admin { shared, stats, control, pulse, readers, ledger_readers, started };
+    let (started, feed) = (SystemTime::now(), Arc::new(Feed::new()));
+    let admin = Admin { shared, stats, control, pulse, feed, readers, ledger_readers, started };
     let shown = admin.clone();
     let listening = listener::listen(bind, move || {
         App::new()
@@ -75,6 +80,8 @@ pub(crate) fn listen(
             .wrap(middleware::from_fn(guard::guard))
             .configure(configure)
     })?;
+    let feeding = feed::run(admin.shared.clone(), admin.feed.clone());
+    actix_web::rt::spawn(vital::task("feed of the admin interface", feeding));
     actix_web::rt::spawn(vital::task("pulse of the admin interface", pulse::run(admin, beat)));
     Ok(listening)
 }
@@ -110,6 +117,8 @@ routes! {
     get "/api/state" => state::state;
     get "/api/endpoints" => endpoints;
     get "/api/events" => stream::events;
+    get "/api/incidents" => story::incidents;
+    get "/api/requests" => story::requests;
     post "/api/endpoints/{address}/drain" => command::drain;
     post "/api/endpoints/{address}/activate" => command::activate;
     post "/api/endpoints/{address}/weight" => command::weight;
@@ -138,6 +147,7 @@ async fn metrics(admin: web::Data<Admin>) -> HttpResponse {
         workers: &admin.stats,
         control: &shared.control_stats,
         endpoints: &endpoints,
+        roster: &shared.roster,
         changes: shared.events.counts(),
         connections: shared.connections.open(),
         most_connections: shared.settings.max_connections,
@@ -155,7 +165,8 @@ async fn metrics(admin: web::Data<Admin>) -> HttpResponse {
 async fn endpoints(admin: web::Data<Admin>) -> HttpResponse {
     let endpoints = admin.endpoints().await;
     let now = crate::clock::now();
-    let endpoints: Vec<_> = endpoints.iter().map(|endpoint| EndpointView::of(endpoint, now)).collect();
+    let endpoints: Vec<_> =
+        endpoints.iter().map(|endpoint| EndpointView::of(endpoint, &admin.shared, now)).collect();
     let policy = admin.shared.settings.upstream.policy.name();
     HttpResponse::Ok().json(json!({ "policy": policy, "endpoints": endpoints }))
 }

@@ -22,6 +22,8 @@ use crate::records::access_log::{AccessLog, WorkerLog};
 use crate::records::events::Events;
 use crate::records::ledger::{Ledger, Pen};
 use crate::records::metrics::{ControlStats, Stats};
+use crate::records::roster::Roster;
+use crate::records::story::Story;
 use crate::settings::Settings;
 use date::Date;
 use leaving::Leaving;
@@ -38,6 +40,10 @@ pub(crate) struct Shared {
     pub(crate) evidence: mpsc::Sender<(EndpointId, Testimony)>,
     /// What happened to the endpoints, for whoever watches.
     pub(crate) events: Events,
+    /// Who the endpoints are.
+    pub(crate) roster: Roster,
+    /// What befell them.
+    pub(crate) story: Arc<Story>,
     /// Written by the control task alone.
     pub(crate) control_stats: ControlStats,
     /// `None` where none is wanted.

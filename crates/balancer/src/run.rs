@@ -37,6 +37,8 @@ use crate::records::access_log::AccessLog;
 use crate::records::events::Events;
 use crate::records::ledger::Ledger;
 use crate::records::metrics::{ControlStats, Stats};
+use crate::records::roster::Roster;
+use crate::records::story::{self, Story};
 use crate::servers::group::Group;
 use crate::settings::Settings;
 use crate::watch::control;
@@ -68,6 +70,7 @@ async fn serve(settings: Settings) -> io::Result<()> {
     let access_log =
         settings.access_log.as_ref().map(AccessLog::start).transpose().map_err(|error| cannot_log(&error))?;
     let ledger = settings.ledger.map(|bytes| Arc::new(Ledger::new(bytes)));
+    let (story, mishaps) = Story::new(settings.upstream.probes.enabled);
     let shared = Arc::new(Shared {
         connections: Connections::new(settings.max_connections),
         leaving: Leaving::default(),
@@ -75,6 +78,8 @@ async fn serve(settings: Settings) -> io::Result<()> {
         upstream,
         evidence,
         events: Events::new(),
+        roster: Roster::default(),
+        story: Arc::new(story),
         control_stats: ControlStats::default(),
         access_log,
         ledger,
@@ -85,6 +90,7 @@ async fn serve(settings: Settings) -> io::Result<()> {
         .map_err(|error| cannot_listen("BALANCER_ADMIN_BIND", admin_bind, &error))?;
     let control = control::run(control, shared.clone(), Resolver::from_system(), reports, asked);
     actix_web::rt::spawn(vital::task("control task", control));
+    actix_web::rt::spawn(vital::task("story", story::run(shared.story.clone(), mishaps)));
     actix_web::rt::spawn(vital::task("admin interface", serve_admin(admin)));
     first_proof(&shared, &shutdown).await;
     let door = start_workers(&shared, &stats, listener)?;

@@ -2,5 +2,6 @@
 
 pub(crate) mod control;
 pub(crate) mod names;
+pub(crate) mod naming;
 pub(crate) mod orders;
 pub(crate) mod probe;

@@ -26,7 +26,8 @@ fn metrics_agree_with_what_clients_counted_while_a_server_died() {
     assert_eq!(ended, metrics.sum("evenkeel_attempts_total{"), "every attempt that begins ends");
     assert_eq!(ended, metrics.sum("evenkeel_endpoint_attempts_total{"), "and was one of an endpoint");
     let dead = set.member("server-2").traffic;
-    assert_eq!(metrics.value(&format!("evenkeel_endpoint_in_flight{{endpoint=\"{dead}\"}}")), 0);
+    let series = format!("evenkeel_endpoint_in_flight{{endpoint=\"{dead}\",server=\"server-2\"}}");
+    assert_eq!(metrics.value(&series), 0);
 }
 
 #[test]

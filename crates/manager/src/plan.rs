@@ -273,7 +273,10 @@ mod tests {
         let names: Vec<_> = plan.members.iter().map(|member| member.name.as_str()).collect();
         assert_eq!(names, ["server-1", "server-2", "balancer", "client"]);
         assert_eq!(plan.members[0].variables["SERVER_BIND"], "0.0.0.0:40001");
-        assert_eq!(plan.members[2].variables["BALANCER_UPSTREAM"], "server-1=127.0.0.1:40001,server-2=127.0.0.1:8082");
+        assert_eq!(
+            plan.members[2].variables["BALANCER_UPSTREAM"],
+            "server-1=127.0.0.1:40001,server-2=127.0.0.1:8082"
+        );
         assert_eq!(plan.members[2].variables["BALANCER_MAX_FIELDS"], "88", "what the servers take");
         assert_eq!(plan.members[3].variables["CLIENT_TARGET"], "http://127.0.0.1:40005");
     }

@@ -77,7 +77,9 @@ impl FromStr for UpstreamSpec {
                 {
                     problems.push(format!("`{name}` is named twice; name it once"));
                 }
-                Some(name) if name.called.is_some() && names.iter().any(|other| other.called == name.called) => {
+                Some(name)
+                    if name.called.is_some() && names.iter().any(|other| other.called == name.called) =>
+                {
                     let called = name.called.unwrap_or_default();
                     problems.push(format!("two servers are called `{called}`; call one of them otherwise"));
                 }

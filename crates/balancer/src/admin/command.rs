@@ -86,9 +86,11 @@ async fn command(
             format!("{address:?} is no address; write it as in /api/endpoints, such as 172.18.0.3:8080.");
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     };
-    info!(peer = ?request.peer_addr(), endpoint = %address, ?command, "told through the admin interface");
+    let server =
+        admin.shared.roster.at(address).map_or_else(|| address.to_string(), |server| server.to_string());
+    info!(peer = ?request.peer_addr(), %server, ?command, "told through the admin interface");
     let state = ask(admin, address, command).await?;
-    let endpoint = EndpointView::of(&state, crate::clock::now());
+    let endpoint = EndpointView::of(&state, &admin.shared, crate::clock::now());
     Ok(HttpResponse::Ok().json(Done { endpoint, holds: HOLDS }))
 }
 

@@ -16,6 +16,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::Admin;
 use super::state::{EndpointView, Recent, State, Totals, millis};
 use crate::clock::now;
+use crate::context::Shared;
 use crate::records::events::{Events, unix_millis};
 use crate::records::metrics::{self, Distribution, EndpointTotals, Stats, sum};
 
@@ -80,6 +81,7 @@ struct Sample {
 pub(super) async fn run(admin: Admin, beat: watch::Sender<Arc<Pulse>>) {
     let mut past = VecDeque::with_capacity(WINDOW + 1);
     let mut history: VecDeque<Point> = VecDeque::with_capacity(HISTORY);
+    let mut before: VecDeque<Totals> = VecDeque::with_capacity(HISTORY);
     let mut notes = Notes { since: Totals::default(), due: now() };
     let mut news = admin.shared.events.watch();
     let mut ticks = interval(BEAT);
@@ -99,12 +101,16 @@ pub(super) async fn run(admin: Admin, beat: watch::Sender<Arc<Pulse>>) {
         let sample = Sample::take(&admin.stats, &endpoints);
         let mut state = describe(&admin, &sample);
         state.now = past.back().map(|earlier| point(earlier, &sample)).unwrap_or_default();
-        state.endpoints = views(&endpoints, past.front(), &sample);
+        state.endpoints = views(&admin.shared, &endpoints, past.front(), &sample);
+        state.lately = state.totals.since(before.front().unwrap_or(&Totals::default()));
+        state.gone = admin.shared.story.gone();
+        state.known = state.endpoints.len() + state.gone.len();
         notes.take(&admin.shared.events, &state.totals, sample.at);
         if regular {
             if !past.is_empty() {
                 keep(&mut history, state.now, HISTORY);
             }
+            keep(&mut before, state.totals, HISTORY);
             keep(&mut past, sample, WINDOW);
         }
         let history = history.iter().copied().collect();
@@ -156,7 +162,12 @@ fn describe(admin: &Admin, sample: &Sample) -> State {
 }
 
 /// The endpoints, with what they were like since `earlier`.
-fn views(endpoints: &[EndpointState], earlier: Option<&Sample>, later: &Sample) -> Vec<EndpointView> {
+fn views(
+    shared: &Shared,
+    endpoints: &[EndpointState],
+    earlier: Option<&Sample>,
+    later: &Sample,
+) -> Vec<EndpointView> {
     let begun = |endpoint: &EndpointState| {
         let before = earlier.and_then(|earlier| earlier.attempts.get(&endpoint.id));
         endpoint.attempts.saturating_sub(before.copied().unwrap_or_default())
@@ -178,7 +189,7 @@ fn views(endpoints: &[EndpointState], earlier: Option<&Sample>, later: &Sample) 
             opened: totals.opened,
             reused: totals.reused,
         };
-        EndpointView { recent: Some(recent), ..EndpointView::of(endpoint, later.at) }
+        EndpointView { recent: Some(recent), ..EndpointView::of(endpoint, shared, later.at) }
     };
     endpoints.iter().map(view).collect()
 }

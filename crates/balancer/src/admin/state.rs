@@ -10,6 +10,8 @@ use serde::Serialize;
 
 use super::Admin;
 use super::pulse::Point;
+use crate::context::Shared;
+use crate::records::incidents::Ghost;
 use crate::settings::InForce;
 
 /// The state of the balancer at one moment.
@@ -33,12 +35,18 @@ pub(super) struct State {
     pub(super) retries_left: u64,
     pub(super) hedges_left: u64,
     pub(super) totals: Totals,
+    /// Of the last five minutes.
+    pub(super) lately: Totals,
     /// What the last second was like.
     pub(super) now: Point,
     pub(super) endpoints: Vec<EndpointView>,
+    /// Servers that left in the last minutes and have not come back.
+    pub(super) gone: Vec<Ghost>,
+    /// Endpoints and those that are gone.
+    pub(super) known: usize,
 }
 
-/// Counts since the start.
+/// Counts: since the start, or of the last minutes.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(super) struct Totals {
     pub(super) requests: u64,
@@ -61,6 +69,8 @@ pub(super) struct Totals {
 #[derive(Clone, Debug, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "what the page shows, in any combination")]
 pub(super) struct EndpointView {
+    /// What the server is called; its address where it has no name.
+    pub(super) server: String,
     pub(super) address: SocketAddr,
     pub(super) name: String,
     pub(super) state: &'static str,
@@ -117,9 +127,35 @@ pub(super) struct Recent {
     pub(super) reused: u64,
 }
 
+impl Totals {
+    /// What was counted after `earlier`.
+    pub(super) fn since(&self, earlier: &Self) -> Self {
+        let less = |count: fn(&Self) -> u64| count(self).saturating_sub(count(earlier));
+        Self {
+            requests: less(|totals| totals.requests),
+            refused: less(|totals| totals.refused),
+            failed: less(|totals| totals.failed),
+            masked: less(|totals| totals.masked),
+            abandoned: less(|totals| totals.abandoned),
+            truncated: less(|totals| totals.truncated),
+            server_errors: less(|totals| totals.server_errors),
+            moved: less(|totals| totals.moved),
+            retries: less(|totals| totals.retries),
+            races: less(|totals| totals.races),
+            hedges: less(|totals| totals.hedges),
+            wrong_digests: less(|totals| totals.wrong_digests),
+            bytes_in: less(|totals| totals.bytes_in),
+            bytes_out: less(|totals| totals.bytes_out),
+        }
+    }
+}
+
 impl EndpointView {
     /// An endpoint without what takes two looks to know.
-    pub(super) fn of(endpoint: &EndpointState, now: Instant) -> Self {
+    pub(super) fn of(endpoint: &EndpointState, shared: &Shared, now: Instant) -> Self {
+        let server = shared.roster.of(endpoint.id);
+        // From a crash it may be back before anybody could eject it.
+        let back_for = shared.story.back_for(endpoint.address).unwrap_or(Duration::MAX);
         let (state, cause, until) = match endpoint.health {
             Health::Unproven => ("unproven", None, None),
             Health::Healthy => ("healthy", None, None),
@@ -128,6 +164,7 @@ impl EndpointView {
         };
         let failures = endpoint.failures.iter().filter(|(_, count)| *count > 0);
         Self {
+            server: server.map_or_else(|| endpoint.address.to_string(), |server| server.called()),
             address: endpoint.address,
             name: endpoint.label.clone(),
             state,
@@ -135,7 +172,7 @@ impl EndpointView {
                 evenkeel_upstream::Cause::Unreachable => "unreachable",
                 evenkeel_upstream::Cause::Misbehaving => "misbehaving",
             }),
-            state_for_ms: millis(endpoint.state_for),
+            state_for_ms: millis(endpoint.state_for.min(back_for)),
             retry_in_ms: until.map(|until| millis(until.saturating_duration_since(now))),
             usable: endpoint.usable,
             suspect: endpoint.suspect,

@@ -17,9 +17,9 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use super::Admin;
+use super::feed::Feed;
 use super::problem::Problem;
 use super::pulse::Pulse;
-use crate::context::Shared;
 
 /// The most readers at once; one more gets 503. A quarter of the connections, so that they crowd out nobody.
 const READERS: usize = listener::CONNECTIONS / 4;
@@ -53,11 +53,13 @@ pub(super) fn frame(event: &str, data: &impl Serialize) -> Bytes {
 
 /// One who reads.
 struct Reader {
-    shared: Arc<Shared>,
+    feed: Arc<Feed>,
     pulse: watch::Receiver<Arc<Pulse>>,
     news: watch::Receiver<u64>,
-    /// The last event that was sent.
+    /// The last frame of the feed that was sent.
     seen: u64,
+    /// The last event among those that were sent at first.
+    event: u64,
     /// What goes out next; filled only when it is empty.
     waiting: VecDeque<Bytes>,
     _place: Place,
@@ -66,7 +68,9 @@ struct Reader {
 impl Reader {
     fn new(admin: &Admin, place: Place) -> Self {
         let mut pulse = admin.pulse.clone();
-        let news = admin.shared.events.watch();
+        // In this order: what happens in between is among the events, and not sent again.
+        let mut news = admin.feed.watch();
+        let seen = *news.borrow_and_update();
         let latest = pulse.borrow_and_update().clone();
         let kept = admin.shared.events.after(0);
         let waiting = [
@@ -75,8 +79,8 @@ impl Reader {
             frame("events", &kept),
             latest.frame(),
         ];
-        let seen = kept.last().map_or(0, |event| event.id);
-        Self { shared: admin.shared.clone(), pulse, news, seen, waiting: waiting.into(), _place: place }
+        let event = kept.last().map_or(0, |event| event.id);
+        Self { feed: admin.feed.clone(), pulse, news, seen, event, waiting: waiting.into(), _place: place }
     }
 
     /// The next frame; `None` when the process ends.
@@ -88,10 +92,9 @@ impl Reader {
             tokio::select! {
                 changed = self.news.changed() => {
                     changed.ok()?;
-                    for event in self.shared.events.after(self.seen) {
-                        self.seen = event.id;
-                        self.waiting.push_back(frame("event", &event));
-                    }
+                    let (frames, newest) = self.feed.after(self.seen, self.event);
+                    self.seen = newest;
+                    self.waiting.extend(frames);
                 }
                 changed = self.pulse.changed() => {
                     changed.ok()?;

@@ -20,6 +20,8 @@ use crate::context::permit::Connections;
 use crate::records::events::Events;
 use crate::records::ledger::Ledger;
 use crate::records::metrics::ControlStats;
+use crate::records::roster::Roster;
+use crate::records::story::Story;
 use crate::settings;
 use crate::watch::control;
 
@@ -34,6 +36,7 @@ async fn admin(token: Option<&str>) -> Admin {
     let settings = Reading::of(&settings::COMPONENT, variables, settings::read).unwrap();
     let (upstream, control) = Upstream::new(settings.servers.clone(), settings.upstream.clone(), now());
     let (evidence, reports) = mpsc::channel(1);
+    let (story, mishaps) = Story::new(false);
     let shared = Arc::new(Shared {
         connections: Connections::new(1),
         leaving: Leaving::default(),
@@ -41,10 +44,13 @@ async fn admin(token: Option<&str>) -> Admin {
         upstream,
         evidence,
         events: Events::new(),
+        roster: Roster::default(),
+        story: Arc::new(story),
         control_stats: ControlStats::default(),
         access_log: None,
         ledger: Some(Arc::new(Ledger::new(1 << 20))),
     });
+    actix_web::rt::spawn(crate::records::story::run(shared.story.clone(), mishaps));
     let mut found = shared.events.watch();
     let (asks, asked) = mpsc::channel(1);
     actix_web::rt::spawn(control::run(control, shared.clone(), Resolver::from_system(), reports, asked));
@@ -55,10 +61,12 @@ async fn admin(token: Option<&str>) -> Admin {
         stats: vec![Arc::default()],
         control: asks,
         pulse: pulse.clone(),
+        feed: Arc::new(Feed::new()),
         readers: Arc::default(),
         ledger_readers: Arc::new(Semaphore::new(1)),
         started: SystemTime::now(),
     };
+    actix_web::rt::spawn(feed::run(admin.shared.clone(), admin.feed.clone()));
     actix_web::rt::spawn(pulse::run(admin.clone(), beat));
     let mut pulse = pulse;
     pulse.wait_for(|pulse| !pulse.state.endpoints.is_empty()).await.unwrap();
@@ -113,11 +121,32 @@ async fn answers_have_what_their_schema_requires_and_nothing_it_lacks() {
     fits(&schemas["Endpoint"], &state["endpoints"][0]);
     fits(&schemas["Point"], &state["now"]);
     fits(&schemas["Totals"], &state["totals"]);
+    fits(&schemas["Totals"], &state["lately"]);
     fits(&schemas["Setting"], &state["settings"][0]);
+    assert_eq!(state["endpoints"][0]["server"], ENDPOINT);
+    assert_eq!(state["known"], 1);
     let whole = state.as_object_mut().unwrap();
     assert!(whole.remove("history").is_some() && whole.remove("settings").is_some());
     fits(&schemas["State"], &state);
     fits(&schemas["Event"], &serde_json::to_value(&admin.shared.events.after(0)[0]).unwrap());
+}
+
+#[actix_web::test]
+async fn what_went_wrong_is_told_as_it_is_described() {
+    let admin = admin(Some(TOKEN)).await;
+    let (_, description) = answer(&admin, get("/api/openapi.json")).await;
+    let schemas = parsed(&description)["components"]["schemas"].clone();
+    answer(&admin, with_token(post(&format!("/api/endpoints/{ENDPOINT}/drain")))).await;
+    let mut pulse = admin.pulse.clone();
+    pulse.wait_for(|pulse| pulse.state.endpoints[0].draining).await.unwrap();
+    let (_, told) = answer(&admin, get("/api/incidents")).await;
+    let told = parsed(&told);
+    assert_eq!((&told["newest"], &told["incidents"][0]["cause"]), (&1.into(), &"drained".into()), "{told}");
+    fits(&schemas["Incident"], &told["incidents"][0]);
+    fits(&schemas["Incident"]["properties"]["counts"], &told["incidents"][0]["counts"]);
+    fits(&schemas["Incident"]["properties"]["steps"]["items"], &told["incidents"][0]["steps"][0]);
+    let (_, requests) = answer(&admin, get("/api/requests")).await;
+    assert_eq!(parsed(&requests), json!({ "requests": [] }));
 }
 
 fn fits(schema: &Value, value: &Value) {

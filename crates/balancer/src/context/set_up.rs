@@ -13,6 +13,8 @@ use super::permit::Connections;
 use crate::clock::now;
 use crate::records::events::Events;
 use crate::records::metrics::ControlStats;
+use crate::records::roster::Roster;
+use crate::records::story::Story;
 use crate::settings;
 
 /// A balancer's state in front of these servers, none of which has shown anything yet.
@@ -35,6 +37,8 @@ pub(crate) fn set_up(servers: &[SocketAddr]) -> Arc<Shared> {
         upstream,
         evidence,
         events: Events::new(),
+        roster: Roster::default(),
+        story: Arc::new(Story::new(false).0),
         control_stats: ControlStats::default(),
         access_log: None,
         ledger: None,

@@ -112,12 +112,7 @@ impl<C: Caller> Exchange<'_, C> {
     /// Keeps what the attempts did, where the client is to be told.
     fn leave_trail(&mut self) {
         if self.group.settings().trail {
-            trail::describe(
-                &self.attempts,
-                &self.group.worker.shared.upstream,
-                now(),
-                &mut self.scratch.trail,
-            );
+            trail::describe(&self.attempts, &self.group.worker.shared.roster, now(), &mut self.scratch.trail);
         }
     }
 

@@ -14,7 +14,7 @@ use crate::servers::group::Group;
 pub(crate) fn settle(group: &Group, client: SocketAddr, scratch: &Scratch) {
     let now = now();
     let (worker, account) = (&group.worker, &scratch.account);
-    let address = |id| group.picker.borrow_mut().endpoint(id).map(|endpoint| endpoint.address());
+    let roster = &worker.shared.roster;
     worker.stats.request_times.add(account.took(now));
     if !account.queued.is_zero() {
         worker.stats.queue_times.add(account.queued);
@@ -23,11 +23,12 @@ pub(crate) fn settle(group: &Group, client: SocketAddr, scratch: &Scratch) {
         settle_attempt(group, entry);
     }
     if let Some(pen) = &worker.pen {
-        pen.record(account, address);
+        pen.record(account, roster);
     }
+    worker.shared.story.note(account, &scratch.request, roster, now);
     if let Some(log) = &worker.access_log {
         let received = if scratch.request.is_empty() { 0 } else { scratch.upload.taken() };
-        log.write(&Entry { client, head: &scratch.request, received, account, now }, address);
+        log.write(&Entry { client, head: &scratch.request, received, account, now }, roster);
     }
 }
 

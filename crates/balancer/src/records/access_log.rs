@@ -24,10 +24,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use evenkeel_service::tracing::warn;
-use evenkeel_upstream::EndpointId;
 
 use crate::clock::now;
 use crate::records::account::Account;
+use crate::records::roster::Roster;
 use crate::settings::access_log::{AccessLogSettings, Format};
 use line::Clock;
 use output::Output;
@@ -142,7 +142,7 @@ pub(crate) struct Entry<'a> {
 
 impl WorkerLog {
     /// Logs a request, if it is its turn or anything unusual happened to it.
-    pub(crate) fn write(&self, entry: &Entry<'_>, address: impl Fn(EndpointId) -> Option<SocketAddr>) {
+    pub(crate) fn write(&self, entry: &Entry<'_>, roster: &Roster) {
         if !entry.account.is_remarkable() && !self.is_next() {
             return;
         }
@@ -155,8 +155,8 @@ impl WorkerLog {
         let mut clock = self.clock.borrow_mut();
         let time = clock.show(entry.now);
         match self.format {
-            Format::Text => line::text(&mut lines.text, time, entry, address),
-            Format::Json => line::json(&mut lines.text, time, entry, address),
+            Format::Text => line::text(&mut lines.text, time, entry, roster),
+            Format::Json => line::json(&mut lines.text, time, entry, roster),
         }
         lines.count += 1;
         if before < MUCH && lines.text.len() >= MUCH {
@@ -236,7 +236,7 @@ mod tests {
     fn write(log: &WorkerLog, account: &Account) {
         let client = "10.1.2.3:4567".parse().unwrap();
         let entry = Entry { client, head: HEAD, received: 0, account, now: now() };
-        log.write(&entry, |_| None);
+        log.write(&entry, &Roster::default());
     }
 
     fn usual() -> Account {

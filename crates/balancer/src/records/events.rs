@@ -11,6 +11,8 @@ use evenkeel_upstream::{Change, News};
 use serde::Serialize;
 use tokio::sync::watch;
 
+use crate::records::roster::Server;
+
 /// The most events that are kept; older ones are forgotten.
 const EVENTS_KEPT: usize = 512;
 
@@ -23,7 +25,10 @@ pub(crate) struct Event {
     at_ms: u64,
     /// A word for what kind of event it is.
     kind: &'static str,
-    /// The address of the endpoint; absent where it concerns several.
+    /// What the server is called; absent where it concerns several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server: Option<String>,
+    /// Its address.
     #[serde(skip_serializing_if = "Option::is_none")]
     endpoint: Option<String>,
     /// The event in words.
@@ -54,10 +59,10 @@ impl Events {
     }
 
     /// A change of one endpoint.
-    pub(crate) fn publish(&self, change: &Change) {
+    pub(crate) fn publish(&self, change: &Change, server: &Server) {
         let kind = change.news.name();
         *self.kept().counts.entry(kind).or_default() += 1;
-        self.add(kind, Some(change.address.to_string()), change.to_string());
+        self.add(kind, Some(server), format!("{} {}", server.called(), change.news));
     }
 
     /// Something that concerns the upstream as a whole.
@@ -65,13 +70,15 @@ impl Events {
         self.add(kind, None, text);
     }
 
-    fn add(&self, kind: &'static str, endpoint: Option<String>, text: String) {
+    fn add(&self, kind: &'static str, server: Option<&Server>, text: String) {
+        let endpoint = server.map(|server| server.address.to_string());
+        let server = server.map(Server::called);
         let mut kept = self.kept();
         if kept.ring.len() == EVENTS_KEPT {
             kept.ring.pop_front();
         }
         let id = *self.newest.borrow() + 1;
-        kept.ring.push_back(Event { id, at_ms: unix_millis(), kind, endpoint, text });
+        kept.ring.push_back(Event { id, at_ms: unix_millis(), kind, server, endpoint, text });
         self.newest.send_replace(id);
     }
 

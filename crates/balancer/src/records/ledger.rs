@@ -13,13 +13,13 @@
 mod line;
 mod ring;
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use evenkeel_upstream::{Change, EndpointId};
+use evenkeel_upstream::Change;
 
 use crate::records::account::Account;
 use crate::records::events::unix_millis;
+use crate::records::roster::{Roster, Server};
 use line::{Attempt, Happening, Passage};
 pub(crate) use ring::Excerpt;
 use ring::Ring;
@@ -68,9 +68,9 @@ impl Ledger {
     }
 
     /// Records that something happened to an endpoint.
-    pub(crate) fn note(&self, change: &Change) {
+    pub(crate) fn note(&self, change: &Change, server: &Server) {
         let mut text = Vec::new();
-        line::write(&mut text, &Happening::of(change, unix_millis()));
+        line::write(&mut text, &Happening::of(change, server, unix_millis()));
         lock(&self.ring).add(text, 1);
     }
 
@@ -91,8 +91,8 @@ impl Ledger {
 }
 
 impl Pen {
-    /// Records a request that has ended, where it is one of a run. `address` is that of an endpoint, while it is known.
-    pub(crate) fn record(&self, account: &Account, address: impl Fn(EndpointId) -> Option<SocketAddr>) {
+    /// Records a request that has ended, where it is one of a run.
+    pub(crate) fn record(&self, account: &Account, roster: &Roster) {
         let Some(mark) = &account.mark else { return };
         self.write(&Passage {
             run: &mark.run,
@@ -100,7 +100,7 @@ impl Pen {
             status: (account.status > 0).then_some(account.status),
             whole: account.end.is_whole(),
             at: unix_millis(),
-            attempts: account.trail.iter().map(|entry| Attempt::of(entry, account, &address)).collect(),
+            attempts: account.trail.iter().map(|entry| Attempt::of(entry, account, roster)).collect(),
         });
     }
 

@@ -4,16 +4,14 @@
 use std::fmt::Write;
 use std::time::Instant;
 
+use evenkeel_upstream::EndpointId;
 use evenkeel_upstream::attempt::{Attempts, TrailEntry, TrailOutcome};
-use evenkeel_upstream::{EndpointId, Upstream};
+
+use crate::records::roster::Roster;
 
 /// Writes what the attempts did into `details`, in words that need no escaping.
-pub(crate) fn describe(attempts: &Attempts, upstream: &Upstream, now: Instant, details: &mut String) {
-    let snapshot = upstream.snapshot();
-    let label = |id: EndpointId| {
-        // One that is no longer a member has no name any more.
-        snapshot.endpoint(id).map_or_else(|| "gone".to_owned(), |endpoint| endpoint.address().to_string())
-    };
+pub(crate) fn describe(attempts: &Attempts, roster: &Roster, now: Instant, details: &mut String) {
+    let label = |id: EndpointId| roster.of(id).map_or_else(|| "gone".to_owned(), |server| server.to_string());
     details.clear();
     for entry in attempts.trail() {
         let separator = if details.is_empty() { "" } else { ", " };
@@ -27,7 +25,7 @@ pub(crate) fn line(name: &str, details: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(format!("Proxy-Status: {name}; details=\"{details}\"\r\n").as_bytes());
 }
 
-/// One attempt in words without quotes or backslashes: `2 moved 172.18.0.4:8080 status 200 in 3.1 ms`.
+/// One attempt in words without quotes or backslashes: `2 moved server-2 (172.18.0.4:8080) status 200 in 3.1 ms`.
 struct Step {
     entry: TrailEntry,
     server: String,

@@ -39,7 +39,7 @@ pub(crate) const COMPONENT: Component = Component {
         ),
         Variable::required(
             "UPSTREAM",
-            "the servers, such as server:8080 or a:8080;weight=2,b:8080;backup; each name means all its addresses",
+            "the servers, such as server:8080 or a:8080;weight=2,b:8080;backup; each name means all its addresses; anna=10.0.0.1:8080 calls one anna",
         ),
         Variable::new(
             "POLICY",

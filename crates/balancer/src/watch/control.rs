@@ -1,14 +1,14 @@
 //! Drives [`evenkeel_upstream::Control`], the one owner of health: hands on what workers, probes and look-ups found, does
 //! what it asks for, and says what changed. One task on the main thread, so that health has one history.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use evenkeel_service::{More, Rarely, vital};
 use evenkeel_upstream::{
-    Change, Command, Control, EndpointId, EndpointState, LookupFailed, News, Probe, ProbeResult, Testimony,
-    UnknownEndpoint,
+    Change, Command, Control, EndpointId, EndpointState, Evidence, LookupFailed, News, Probe, ProbeResult,
+    Testimony, UnknownEndpoint,
 };
 use evenkeel_wire::{ResolveError, Resolver};
 use tokio::sync::{mpsc, oneshot};
@@ -17,7 +17,10 @@ use tracing::{info, warn};
 use crate::clock::now;
 use crate::context::Shared;
 use crate::records::events;
+use crate::records::incidents::Fact;
+use crate::records::roster::Server;
 use crate::watch::names::Names;
+use crate::watch::naming::{self, Naming};
 use crate::watch::orders::Orders;
 use crate::watch::probe::probe;
 
@@ -39,8 +42,10 @@ enum Found {
         result: ProbeResult,
         took: Duration,
     },
-    /// All addresses of the name with this index.
-    Resolved(usize, Result<Vec<SocketAddr>, ResolveError>),
+    /// All addresses of the name with this index, and what DNS calls those that are new.
+    Resolved(usize, Result<Vec<SocketAddr>, ResolveError>, naming::Found),
+    /// What DNS calls the server of an endpoint.
+    Named(EndpointId, IpAddr, String),
 }
 
 /// Runs until the process ends.
@@ -51,35 +56,52 @@ pub(crate) async fn run(
     mut evidence: mpsc::Receiver<(EndpointId, Testimony)>,
     mut asks: mpsc::Receiver<Ask>,
 ) {
-    // Bounded by what this task starts: one look-up a name, and the probes in flight.
+    // Bounded by what this task starts: one look-up a name, the probes in flight, and a question after each endpoint's name
+    // when it begins to serve.
     let (report, mut found) = mpsc::unbounded_channel();
     let mut lookups: Vec<Option<Instant>> = vec![Some(now()); control.spec().names().len()];
     let mut names = Names::new(lookups.len());
     let mut random = fastrand::Rng::new();
     let mut orders = Orders::default();
+    let mut naming = Naming::new();
     loop {
         let turn = now();
         control.tick(turn);
         for (index, due) in lookups.iter_mut().enumerate() {
             if due.take_if(|due| *due <= turn).is_some() {
-                look_up(index, &control, &resolver, &report);
+                look_up(index, &control, &shared, &resolver, &report);
             }
         }
         for due in control.probes_due(turn, &mut || random.u64(..)) {
             begin_probe(due, &shared, &report);
         }
-        publish(&mut control, &orders, &shared);
+        for change in publish(&mut control, &orders, &naming, &shared) {
+            if change.news == News::Healthy && !naming.is_given(change.address) {
+                ask_for_name(&change, &resolver, &report);
+            }
+        }
         let next_lookup = lookups.iter().flatten().min().copied();
         let wake = [control.next_wake(), next_lookup].into_iter().flatten().min().unwrap_or(turn);
         tokio::select! {
-            Some((endpoint, testimony)) = evidence.recv() => control.evidence(endpoint, testimony, now()),
+            Some((endpoint, testimony)) = evidence.recv() => {
+                if testimony.evidence == Evidence::IdleClosed {
+                    tell(&shared, endpoint, Fact::IdleClosed, now());
+                }
+                control.evidence(endpoint, testimony, now());
+            }
             Some(ask) = asks.recv() => answer(&mut control, &mut orders, ask),
             Some(found) = found.recv() => match found {
                 Found::Probed { endpoint, result, took } => {
                     shared.control_stats.probed(result);
+                    tell(&shared, endpoint, Fact::Probed(result), now());
                     control.probed(endpoint, result, took, now());
                 }
-                Found::Resolved(index, addresses) => {
+                Found::Named(endpoint, address, name) => {
+                    naming.called(address, name);
+                    enter(&shared, &naming, endpoint);
+                }
+                Found::Resolved(index, addresses, found) => {
+                    naming.resolved(control.spec(), index, addresses.as_deref().unwrap_or_default(), found);
                     let stats = &shared.control_stats;
                     if addresses.is_ok() { &stats.lookups } else { &stats.lookups_failed }.add(1);
                     names.looked_up(index, &control.spec().names()[index].host, &addresses);
@@ -93,7 +115,7 @@ pub(crate) async fn run(
 }
 
 /// Says what changed, in the log and to whoever watches. An address that is found again is told what it was told before.
-fn publish(control: &mut Control, orders: &Orders, shared: &Shared) {
+fn publish(control: &mut Control, orders: &Orders, naming: &Naming, shared: &Shared) -> Vec<Change> {
     let mut changes: Vec<Change> = control.take_changes().collect();
     for found in changes.iter().filter(|change| change.news == News::Added) {
         for command in orders.of(found.address) {
@@ -102,25 +124,55 @@ fn publish(control: &mut Control, orders: &Orders, shared: &Shared) {
         }
     }
     changes.extend(control.take_changes());
-    for change in changes {
-        say(&change, now());
-        shared.events.publish(&change);
-        if let Some(ledger) = &shared.ledger {
-            ledger.note(&change);
+    for change in &changes {
+        if change.news == News::Added {
+            let server = naming.server(change.address, &shared.roster);
+            shared.roster.enter(change.endpoint, server);
         }
+        let Some(server) = shared.roster.of(change.endpoint) else { continue };
+        say(change, &server, now());
+        shared.events.publish(change, &server);
+        shared.story.happened(&server, Fact::News(change.news), change.at);
+        if let Some(ledger) = &shared.ledger {
+            ledger.note(change, &server);
+        }
+        if change.news == News::Removed {
+            shared.roster.leaves(change.endpoint);
+        }
+    }
+    changes
+}
+
+/// Tells the story a fact that is no change.
+fn tell(shared: &Shared, endpoint: EndpointId, fact: Fact, now: Instant) {
+    if let Some(server) = shared.roster.of(endpoint) {
+        shared.story.happened(&server, fact, now);
     }
 }
 
-fn say(change: &Change, now: Instant) {
+/// Takes in what an endpoint that is known is called now.
+fn enter(shared: &Shared, naming: &Naming, endpoint: EndpointId) {
+    let Some(known) = shared.roster.of(endpoint) else { return };
+    // One that has gone in the meantime keeps the name it had.
+    if shared.roster.at(known.address).is_none_or(|there| there != known) {
+        return;
+    }
+    let server = naming.server(known.address, &shared.roster);
+    if server != *known {
+        shared.roster.enter(endpoint, server);
+    }
+}
+
+fn say(change: &Change, server: &Server, now: Instant) {
     // Suspected and cleared by the next probe: both come and go by the second where a server is at its limit.
     static SUSPICIONS: Rarely = Rarely::new(8);
     let flutters = matches!(change.news, News::Suspect(_) | News::Cleared);
     let more = if flutters { SUSPICIONS.admit(now) } else { Some(More::NONE) };
     let Some(more) = more else { return };
     if events::is_bad(change.news) {
-        warn!(endpoint = %change.address, "{change}{more}");
+        warn!("{server} {}{more}", change.news);
     } else {
-        info!(endpoint = %change.address, "{change}{more}");
+        info!("{server} {}{more}", change.news);
     }
 }
 
@@ -140,15 +192,35 @@ fn answer(control: &mut Control, orders: &mut Orders, ask: Ask) {
     }
 }
 
-fn look_up(index: usize, control: &Control, resolver: &Resolver, report: &mpsc::UnboundedSender<Found>) {
+fn look_up(
+    index: usize,
+    control: &Control,
+    shared: &Arc<Shared>,
+    resolver: &Resolver,
+    report: &mpsc::UnboundedSender<Found>,
+) {
     let Some(name) = control.spec().names().get(index).cloned() else { return };
-    let (resolver, report) = (resolver.clone(), report.clone());
+    let (shared, resolver, report) = (shared.clone(), resolver.clone(), report.clone());
     tokio::task::spawn_local(vital::task("look-up", async move {
         let found = resolver.lookup(&name.host).await;
-        let addresses =
+        let addresses: Result<Vec<SocketAddr>, _> =
             found.map(|found| found.into_iter().map(|ip| SocketAddr::new(ip, name.port)).collect());
+        let is_new = |address: &&SocketAddr| name.called.is_none() && shared.roster.at(**address).is_none();
+        let unknown = addresses.iter().flatten().filter(is_new).map(SocketAddr::ip).collect();
+        let names = naming::ask_at_first(&resolver, unknown).await;
         // Nobody listens any more when the process ends.
-        let _ = report.send(Found::Resolved(index, addresses));
+        let _ = report.send(Found::Resolved(index, addresses, names));
+    }));
+}
+
+fn ask_for_name(change: &Change, resolver: &Resolver, report: &mpsc::UnboundedSender<Found>) {
+    let (endpoint, address) = (change.endpoint, change.address.ip());
+    let (resolver, report) = (resolver.clone(), report.clone());
+    tokio::task::spawn_local(vital::task("question after a name", async move {
+        if let Some(name) = naming::ask_later(&resolver, address).await {
+            // Nobody listens any more when the process ends.
+            let _ = report.send(Found::Named(endpoint, address, name));
+        }
     }));
 }
 

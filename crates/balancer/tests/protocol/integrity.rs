@@ -118,7 +118,7 @@ fn p59_a_digest_that_was_announced_and_does_not_come_speaks_against_its_server_a
     let metrics = stage.balancer.admin("/metrics");
     let seen = |line: &str| metrics.text().lines().any(|found| found == line);
     let endpoint = stage.servers.upstream().split(',').next().unwrap().to_owned();
-    let class = format!("{{endpoint=\"{endpoint}\",class=\"missing_digest\"}}");
+    let class = format!("{{endpoint=\"{endpoint}\",server=\"{endpoint}\",class=\"missing_digest\"}}");
     assert!(seen(&format!("evenkeel_digests_missing_total {missing}")), "{}", metrics.text());
     assert!(seen(&format!("evenkeel_endpoint_failures_total{class} {missing}")), "{}", metrics.text());
     assert!(seen("evenkeel_digest_failures_total 0"), "{}", metrics.text());

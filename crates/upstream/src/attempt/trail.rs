@@ -305,7 +305,7 @@ impl fmt::Display for TrailOutcome {
             Self::ConnectFailed(why) => why.fmt(f),
             Self::ResponseFailed(why) => why.fmt(f),
             Self::WrongDigest => f.write_str("wrong digest"),
-            Self::Stale => f.write_str("idle connection was closed"),
+            Self::Stale => f.write_str("connection was closed"),
             Self::Overtaken => f.write_str("overtaken"),
         }
     }

@@ -5,19 +5,14 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use evenkeel_message::text::{address, decimal};
-use evenkeel_upstream::EndpointId;
 use evenkeel_upstream::attempt::{TrailEntry, TrailOutcome};
 use jiff::Timestamp;
 
 use super::Entry;
+use crate::records::roster::Roster;
 
 /// For a program: one JSON object.
-pub(super) fn json(
-    line: &mut Vec<u8>,
-    time: &[u8],
-    entry: &Entry<'_>,
-    address_of: impl Fn(EndpointId) -> Option<SocketAddr>,
-) {
+pub(super) fn json(line: &mut Vec<u8>, time: &[u8], entry: &Entry<'_>, roster: &Roster) {
     let account = entry.account;
     let (method, path) = asked(entry.head);
     line.extend_from_slice(b"{\"time\":\"");
@@ -48,8 +43,14 @@ pub(super) fn json(
     line.extend_from_slice(b",\"attempts\":[");
     for (index, attempt) in account.trail.iter().enumerate() {
         line.extend_from_slice(if index == 0 { b"{\"endpoint\":\"" } else { b",{\"endpoint\":\"" });
-        endpoint(line, attempt, &address_of);
-        line.push(b'"');
+        match roster.of(attempt.endpoint) {
+            Some(server) => {
+                shown(line, server.address);
+                line.push(b'"');
+                string(line, "server", server.name.as_deref().unwrap_or_default().as_bytes());
+            }
+            None => line.extend_from_slice(b"gone\""),
+        }
         string(line, "reason", attempt.why.name().as_bytes());
         string(line, "outcome", attempt.outcome.class().name().as_bytes());
         if let TrailOutcome::Responded(_, status) = attempt.outcome {
@@ -67,12 +68,7 @@ pub(super) fn json(
 }
 
 /// For people: `name=value`, the route of the attempts at the end.
-pub(super) fn text(
-    line: &mut Vec<u8>,
-    time: &[u8],
-    entry: &Entry<'_>,
-    address_of: impl Fn(EndpointId) -> Option<SocketAddr>,
-) {
+pub(super) fn text(line: &mut Vec<u8>, time: &[u8], entry: &Entry<'_>, roster: &Roster) {
     let account = entry.account;
     let (method, path) = asked(entry.head);
     line.extend_from_slice(time);
@@ -102,7 +98,7 @@ pub(super) fn text(
     word(line, "trace", account.trace.as_ref().map_or(b"", <[u8; 32]>::as_slice));
     for (index, attempt) in account.trail.iter().enumerate() {
         line.extend_from_slice(if index == 0 { b" route=" } else { b"," });
-        endpoint(line, attempt, &address_of);
+        endpoint(line, attempt, roster);
         line.push(b'/');
         line.extend_from_slice(attempt.why.name().as_bytes());
         line.push(b'/');
@@ -203,15 +199,16 @@ fn quoted(line: &mut Vec<u8>, value: &[u8]) {
     }
 }
 
-fn endpoint(
-    line: &mut Vec<u8>,
-    attempt: &TrailEntry,
-    address_of: &impl Fn(EndpointId) -> Option<SocketAddr>,
-) {
-    match address_of(attempt.endpoint) {
-        Some(address) => shown(line, address),
-        None => line.extend_from_slice(b"gone"),
+/// `server-2@172.18.0.4:8080`
+fn endpoint(line: &mut Vec<u8>, attempt: &TrailEntry, roster: &Roster) {
+    let Some(server) = roster.of(attempt.endpoint) else {
+        return line.extend_from_slice(b"gone");
+    };
+    if let Some(name) = &server.name {
+        line.extend_from_slice(name.as_bytes());
+        line.push(b'@');
     }
+    shown(line, server.address);
 }
 
 fn shown(line: &mut Vec<u8>, at: SocketAddr) {

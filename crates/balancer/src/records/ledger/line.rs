@@ -2,12 +2,14 @@
 //! `proof::ledger` reads them.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use evenkeel_upstream::Change;
 use evenkeel_upstream::attempt::{TrailEntry, TrailOutcome};
-use evenkeel_upstream::{Change, EndpointId};
 use serde::{Serialize, Serializer};
 
 use crate::records::account::Account;
+use crate::records::roster::{Roster, Server};
 
 /// A request on its way through the balancer. Its line begins with the run, by which a reader's own are found.
 #[derive(Debug, Serialize)]
@@ -29,7 +31,9 @@ pub(super) struct Attempt {
     #[serde(rename = "n")]
     number: u8,
     #[serde(serialize_with = "address_or_gone")]
-    endpoint: Option<SocketAddr>,
+    endpoint: Option<Arc<Server>>,
+    #[serde(serialize_with = "called_or_gone")]
+    server: Option<Arc<Server>>,
     why: &'static str,
     /// `answered`, `abandoned`, or the failure in a word.
     end: &'static str,
@@ -43,6 +47,7 @@ pub(super) struct Happening {
     at: u64,
     event: &'static str,
     endpoint: SocketAddr,
+    server: String,
 }
 
 /// Appends it as a line.
@@ -53,18 +58,16 @@ pub(super) fn write(text: &mut Vec<u8>, line: &impl Serialize) {
 }
 
 impl Attempt {
-    pub(super) fn of(
-        entry: &TrailEntry,
-        account: &Account,
-        address: impl Fn(EndpointId) -> Option<SocketAddr>,
-    ) -> Self {
+    pub(super) fn of(entry: &TrailEntry, account: &Account, roster: &Roster) -> Self {
+        let server = roster.of(entry.endpoint);
         let status = match entry.outcome {
             TrailOutcome::Responded(_, status) => Some(status),
             _ => None,
         };
         Self {
             number: entry.number.number(),
-            endpoint: address(entry.endpoint),
+            endpoint: server.clone(),
+            server,
             why: entry.why.name(),
             end: entry.end(account.answered == Some(entry.number)),
             status,
@@ -73,16 +76,26 @@ impl Attempt {
 }
 
 impl Happening {
-    pub(super) fn of(change: &Change, at: u64) -> Self {
-        Self { at, event: change.news.name(), endpoint: change.address }
+    pub(super) fn of(change: &Change, server: &Server, at: u64) -> Self {
+        Self { at, event: change.news.name(), endpoint: change.address, server: server.called() }
     }
 }
 
-/// An endpoint that is no longer a member has no address any more.
+/// Nobody knows any more who an endpoint was that has long been gone.
+const GONE: &str = "gone";
+
 #[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
-fn address_or_gone<S: Serializer>(address: &Option<SocketAddr>, serializer: S) -> Result<S::Ok, S::Error> {
-    match address {
-        Some(address) => serializer.collect_str(address),
-        None => serializer.serialize_str("gone"),
+fn address_or_gone<S: Serializer>(server: &Option<Arc<Server>>, serializer: S) -> Result<S::Ok, S::Error> {
+    match server {
+        Some(server) => serializer.collect_str(&server.address),
+        None => serializer.serialize_str(GONE),
+    }
+}
+
+#[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
+fn called_or_gone<S: Serializer>(server: &Option<Arc<Server>>, serializer: S) -> Result<S::Ok, S::Error> {
+    match server {
+        Some(server) => serializer.collect_str(&server.called()),
+        None => serializer.serialize_str(GONE),
     }
 }

@@ -9,6 +9,8 @@ use std::time::SystemTime;
 use evenkeel_upstream::attempt::OutcomeClass;
 use evenkeel_upstream::{EndpointId, EndpointState};
 
+use crate::records::roster::Roster;
+
 use super::{ControlStats, EndpointTotals, Histogram, METRICS, REASONS, Stats, sum, times, totals};
 
 /// Everything that a scrape shows, at one moment.
@@ -16,6 +18,8 @@ pub(crate) struct Scrape<'a> {
     pub(crate) workers: &'a [Arc<Stats>],
     pub(crate) control: &'a ControlStats,
     pub(crate) endpoints: &'a [EndpointState],
+    /// Who they are.
+    pub(crate) roster: &'a Roster,
     /// How often each kind of change has happened.
     pub(crate) changes: BTreeMap<&'static str, u64>,
     /// Connections of clients open now.
@@ -48,8 +52,10 @@ fn write_all(text: &mut String, scrape: &Scrape<'_>) -> fmt::Result {
     write_times(text, scrape.workers)?;
     write_control(text, scrape)?;
     write_gauges(text, scrape)?;
-    write_endpoints(text, scrape.endpoints)?;
-    write_endpoint_totals(text, scrape.endpoints, &totals(scrape.workers))
+    let endpoints: Vec<Known<'_>> =
+        scrape.endpoints.iter().map(|state| Known { state, labels: labels(state, scrape.roster) }).collect();
+    write_endpoints(text, &endpoints)?;
+    write_endpoint_totals(text, &endpoints, &totals(scrape.workers))
 }
 
 fn write_process(text: &mut String, scrape: &Scrape<'_>) -> fmt::Result {
@@ -195,19 +201,31 @@ const OF_ENDPOINT: [OfEndpoint; 7] = [
     }),
 ];
 
-fn write_endpoints(text: &mut String, endpoints: &[EndpointState]) -> fmt::Result {
+/// An endpoint, and what its series are labelled with.
+struct Known<'a> {
+    state: &'a EndpointState,
+    labels: String,
+}
+
+fn labels(state: &EndpointState, roster: &Roster) -> String {
+    // A name has letters, digits, dots, dashes and underscores.
+    let server = roster.of(state.id).map_or_else(|| state.address.to_string(), |server| server.called());
+    format!("endpoint=\"{}\",server=\"{server}\"", state.address)
+}
+
+fn write_endpoints(text: &mut String, endpoints: &[Known<'_>]) -> fmt::Result {
     for (metric, kind, help, read) in OF_ENDPOINT {
         describe(text, metric, kind, help)?;
         for endpoint in endpoints {
-            writeln!(text, "{metric}{{endpoint=\"{}\"}} {}", endpoint.address, read(endpoint))?;
+            writeln!(text, "{metric}{{{}}} {}", endpoint.labels, read(endpoint.state))?;
         }
     }
     let metric = "evenkeel_endpoint_failures_total";
     describe(text, metric, "counter", "Failures of an endpoint, by class.")?;
     for endpoint in endpoints {
-        for (class, count) in &endpoint.failures {
-            let (address, class) = (endpoint.address, class.name());
-            writeln!(text, "{metric}{{endpoint=\"{address}\",class=\"{class}\"}} {count}")?;
+        for (class, count) in &endpoint.state.failures {
+            let (labels, class) = (&endpoint.labels, class.name());
+            writeln!(text, "{metric}{{{labels},class=\"{class}\"}} {count}")?;
         }
     }
     Ok(())
@@ -215,20 +233,20 @@ fn write_endpoints(text: &mut String, endpoints: &[EndpointState]) -> fmt::Resul
 
 fn write_endpoint_totals(
     text: &mut String,
-    endpoints: &[EndpointState],
+    endpoints: &[Known<'_>],
     totals: &HashMap<EndpointId, EndpointTotals>,
 ) -> fmt::Result {
-    let known = || endpoints.iter().filter_map(|one| Some((one.address, totals.get(&one.id)?)));
+    let known = || endpoints.iter().filter_map(|one| Some((&one.labels, totals.get(&one.state.id)?)));
     let metric = "evenkeel_endpoint_response_seconds";
     describe(text, metric, "summary", "From the beginning of an attempt on an endpoint to its answer.")?;
-    for (address, total) in known() {
-        writeln!(text, "{metric}_sum{{endpoint=\"{address}\"}} {}", total.answered.sum().as_secs_f64())?;
-        writeln!(text, "{metric}_count{{endpoint=\"{address}\"}} {}", total.answered.count())?;
+    for (labels, total) in known() {
+        writeln!(text, "{metric}_sum{{{labels}}} {}", total.answered.sum().as_secs_f64())?;
+        writeln!(text, "{metric}_count{{{labels}}} {}", total.answered.count())?;
     }
     let metric = "evenkeel_endpoint_connections_opened_total";
     describe(text, metric, "counter", "Connections opened to an endpoint.")?;
-    for (address, total) in known() {
-        writeln!(text, "{metric}{{endpoint=\"{address}\"}} {}", total.opened)?;
+    for (labels, total) in known() {
+        writeln!(text, "{metric}{{{labels}}} {}", total.opened)?;
     }
     Ok(())
 }
@@ -251,6 +269,7 @@ mod tests {
             workers,
             control: &ControlStats::default(),
             endpoints: &[],
+            roster: &Roster::default(),
             changes: BTreeMap::from([("ejected", 3)]),
             connections: 7,
             most_connections: 100,

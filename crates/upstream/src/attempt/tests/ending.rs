@@ -233,7 +233,7 @@ fn every_end_of_an_attempt_has_its_word_in_each_vocabulary() {
         (TrailOutcome::Responded(Response::Error, 500), "error_status", "abandoned", "status 500"),
         (TrailOutcome::Responded(Response::Unable, 503), "error_status", "status", "status 503"),
         (TrailOutcome::WrongDigest, "wrong_digest", "wrong_digest", "wrong digest"),
-        (TrailOutcome::Stale, "stale", "stale", "idle connection was closed"),
+        (TrailOutcome::Stale, "stale", "stale", "connection was closed"),
         (TrailOutcome::Overtaken, "overtaken", "abandoned", "overtaken"),
     ];
     let connects = [

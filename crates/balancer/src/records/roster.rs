@@ -1,0 +1,100 @@
+//! Who each endpoint is, for whoever tells of one: its address, and what people call the server there. The control task
+//! writes it; an endpoint that is gone stays in it for a while, because requests that were on it are told of later.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use evenkeel_upstream::EndpointId;
+use rustc_hash::FxHashMap;
+
+/// A server: its address, and its name where it has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) name: Option<Arc<str>>,
+}
+
+impl Server {
+    /// What it is called: by its address where it has no name.
+    pub(crate) fn called(&self) -> String {
+        self.name.as_ref().map_or_else(|| self.address.to_string(), ToString::to_string)
+    }
+}
+
+/// The name first, the address second.
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "{name} ({})", self.address),
+            None => self.address.fmt(f),
+        }
+    }
+}
+
+/// Everybody that is known.
+#[derive(Debug, Default)]
+pub(crate) struct Roster(ArcSwap<Known>);
+
+#[derive(Clone, Debug, Default)]
+struct Known {
+    servers: FxHashMap<EndpointId, Arc<Server>>,
+    /// Those that are gone, in the order of leaving.
+    gone: VecDeque<EndpointId>,
+}
+
+/// How many that are gone are remembered.
+const GONE: usize = 256;
+
+impl Roster {
+    /// Who that is; `None` of one that has long been gone.
+    pub(crate) fn of(&self, id: EndpointId) -> Option<Arc<Server>> {
+        self.0.load().servers.get(&id).cloned()
+    }
+
+    /// Those at this address that are there.
+    pub(crate) fn at(&self, address: SocketAddr) -> Option<Arc<Server>> {
+        let known = self.0.load();
+        let there = |(id, server): (&EndpointId, &Arc<Server>)| {
+            (server.address == address && !known.gone.contains(id)).then(|| server.clone())
+        };
+        known.servers.iter().find_map(there)
+    }
+
+    /// Whether one that is there, at another address, is called that.
+    pub(crate) fn is_taken(&self, name: &str, address: SocketAddr) -> bool {
+        let known = self.0.load();
+        known.servers.iter().any(|(id, server)| {
+            server.address != address && server.name.as_deref() == Some(name) && !known.gone.contains(id)
+        })
+    }
+
+    /// An endpoint is there, and called that.
+    pub(crate) fn enter(&self, id: EndpointId, server: Server) {
+        self.change(|known| {
+            known.gone.retain(|gone| *gone != id);
+            known.servers.insert(id, Arc::new(server));
+        });
+    }
+
+    /// An endpoint is gone.
+    pub(crate) fn leaves(&self, id: EndpointId) {
+        self.change(|known| {
+            known.gone.push_back(id);
+            if known.gone.len() > GONE
+                && let Some(oldest) = known.gone.pop_front()
+            {
+                known.servers.remove(&oldest);
+            }
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Known)) {
+        // The control task alone writes.
+        let mut known = Known::clone(&self.0.load());
+        change(&mut known);
+        self.0.store(Arc::new(known));
+    }
+}
