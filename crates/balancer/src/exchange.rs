@@ -29,13 +29,12 @@ mod tests;
 use std::rc::Rc;
 
 use evenkeel_message::Refusal;
-use evenkeel_upstream::attempt::{Attempts, Failure};
+use evenkeel_upstream::attempt::{Attempts, Failure, TryNo};
 
 use crate::clock::now;
 use crate::context::Worker;
 use crate::records::account;
 use crate::records::mark::Mark;
-use crate::servers::attempt::Attempt;
 use crate::servers::group::Group;
 use caller::{Caller, Trouble};
 use course::Course;
@@ -64,8 +63,8 @@ enum Answer {
     Refused(Refusal),
     /// The balancer's own: no server answered.
     Failed(Failure),
-    /// A server's.
-    Server(Attempt),
+    /// A server's: that of this attempt, which is left where it is.
+    Server(TryNo),
     /// Nothing, for it is gone.
     Gone,
 }
@@ -94,10 +93,17 @@ async fn serve<C: Caller>(group: &Rc<Group>, caller: &mut C, scratch: &mut Scrat
         }
     };
     scratch.account.identify(request.id.clone(), &scratch.request);
-    let attempts = Attempts::new(request.plan(), &group.settings().upstream.attempts, now());
-    let course = Course::new(group.settings().patience(), request.expects_continue);
-    let timers = Timers::default();
-    let mut exchange = Exchange { group, caller, scratch, request, attempts, course, timers };
+    let settings = group.settings();
+    let expects_continue = request.expects_continue;
+    let mut exchange = Exchange {
+        attempts: Attempts::new(request.plan(), &settings.upstream.attempts, now()),
+        course: Course::new(settings.patience(), expects_continue),
+        timers: Timers::default(),
+        group,
+        caller,
+        scratch,
+        request,
+    };
     let answer = exchange.answer().await;
     let then = exchange.give(answer).await;
     exchange.scratch.account.attempted(&exchange.attempts);
@@ -125,7 +131,7 @@ impl<C: Caller> Exchange<'_, C> {
         let Self { group, caller, scratch, request, .. } = self;
         let worker = &group.worker;
         match answer {
-            Answer::Server(attempt) => return self.deliver(attempt).await,
+            Answer::Server(number) => return self.deliver(number).await,
             Answer::Refused(refusal) => {
                 let id = request.id(&scratch.request).to_owned();
                 return refuse(worker, *caller, scratch, &refusal, Some(&id)).await;

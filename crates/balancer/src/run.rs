@@ -45,7 +45,7 @@ use crate::watch::control;
 use leave::Door;
 
 /// How often the process looks whether the first server is there.
-const LOOK: Duration = Duration::from_millis(20);
+const PROOF_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Runs the balancer until it is told to leave.
 pub(crate) fn run(settings: Settings) -> ExitCode {
@@ -127,7 +127,7 @@ const FIRST_PROOF: Duration = Duration::from_secs(1);
 async fn first_proof(shared: &Shared, shutdown: &Shutdown) {
     let over = now() + FIRST_PROOF;
     while !shared.upstream.snapshot().can_serve() && now() < over && !shutdown.is_requested() {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(PROOF_CHECK_INTERVAL).await;
     }
 }
 

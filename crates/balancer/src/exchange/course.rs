@@ -266,10 +266,7 @@ impl<C: Caller> Exchange<'_, C> {
                     }
                 }
                 Action::Cancel(number) => self.cancel(number, now),
-                Action::Commit(number) => {
-                    let index = self.scratch.live.iter().position(|attempt| attempt.number == number);
-                    self.course.answer = index.map(|index| Answer::Server(self.scratch.live.remove(index)));
-                }
+                Action::Commit(number) => self.course.answer = Some(Answer::Server(number)),
                 Action::RunOn(number) => self.run_on(number),
                 Action::Report(number, evidence) => {
                     if let Some(endpoint) = self.attempts.endpoint(number) {

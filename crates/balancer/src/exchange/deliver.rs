@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use evenkeel_message::ResponseRewrite;
 use evenkeel_service::Rarely;
-use evenkeel_upstream::attempt::{Delivered, Delivery};
+use evenkeel_upstream::attempt::{Delivered, Delivery, TryNo};
 use evenkeel_upstream::{Endpoint, FailureClass, Lease};
 use tracing::warn;
 
@@ -17,7 +17,6 @@ use crate::clock::now;
 use crate::records::account::End;
 use crate::records::trail;
 use crate::servers::answer::Answer;
-use crate::servers::attempt::Attempt;
 use crate::servers::bound::Bound;
 use crate::servers::digest::Finding;
 use crate::servers::idle::ServerConnection;
@@ -35,9 +34,15 @@ pub(super) struct Source {
 
 impl<C: Caller> Exchange<'_, C> {
     /// Sends the answer, and puts the server's connection away for the next request where it may be used again.
-    pub(super) async fn deliver(&mut self, attempt: Attempt) -> Then {
-        let (number, request_sent) = (attempt.number, attempt.sent());
-        let Some((mut connection, answer, lease)) = attempt.into_connection() else { return Then::Close };
+    pub(super) async fn deliver(&mut self, number: TryNo) -> Then {
+        let live = &mut self.scratch.live;
+        let Some(index) = live.iter().position(|attempt| attempt.number == number) else {
+            return Then::Close;
+        };
+        let request_sent = live[index].sent();
+        let Some((mut connection, answer, lease)) = live.remove(index).into_connection() else {
+            return Then::Close;
+        };
         connection.bound |=
             self.request.binds_connection || answer.head.binds_connection(answer.received.filled());
         let worker = &self.group.worker;

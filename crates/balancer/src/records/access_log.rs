@@ -36,7 +36,7 @@ use output::Output;
 const BUFFERED_BYTES: usize = 4 * 1024 * 1024;
 
 /// When a worker calls the writer before its time: two buffers of this size stay in a processor's cache.
-const MUCH: usize = 64 * 1024;
+const FULL_BUFFER: usize = 64 * 1024;
 
 /// How long a line waits at most before the writer takes it.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -159,7 +159,7 @@ impl WorkerLog {
             Format::Json => line::json(&mut lines.text, time, entry, roster),
         }
         lines.count += 1;
-        if before < MUCH && lines.text.len() >= MUCH {
+        if before < FULL_BUFFER && lines.text.len() >= FULL_BUFFER {
             drop(lines);
             // A writer that is called already, or that waits for its output, comes by itself.
             let _ = self.writer.try_send(ToWriter::Take);
@@ -211,7 +211,7 @@ impl Writer {
             }
             spare.clear();
             // One burst must not keep its memory for ever.
-            spare.shrink_to(2 * MUCH);
+            spare.shrink_to(2 * FULL_BUFFER);
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::context::leaving::Phase;
 use crate::context::permit::Connections;
 
 /// How often it is looked who is still there.
-const LOOK: Duration = Duration::from_millis(5);
+const GONE_CHECK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// How long a moment without any client is waited for once all who were there at the beginning have gone.
 const SETTLED: Duration = Duration::from_millis(500);
@@ -57,13 +57,13 @@ pub(crate) async fn leave(shared: &Shared, door: Door) {
     leaving.enter(Phase::Telling);
     let mut farewell = Farewell::new(begun, settings.grace);
     while farewell.goes_on(connections, now()) {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(GONE_CHECK_INTERVAL).await;
     }
     let door = door.close().await;
     // Somebody may be on the way from the queue to a worker.
     let mut quiet = 0;
     while quiet < 2 && now() < over {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(GONE_CHECK_INTERVAL).await;
         quiet =
             if connections.open() == 0 && !door.as_ref().is_some_and(somebody_waits) { quiet + 1 } else { 0 };
     }
