@@ -1,7 +1,7 @@
 //! The set as containers: a Compose project of its own, on ports of its own, gone when the test ends.
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::PathBuf,
     process::Command,
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
@@ -21,18 +21,37 @@ pub struct Compose {
 }
 
 impl Compose {
-    /// Brings up the services of these files (relative to the root) and waits until all are healthy.
-    pub fn up(files: &[&str], services: &[&str]) -> Self {
+    /// A project of these files (relative to the root), of which nothing runs yet.
+    pub fn of(files: &[&str]) -> Self {
         static ALONE: Mutex<()> = Mutex::new(());
         // A test that failed holding it has removed its project all the same.
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let (traffic, admin) = free_addresses();
         let project = format!("evenkeel-e2e-{}-{}", std::process::id(), traffic.port());
         let files = files.iter().map(|file| root().join(file)).collect();
-        let compose = Self { project, files, traffic, admin, _alone: alone };
+        Self { project, files, traffic, admin, _alone: alone }
+    }
+
+    /// Brings up the services of these files (relative to the root) and waits until all are healthy.
+    pub fn up(files: &[&str], services: &[&str]) -> Self {
+        let compose = Self::of(files);
         build();
         compose.run(&[&["up", "--detach", "--no-build", "--wait"], services].concat());
         compose
+    }
+
+    /// What its containers' names begin with.
+    pub fn project(&self) -> &str {
+        &self.project
+    }
+
+    /// What has a `docker compose` without arguments mean this project.
+    pub fn environment(&self) -> [(&'static str, String); 3] {
+        [
+            ("COMPOSE_PROJECT_NAME", self.project.clone()),
+            ("EVENKEEL_PORT", self.traffic.port().to_string()),
+            ("EVENKEEL_ADMIN_PORT", self.admin.port().to_string()),
+        ]
     }
 
     /// Where the balancer takes requests.
@@ -74,9 +93,7 @@ impl Compose {
         for file in &self.files {
             command.arg("--file").arg(file);
         }
-        command
-            .env("EVENKEEL_PORT", self.traffic.port().to_string())
-            .env("EVENKEEL_ADMIN_PORT", self.admin.port().to_string());
+        command.envs(self.environment());
         command
     }
 }
@@ -117,8 +134,6 @@ fn finish(command: &mut Command) -> String {
 
 /// Two ports of this machine that nobody has just now.
 fn free_addresses() -> (SocketAddr, SocketAddr) {
-    let any = || TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let (first, second) = (any(), any());
-    let address = |listener: &TcpListener| listener.local_addr().expect("it is bound");
-    (address(&first), address(&second))
+    let [traffic, admin] = crate::free_addresses();
+    (traffic, admin)
 }

@@ -15,6 +15,7 @@ mod compose;
 mod http;
 mod load;
 mod patience;
+mod ports;
 mod processes;
 
 pub use binaries::{binary, root};
@@ -23,4 +24,5 @@ pub use compose::{Compose, docker};
 pub use http::{Answer, Connection, Upload, basic};
 pub use load::{Load, Tally};
 pub use patience::{Lines, PATIENCE, ended, finished, output, until};
+pub use ports::free_addresses;
 pub use processes::{Member, Processes};

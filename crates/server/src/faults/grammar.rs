@@ -161,6 +161,35 @@ mod tests {
         }
     }
 
+    /// The first cells of a table of the page, where they are code: the table below this heading.
+    fn on_the_page(page: &str, heading: &str) -> Vec<String> {
+        let (_, below) = page.split_once(&format!("\n## {heading}\n")).expect("the heading is there");
+        let (table, _) = below.split_once("\n## ").unwrap_or((below, ""));
+        let cells = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+        cells.map(|(cell, _)| cell.to_owned()).collect()
+    }
+
+    #[test]
+    fn the_page_lists_what_there_is() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/server-faults.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let (faults, conditions) = (on_the_page(&page, "Faults"), on_the_page(&page, "Conditions"));
+        let said = |list: &str| list.split(", ").map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(faults, said(&FAULTS.replace(" or delay=100ms-300ms", "")));
+        assert_eq!(conditions, said(CONDITIONS));
+        for fault in &faults {
+            rule(fault).unwrap();
+        }
+        for condition in &conditions {
+            rule(&format!("hang@{condition}")).unwrap();
+        }
+        // Whatever else is written there as it could be typed.
+        for example in ["delay=100ms-300ms", "corrupt:20%", "status=503@path=/readyz", "corrupt@first=3"] {
+            assert!(page.contains(example), "{example}");
+            rule(example).unwrap();
+        }
+    }
+
     proptest! {
         #[test]
         fn no_text_makes_the_grammar_panic(text in "[a-z=:@%/0-9,.-]*") {

@@ -1,0 +1,104 @@
+//! The labs in Docker, one after the other on one set, as a student goes through them.
+
+use std::time::{Duration, Instant};
+
+use evenkeel_stage::{Compose, Connection, free_addresses};
+use serde_json::Value;
+
+use crate::{WITHOUT_DOCKER, labs, page::Lab, play};
+
+/// How long the set may take to be as it was before a lab: the longest ejection that a lab brings about, and a while.
+const RECOVERY: Duration = Duration::from_mins(1);
+
+/// What the lab about different data leaves: nothing, since it takes the set down and puts up another one.
+const LAST: &str = "Different data, different weights";
+
+#[test]
+fn each_lab_shows_what_it_promises() {
+    let set = Compose::of(&["docker-compose.yml"]);
+    let environment = set.environment();
+    let [sticky] = free_addresses();
+    let otherwise = [
+        ("evenkeel_evenkeel", format!("{}_evenkeel", set.project())),
+        ("evenkeel-server-", format!("{}-server-", set.project())),
+        ("evenkeel-narrow", format!("{}-narrow", set.project())),
+        ("127.0.0.1:8080", set.balancer().to_string()),
+        ("127.0.0.1:9090", set.admin().to_string()),
+        ("127.0.0.1:8088", sticky.to_string()),
+        ("/tmp/evenkeel-", format!("/tmp/{}-", set.project())),
+    ];
+    let wanted = wanted();
+    let labs = labs();
+    let wanted =
+        labs.iter().filter(|lab| lab.title != WITHOUT_DOCKER && lab.title.to_lowercase().contains(&wanted));
+    set.run(&["up", "--detach", "--build", "--wait", "server", "balancer"]);
+    let mut troubles = Vec::new();
+    for lab in wanted {
+        let begun = Instant::now();
+        let played = play(lab, &otherwise, &environment).and_then(|seen| {
+            also(lab, &seen)?;
+            if lab.title == LAST { Ok(()) } else { as_before(&set, lab) }
+        });
+        println!("{}: {:.1} s", lab.title, begun.elapsed().as_secs_f64());
+        troubles.extend(played.err());
+    }
+    assert!(troubles.is_empty(), "{}", troubles.join("\n\n"));
+}
+
+/// A word that the titles of the labs to play have.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no setting of a component: the filter of whoever writes a lab"
+)]
+fn wanted() -> String {
+    std::env::var("EVENKEEL_LAB").unwrap_or_default().to_lowercase()
+}
+
+#[expect(clippy::disallowed_methods, reason = "between two looks at what has no event to wait for")]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(100));
+}
+
+/// Waits until three servers take requests, and no other is known that will.
+fn as_before(set: &Compose, lab: &Lab) -> Result<(), String> {
+    let begun = Instant::now();
+    loop {
+        let known: Vec<Value> = endpoints(set);
+        let usable = known.iter().filter(|endpoint| endpoint["usable"] == true).count();
+        let coming = known.iter().filter(|endpoint| endpoint["vanished"] == false).count();
+        if (usable, coming) == (3, 3)
+            && known.iter().all(|endpoint| endpoint["weight"] == 1 && endpoint["draining"] == false)
+        {
+            return Ok(());
+        }
+        if begun.elapsed() > RECOVERY {
+            return Err(format!("{}: the set is not as it was before: {known:#?}", lab.title));
+        }
+        pause();
+    }
+}
+
+fn endpoints(set: &Compose) -> Vec<Value> {
+    let answer = Connection::open(set.admin()).and_then(|mut admin| admin.get("/api/endpoints", &[]));
+    let mut answer: Value =
+        serde_json::from_slice(&answer.expect("the balancer answers").body).expect("it is JSON");
+    serde_json::from_value(answer["endpoints"].take()).expect("it is a list")
+}
+
+/// What a lab promises in numbers that are not always the same: between which they are.
+fn also(lab: &Lab, seen: &str) -> Result<(), String> {
+    let (what, expected) = match lab.title.as_str() {
+        // 40 are under way; a third of them are on the server, and half of those are POSTs.
+        "Kill one" => ("failed", 1..=40),
+        // What the servers can do in five seconds, and a busy machine may do less.
+        "More than they can take" => ("answered rightly", 300..=1000),
+        "All of them at once" => ("failed", 100..=1200),
+        _ => return Ok(()),
+    };
+    let number =
+        seen.lines().find_map(|line| line.trim().strip_suffix(what)?.trim().replace(',', "").parse().ok());
+    match number {
+        Some(number) if expected.contains(&number) => Ok(()),
+        _ => Err(format!("{}: {number:?} {what}, not within {expected:?}:\n{seen}", lab.title)),
+    }
+}
