@@ -114,3 +114,41 @@ pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         assert!(Instant::now() < deadline, "it never came true that {what}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn a_command_is_waited_for_with_all_that_it_printed() {
+        // More than a pipe holds.
+        let ran = output(&mut shell("head -c 300000 /dev/zero; echo bad >&2; exit 3"));
+        assert_eq!((ran.status.code(), ran.stdout.len()), (Some(3), 300_000));
+        assert_eq!(ran.stderr, b"bad\n");
+    }
+
+    #[test]
+    fn a_child_that_was_waited_for_has_ended() {
+        let mut child = shell("exit 4").spawn().unwrap();
+        assert_eq!([ended(&mut child).code(), ended(&mut child).code()], [Some(4); 2]);
+    }
+
+    #[test]
+    fn a_line_is_waited_for_and_those_before_it_are_passed() {
+        let mut lines = Lines::of(&b"one\ntwo\nthree\n"[..]);
+        assert_eq!(lines.wait_for("wo"), "two");
+        assert_eq!(lines.wait_for("three"), "three");
+    }
+
+    #[test]
+    #[should_panic(expected = "after:\none\ntwo")]
+    fn a_line_that_does_not_come_is_told_with_what_came() {
+        Lines::of(&b"one\ntwo\n"[..]).wait_for("three");
+    }
+}
