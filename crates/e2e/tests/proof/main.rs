@@ -6,6 +6,7 @@
 mod corruption;
 mod queue;
 mod run;
+mod story;
 mod teller;
 
 use std::collections::BTreeMap;
