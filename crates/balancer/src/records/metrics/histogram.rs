@@ -57,13 +57,20 @@ const BUCKETS: usize = BOUNDS.len() + 1;
 /// Times as one worker counts them.
 #[derive(Debug)]
 pub(crate) struct Histogram {
-    buckets: [Counter; BUCKETS],
+    buckets: [Bucket; BUCKETS],
+}
+
+/// The times between two bounds.
+#[derive(Debug, Default)]
+struct Bucket {
+    count: Counter,
+    /// All of them together.
     micros: Counter,
 }
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { buckets: std::array::from_fn(|_| Counter::default()), micros: Counter::default() }
+        Self { buckets: std::array::from_fn(|_| Bucket::default()) }
     }
 }
 
@@ -71,8 +78,9 @@ impl Histogram {
     /// Counts one. One writer, as with every [`Counter`].
     pub(crate) fn add(&self, took: Duration) {
         let micros = took.as_micros() as u64;
-        self.buckets[BOUNDS.partition_point(|&bound| bound < micros)].add(1);
-        self.micros.add(micros);
+        let bucket = &self.buckets[BOUNDS.partition_point(|&bound| bound < micros)];
+        bucket.count.add(1);
+        bucket.micros.add(micros);
     }
 }
 
@@ -80,31 +88,32 @@ impl Histogram {
 #[derive(Clone, Debug)]
 pub(crate) struct Distribution {
     counts: [u64; BUCKETS],
-    micros: u64,
+    /// Those of each bucket together.
+    micros: [u64; BUCKETS],
 }
 
 impl Default for Distribution {
     fn default() -> Self {
-        Self { counts: [0; BUCKETS], micros: 0 }
+        Self { counts: [0; BUCKETS], micros: [0; BUCKETS] }
     }
 }
 
 impl Distribution {
     /// Adds what a worker has counted so far.
     pub(crate) fn include(&mut self, histogram: &Histogram) {
-        for (count, bucket) in self.counts.iter_mut().zip(&histogram.buckets) {
-            *count += bucket.get();
+        for ((count, micros), bucket) in self.counts.iter_mut().zip(&mut self.micros).zip(&histogram.buckets)
+        {
+            *count += bucket.count.get();
+            *micros += bucket.micros.get();
         }
-        self.micros += histogram.micros.get();
     }
 
     /// What was counted after `earlier`.
     pub(crate) fn since(&self, earlier: &Self) -> Self {
-        let mut counts = self.counts;
-        for (count, before) in counts.iter_mut().zip(&earlier.counts) {
-            *count = count.saturating_sub(*before);
-        }
-        Self { counts, micros: self.micros.saturating_sub(earlier.micros) }
+        let less = |later: [u64; BUCKETS], earlier: &[u64; BUCKETS]| {
+            std::array::from_fn(|index| later[index].saturating_sub(earlier[index]))
+        };
+        Self { counts: less(self.counts, &earlier.counts), micros: less(self.micros, &earlier.micros) }
     }
 
     /// How many were counted.
@@ -114,20 +123,24 @@ impl Distribution {
 
     /// All of them together.
     pub(crate) fn sum(&self) -> Duration {
-        Duration::from_micros(self.micros)
+        Duration::from_micros(self.micros.iter().sum())
     }
 
-    /// The time within which the share `quantile` (0 to 1) was done, estimated within its bucket; `None` of nothing.
+    /// The time within which the share `quantile` (0 to 1) was done; `None` of nothing. Within a bucket the times are taken to be spread
+    /// evenly around their mean, so that a single one is told as what it was.
     pub(crate) fn quantile(&self, quantile: f64) -> Option<Duration> {
         let total = self.count();
         let rank = (quantile * total as f64).max(1.0);
         let mut below = 0;
         for (index, &count) in self.counts.iter().enumerate() {
             if count > 0 && (below + count) as f64 >= rank {
-                let lower = if index == 0 { 0 } else { BOUNDS[index - 1] };
-                let upper = BOUNDS.get(index).copied().unwrap_or(lower);
-                let within = (rank - below as f64) / count as f64;
-                let micros = within.mul_add((upper - lower) as f64, lower as f64);
+                let lower = if index == 0 { 0.0 } else { BOUNDS[index - 1] as f64 };
+                let upper = BOUNDS.get(index).map_or(f64::INFINITY, |&bound| bound as f64);
+                // Read while a worker writes, the sum may lack the last.
+                let mean = (self.micros[index] as f64 / count as f64).clamp(lower, upper);
+                let spread = (mean - lower).min(upper - mean);
+                let within = (rank - below as f64 - 0.5) / count as f64;
+                let micros = (2.0 * within - 1.0).mul_add(spread, mean);
                 return Some(Duration::from_secs_f64(micros / 1e6));
             }
             below += count;
@@ -144,7 +157,7 @@ impl Distribution {
         }
         let count = self.count();
         writeln!(text, "{metric}_bucket{{le=\"+Inf\"}} {count}")?;
-        writeln!(text, "{metric}_sum {}", self.micros as f64 / 1e6)?;
+        writeln!(text, "{metric}_sum {}", self.sum().as_secs_f64())?;
         writeln!(text, "{metric}_count {count}")
     }
 }
@@ -184,6 +197,16 @@ mod tests {
         assert!(median > Duration::from_millis(3) && median <= Duration::from_millis(5), "{median:?}");
         assert!(high > Duration::from_millis(300) && high <= Duration::from_millis(500), "{high:?}");
         assert_eq!(Distribution::default().quantile(0.5), None);
+    }
+
+    #[test]
+    fn a_single_time_is_told_as_what_it_was() {
+        for millis in [6, 2_010, 200_000] {
+            let told = of(&[4, 4, 4, millis]).quantile(1.0).unwrap();
+            assert_eq!(told, Duration::from_millis(millis));
+        }
+        let near = of(&[2_010; 40]).quantile(0.99).unwrap();
+        assert!(near < Duration::from_millis(2_020), "{near:?}");
     }
 
     #[test]
