@@ -19,6 +19,7 @@ use crate::clock::now;
 use crate::context::Shared;
 use crate::records::events::{Events, unix_millis};
 use crate::records::metrics::{self, Distribution, EndpointTotals, Stats, sum};
+use crate::records::story::Moves;
 
 /// Between two beats.
 const BEAT: Duration = Duration::from_secs(1);
@@ -82,7 +83,7 @@ pub(super) async fn run(admin: Admin, beat: watch::Sender<Arc<Pulse>>) {
     let mut past = VecDeque::with_capacity(WINDOW + 1);
     let mut history: VecDeque<Point> = VecDeque::with_capacity(HISTORY);
     let mut before: VecDeque<Totals> = VecDeque::with_capacity(HISTORY);
-    let mut notes = Notes { since: Totals::default(), due: now() };
+    let mut notes = Notes { since: Totals::default(), moves: Moves::default(), due: now() };
     let mut news = admin.shared.events.watch();
     let mut ticks = interval(BEAT);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -105,7 +106,7 @@ pub(super) async fn run(admin: Admin, beat: watch::Sender<Arc<Pulse>>) {
         state.lately = state.totals.since(before.front().unwrap_or(&Totals::default()));
         state.gone = admin.shared.story.gone();
         state.known = state.endpoints.len() + state.gone.len();
-        notes.take(&admin.shared.events, &state.totals, sample.at);
+        notes.take(&admin.shared.events, &state.totals, admin.shared.story.moves(), sample.at);
         if regular {
             if !past.is_empty() {
                 keep(&mut history, state.now, HISTORY);
@@ -240,21 +241,20 @@ fn round(rate: f64) -> f64 {
 struct Notes {
     /// What was said already.
     since: Totals,
+    moves: Moves,
     due: Instant,
 }
 
 impl Notes {
-    fn take(&mut self, events: &Events, totals: &Totals, now: Instant) {
-        let moved = (totals.moved + totals.retries).saturating_sub(self.since.moved + self.since.retries);
+    fn take(&mut self, events: &Events, totals: &Totals, moves: Moves, now: Instant) {
+        let new = moves.since(&self.moves);
         let failed = totals.failed.saturating_sub(self.since.failed);
         let broken = totals.truncated.saturating_sub(self.since.truncated);
-        if moved + failed + broken == 0 || now < self.due {
+        if new.requests + failed + broken == 0 || now < self.due {
             return;
         }
-        let masked = totals.masked.saturating_sub(self.since.masked);
-        if moved > 0 {
-            let (moved, masked) = (count(moved, "attempt"), count(masked, "request"));
-            events.note("moved", format!("{moved} moved to another server; {masked} answered all the same"));
+        if new.requests > 0 {
+            events.note("moved", words_of(new));
         }
         if failed > 0 {
             events.note("failed", format!("{} got no answer of any server", count(failed, "request")));
@@ -262,7 +262,16 @@ impl Notes {
         if broken > 0 {
             events.note("failed", format!("{} broke off half way", count(broken, "response")));
         }
-        *self = Self { since: *totals, due: now + NOTE_INTERVAL };
+        *self = Self { since: *totals, moves, due: now + NOTE_INTERVAL };
+    }
+}
+
+/// Each of them is over, so the numbers add up.
+fn words_of(moved: Moves) -> String {
+    let requests = count(moved.requests, "request");
+    match moved.requests - moved.answered {
+        0 => format!("{requests} moved to another server, and answered there"),
+        failed => format!("{requests} moved to another server: {} answered, {failed} not", moved.answered),
     }
 }
 
@@ -283,19 +292,18 @@ mod tests {
     #[test]
     fn moves_are_told_at_once_and_then_together() {
         let (events, begin) = (Events::new(), now());
-        let mut notes = Notes { since: Totals::default(), due: begin };
-        let mut totals = Totals { moved: 1, masked: 1, ..Totals::default() };
-        notes.take(&events, &totals, begin);
-        totals.moved = 9;
-        notes.take(&events, &totals, begin + Duration::from_secs(1));
-        totals.retries = 1;
-        notes.take(&events, &totals, begin + NOTE_INTERVAL);
-        notes.take(&events, &totals, begin + 2 * NOTE_INTERVAL);
+        let mut notes = Notes { since: Totals::default(), moves: Moves::default(), due: begin };
+        let totals = Totals::default();
+        let moves = |requests, answered| Moves { requests, answered };
+        notes.take(&events, &totals, moves(1, 1), begin);
+        notes.take(&events, &totals, moves(9, 8), begin + Duration::from_secs(1));
+        notes.take(&events, &totals, moves(10, 9), begin + NOTE_INTERVAL);
+        notes.take(&events, &totals, moves(10, 9), begin + 2 * NOTE_INTERVAL);
         assert_eq!(
             texts(&events),
             [
-                "1 attempt moved to another server; 1 request answered all the same",
-                "9 attempts moved to another server; 0 requests answered all the same",
+                "1 request moved to another server, and answered there",
+                "9 requests moved to another server: 8 answered, 1 not",
             ]
         );
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use evenkeel_message::ResponseRewrite;
 use evenkeel_service::Rarely;
 use evenkeel_upstream::attempt::{Delivered, Delivery, TryNo};
-use evenkeel_upstream::{Endpoint, FailureClass, Lease};
+use evenkeel_upstream::{EndpointId, FailureClass, Lease};
 use tracing::warn;
 
 use super::Exchange;
@@ -15,6 +15,7 @@ use super::relay::Broke;
 use super::then::{Server, Then};
 use crate::clock::now;
 use crate::records::account::End;
+use crate::records::roster::Roster;
 use crate::records::trail;
 use crate::servers::answer::Answer;
 use crate::servers::bound::Bound;
@@ -148,7 +149,7 @@ impl<C: Caller> Exchange<'_, C> {
         }
         self.scratch.account.end = End::Truncated;
         // No status can tell the client, so at least the log does.
-        say_cut_off(&endpoint, &broke, now);
+        say_cut_off(&self.group.worker.shared.roster, endpoint.id(), &broke, now);
         Then::Close
     }
 
@@ -178,9 +179,10 @@ impl<C: Caller> Exchange<'_, C> {
 }
 
 #[cold]
-fn say_cut_off(endpoint: &Endpoint, why: &dyn Display, now: Instant) {
+fn say_cut_off(roster: &Roster, id: EndpointId, why: &dyn Display, now: Instant) {
     static CUT_OFF: Rarely = Rarely::new(1);
     if let Some(more) = CUT_OFF.admit(now) {
-        warn!(endpoint = %endpoint.address(), "a response was cut off: {why}{more}");
+        let server = roster.of(id).map_or_else(|| "a server".to_owned(), |server| server.to_string());
+        warn!("{server}: a response was cut off: {why}{more}");
     }
 }

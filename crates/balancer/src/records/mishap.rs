@@ -96,9 +96,20 @@ impl Mishap {
         (answered.number != first.number).then(|| answered.begun.saturating_sub(first.begun))
     }
 
+    /// An attempt in words.
+    fn words_of(&self, attempt: &Try) -> String {
+        let earlier = self.attempts.iter().find(|other| other.answered && other.number < attempt.number);
+        match attempt.outcome {
+            TrailOutcome::Overtaken | TrailOutcome::Running if earlier.is_some() => {
+                format!("{}, which was not needed", attempt.begun_words())
+            }
+            _ => attempt.words(),
+        }
+    }
+
     /// Its way in words.
     pub(crate) fn words(&self) -> String {
-        let mut words: Vec<String> = self.attempts.iter().map(Try::words).collect();
+        let mut words: Vec<String> = self.attempts.iter().map(|attempt| self.words_of(attempt)).collect();
         words.extend(match self.end {
             End::Answered => None,
             End::Failed(Failed::NoServer) if self.attempts.is_empty() => {
@@ -141,15 +152,18 @@ impl Try {
         )
     }
 
-    fn words(&self) -> String {
+    fn begun_words(&self) -> String {
         let server = self.server.called();
-        let begun = match self.why {
+        match self.why {
             Why::First => format!("sent to {server}"),
             Why::Retry => format!("asked {server} instead"),
             Why::Moved => format!("moved to {server}"),
             Why::Race => format!("connected to {server} as well"),
             Why::Hedge => format!("asked {server} as well"),
-        };
+        }
+    }
+
+    fn words(&self) -> String {
         let took = millis(self.took);
         let ended = match self.outcome {
             TrailOutcome::Responded(Response::Good, _) if self.answered => format!("answered after {took}"),
@@ -161,7 +175,7 @@ impl Try {
             TrailOutcome::Stale => format!("the connection was closed after {took}"),
             outcome => format!("{outcome} after {took}"),
         };
-        format!("{begun}, {ended}")
+        format!("{}, {ended}", self.begun_words())
     }
 }
 
@@ -214,7 +228,7 @@ impl<'a> From<&'a Mishap> for MishapView<'a> {
             begun_ms: tenths(attempt.begun),
             took_ms: tenths(attempt.took),
             outcome: attempt.word,
-            words: attempt.words(),
+            words: mishap.words_of(attempt),
         };
         Self {
             id: &mishap.id,
@@ -281,6 +295,14 @@ pub(crate) mod tests {
         assert_eq!(
             hedged.words(),
             "sent to server-2, silent for 61 ms, asked server-3 as well, answered after 3 ms"
+        );
+        let early = Try { answered: true, ..attempt(Why::First, 2, 0, 64, good) };
+        let needless = attempt(Why::Hedge, 3, 61, 3, TrailOutcome::Overtaken);
+        let mut hedged = mishap("GET", 0, 200, End::Failed(Failed::Tried), vec![early, needless]);
+        hedged.end = End::Answered;
+        assert_eq!(
+            hedged.words(),
+            "sent to server-2, answered after 64 ms, asked server-3 as well, which was not needed"
         );
         let reset = TrailOutcome::ResponseFailed(ResponseFailure::Reset);
         let failed = End::Failed(Failed::Tried);

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use evenkeel_service::tracing::{info, warn};
-use evenkeel_upstream::attempt::{TrailEntry, TrailOutcome};
+use evenkeel_upstream::attempt::{TrailEntry, TrailOutcome, Why};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -55,13 +55,34 @@ struct Told {
     tap: VecDeque<(u64, Mishap)>,
     /// The number of the newest request.
     tapped: u64,
+    moves: Moves,
+}
+
+/// Requests that moved to another server and are over, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Moves {
+    pub(crate) requests: u64,
+    /// Those whose client got a right answer.
+    pub(crate) answered: u64,
+}
+
+impl Moves {
+    /// What was counted after `earlier`.
+    pub(crate) fn since(self, earlier: &Self) -> Self {
+        Self { requests: self.requests - earlier.requests, answered: self.answered - earlier.answered }
+    }
 }
 
 impl Story {
     /// Nothing has happened yet. `probes`: a server has to pass a probe before it serves. With it what [`run`] takes in.
     pub(crate) fn new(probes: bool) -> (Self, mpsc::Receiver<Mishap>) {
         let (mishaps, waiting) = mpsc::channel(WAITING);
-        let told = Told { incidents: Incidents::new(probes), tap: VecDeque::new(), tapped: 0 };
+        let told = Told {
+            incidents: Incidents::new(probes),
+            tap: VecDeque::new(),
+            tapped: 0,
+            moves: Moves::default(),
+        };
         (Self { told: Mutex::new(told), mishaps, missed: AtomicU64::new(0) }, waiting)
     }
 
@@ -109,6 +130,11 @@ impl Story {
         look(&mut told.tap.iter().map(|(number, mishap)| (*number, mishap.into())))
     }
 
+    /// Requests that moved.
+    pub(crate) fn moves(&self) -> Moves {
+        self.told().moves
+    }
+
     /// Servers that left lately.
     pub(crate) fn gone(&self) -> Vec<Ghost> {
         self.told().incidents.gone()
@@ -152,6 +178,11 @@ pub(crate) async fn run(story: Arc<Story>, mut waiting: mpsc::Receiver<Mishap>) 
 impl Told {
     fn take(&mut self, mishap: Mishap) {
         self.incidents.passed(&mishap);
+        let moved = |attempt: &Try| matches!(attempt.why, Why::Moved | Why::Retry);
+        if mishap.end != End::ClientGone && mishap.attempts.iter().any(moved) {
+            self.moves.requests += 1;
+            self.moves.answered += u64::from(mishap.is_well());
+        }
         if self.tap.len() == TAPPED {
             self.tap.pop_front();
         }

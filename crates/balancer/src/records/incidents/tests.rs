@@ -242,7 +242,7 @@ fn a_server_without_its_network_was_cut_off() {
     set.pass(10_000);
     assert_eq!(
         set.only().sentence,
-        "server-2 was cut off from the network at 16:58:57.4 UTC. No request was on it. No longer in DNS since 16:58:58.3."
+        "server-2 was cut off from the network at 16:58:57.4 UTC. No request was lost. No longer in DNS since 16:58:58.3."
     );
 }
 

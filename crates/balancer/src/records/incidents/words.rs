@@ -52,8 +52,8 @@ pub(super) fn sentence(episode: &Episode) -> String {
     if tally.counts.on_it == 0 {
         let nobody = match episode.cause() {
             Cause::Drained | Cause::Removed => None,
-            Cause::Stopped | Cause::RollingRestart => Some("No request was lost"),
-            _ => Some("No request was on it"),
+            Cause::Crashed => Some("No request was on it"),
+            _ => Some("No request was lost"),
         };
         sentences.extend(nobody.map(str::to_owned));
     } else {
