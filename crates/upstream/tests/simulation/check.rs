@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use evenkeel_upstream::attempt::{Failure, MAX_ATTEMPTS, Repeat};
-use evenkeel_upstream::{Budgets, EndpointId, Settings, Upstream};
+use evenkeel_upstream::{Budgets, Change, EndpointId, Settings, Upstream};
 
 use crate::exchange::{Ending, Exchange};
 pub(crate) use picks::Picked;
@@ -39,6 +39,8 @@ pub(crate) struct Ledger {
     pub(crate) held: BTreeMap<EndpointId, u32>,
     /// How often servers worked on each request that may not be repeated.
     pub(crate) executions: BTreeMap<u64, u32>,
+    /// What became of endpoints after they were found, and when it was heard.
+    pub(crate) news: Vec<(Instant, Change)>,
     /// The requests that wait. Their numbers rise with their arrival.
     line: BTreeSet<u64>,
 }

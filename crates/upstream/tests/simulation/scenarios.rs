@@ -1,6 +1,7 @@
 //! What happens to the servers, and what is promised then.
 
 mod anything;
+mod calm;
 mod orders;
 mod overload;
 mod retry_budget;
@@ -10,7 +11,7 @@ mod spares;
 
 use std::time::Duration;
 
-use evenkeel_upstream::{Command, PinKey, PolicySettings, Settings, Weight};
+use evenkeel_upstream::{Command, News, PinKey, PolicySettings, Settings, Weight};
 
 use crate::servers::{Faults, Probes, Server, State};
 use crate::shell::Simulation;

@@ -62,6 +62,9 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) state: State,
     pub(crate) latency: Duration,
+    /// The deviation of the logarithm of how long it works, where its times have a tail: with 0.5 one in a hundred takes three times
+    /// as long as the middle one, and one in a hundred thousand eight times.
+    pub(crate) tail: Option<f64>,
     /// So many of a hundred requests take so long, whatever they are.
     pub(crate) slow: Option<(u32, Duration)>,
     pub(crate) status: u16,
@@ -91,6 +94,7 @@ impl Server {
             address: ([172, 18, 0, number + 2], 8080).into(),
             state: State::Up,
             latency: Duration::from_millis(2),
+            tail: None,
             slow: None,
             status: 200,
             faults: Faults::default(),
@@ -108,8 +112,9 @@ impl Server {
 
     /// How long it works on a request.
     pub(crate) fn works_for(&self, rng: &mut fastrand::Rng) -> Duration {
-        match self.slow {
-            Some((percent, time)) if rng.u32(0..100) < percent => time,
+        match (self.slow, self.tail) {
+            (Some((percent, time)), _) if rng.u32(0..100) < percent => time,
+            (_, Some(deviation)) => self.latency.mul_f64((deviation * normal(rng)).exp()),
             _ => self.latency * rng.u32(80..150) / 100,
         }
     }
@@ -136,4 +141,10 @@ impl Server {
             }
         }
     }
+}
+
+/// From the standard normal distribution (Box and Muller's way).
+fn normal(rng: &mut fastrand::Rng) -> f64 {
+    let radius = (-2.0 * (1.0 - rng.f64()).ln()).sqrt();
+    radius * (std::f64::consts::TAU * rng.f64()).cos()
 }

@@ -42,7 +42,11 @@ impl Simulation {
 
     /// Tells whoever was found at an address what was said of it before.
     pub(super) fn hear_changes(&mut self) {
-        for change in self.control.take_changes().filter(|change| change.news == News::Added) {
+        for change in self.control.take_changes() {
+            if change.news != News::Added {
+                self.ledger.news.push((self.now, change));
+                continue;
+            }
             for command in self.orders.of(change.address) {
                 self.control.command(change.endpoint, command, self.now).expect("it was added");
             }
