@@ -23,6 +23,10 @@ suites *arguments:
 faults *arguments:
     scripts/faults {{arguments}}
 
+# 200 requests a second through a healthy set: nothing may be said to have happened
+calm *arguments:
+    scripts/calm {{arguments}}
+
 # a million requests against servers that spoil their answers
 f18 *arguments:
     scripts/f18 {{arguments}}
