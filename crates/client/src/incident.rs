@@ -232,6 +232,8 @@ impl<'a> Columns<'a> {
             told_by: Teller::Balancer,
             cause: episode.cause.clone(),
             why: Some(episode.why.clone()).filter(|why| !why.is_empty()),
+            // The moment that the sentence names, though a column that it claims may have begun before.
+            begin_ms: Ms(*begin),
             recovered_ms: end.map(Ms),
             ..self.described(&spell, told)
         }

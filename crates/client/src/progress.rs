@@ -1,7 +1,8 @@
-//! How far a run is: drawn on a terminal, or a plain line every few seconds. Both go to standard error, so that standard
-//! output holds responses and the report alone.
+//! How far a run is: drawn on a terminal, or a plain line every few seconds, and one when an incident begins or is over. Both go
+//! to standard error, so that standard output holds responses and the report alone.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
 
@@ -11,8 +12,9 @@ use crate::measure::Measurements;
 use crate::phases::Phase;
 use crate::screen::{self, Screen, View};
 use crate::settings::Show;
+use crate::told::Episode;
 use crate::witness::Witness;
-use crate::words;
+use crate::words::{self, Tame};
 
 /// How often a plain line is written.
 const LINE: Duration = Duration::from_secs(5);
@@ -39,8 +41,21 @@ struct Whole {
 #[derive(Debug)]
 enum Display {
     Screen(Screen),
-    Lines { next: Cell<Option<Instant>> },
+    Lines { next: Cell<Option<Instant>>, told: RefCell<Told> },
     Nothing,
+}
+
+/// Which incidents of the balancer have been told of: that they began, and that they are over.
+#[derive(Debug, Default)]
+struct Told(BTreeSet<(u64, bool)>);
+
+impl Told {
+    /// Those of the incidents, each with when it began in the run, that there is something new to say of.
+    fn news(&mut self, incidents: Vec<(Duration, Episode)>) -> Vec<(Duration, Episode)> {
+        let is_new =
+            |(_, episode): &(Duration, Episode)| self.0.insert((episode.id, episode.ended_ms.is_some()));
+        incidents.into_iter().filter(is_new).collect()
+    }
 }
 
 impl Progress {
@@ -54,7 +69,7 @@ impl Progress {
         phases: &[Phase],
     ) -> Self {
         let whole = Whole { requests, time: phases.iter().map(|phase| phase.lasts).sum() };
-        let lines = || Display::Lines { next: Cell::new(None) };
+        let lines = || Display::Lines { next: Cell::new(None), told: RefCell::default() };
         let display = match show {
             Show::Auto | Show::Terminal if io::stderr().is_terminal() => {
                 Screen::begin().map_or_else(lines, Display::Screen)
@@ -75,16 +90,22 @@ impl Progress {
     ) {
         match &self.display {
             Display::Screen(screen) => screen.show(self.view(measurements, witness, in_flight, now)),
-            Display::Lines { next } => match next.get() {
-                Some(moment) if now >= moment => {
-                    next.set(Some(moment + LINE));
-                    let done = self.whole.done(measurements, now) * 100.0;
-                    let line = format!("{done:3.0} %  {}\n", line(measurements, in_flight, now));
+            Display::Lines { next, told } => {
+                for (at, Episode { sentence, .. }) in told.borrow_mut().news(witness.reported()) {
+                    let line = format!("{}  {}\n", words::moment(at), Tame(&sentence));
                     outlet::stderr().put(line.as_bytes());
                 }
-                Some(_) => {}
-                None => next.set(Some(now + LINE)),
-            },
+                match next.get() {
+                    Some(moment) if now >= moment => {
+                        next.set(Some(moment + LINE));
+                        let done = self.whole.done(measurements, now) * 100.0;
+                        let line = format!("{done:3.0} %  {}\n", line(measurements, in_flight, now));
+                        outlet::stderr().put(line.as_bytes());
+                    }
+                    Some(_) => {}
+                    None => next.set(Some(now + LINE)),
+                }
+            }
             Display::Nothing => {}
         }
     }
@@ -125,6 +146,23 @@ fn line(measurements: &Measurements, in_flight: u64, now: Instant) -> String {
 mod tests {
     use super::*;
     use crate::measure::tests::{exchange, some_beginning};
+    use crate::told::some_episode;
+
+    #[test]
+    fn an_incident_is_told_of_when_it_begins_and_when_it_is_over_and_not_again() {
+        let mut told = Told::default();
+        let mut news = |ended| {
+            let incidents = vec![
+                (Duration::ZERO, some_episode(1, 1_000, None)),
+                (Duration::ZERO, some_episode(2, 2_000, ended)),
+            ];
+            told.news(incidents).into_iter().map(|(_, episode)| episode.id).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            [news(None), news(None), news(Some(3_000)), news(Some(3_000))],
+            [vec![1, 2], vec![], vec![2], vec![]]
+        );
+    }
 
     #[test]
     fn the_part_done_follows_what_bounds_the_run() {

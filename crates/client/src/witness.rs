@@ -13,7 +13,7 @@ use crate::outcome::{Exchange, Failure, Kind, Phase};
 use crate::proof::{Attempt, Collector, Entry, Fate, Listener, Proof, Reconciler};
 use crate::request;
 use crate::slowest::Slowest;
-use crate::told::{Asker, Episodes, Names};
+use crate::told::{Asker, Episode, Episodes, Names};
 
 /// Hears the senders and the collector of one run.
 #[derive(Debug)]
@@ -147,12 +147,17 @@ impl Witness {
     /// What happened so far, at most so much, the last first, each with when it began: the balancer's incidents, or what the
     /// client found itself where that tells of none.
     pub(crate) fn lately(&self, most: usize) -> Vec<(Duration, String)> {
-        let within = self.episodes.borrow().within(self.began_ms(), u64::MAX);
-        if within.is_empty() {
+        let told = self.reported();
+        if told.is_empty() {
             return incident::so_far(&self.troubles.borrow(), &self.names.borrow(), most);
         }
-        let lately = within.into_iter().rev().take(most);
-        lately.map(|episode| (self.moment(episode.begun_ms), episode.sentence)).collect()
+        told.into_iter().rev().take(most).map(|(at, episode)| (at, episode.sentence)).collect()
+    }
+
+    /// The incidents that the balancer has told of so far, each with when it began, the oldest first.
+    pub(crate) fn reported(&self) -> Vec<(Duration, Episode)> {
+        let within = self.episodes.borrow().within(self.began_ms(), u64::MAX);
+        within.into_iter().map(|episode| (self.moment(episode.begun_ms), episode)).collect()
     }
 
     /// The beginning of the run in milliseconds since 1970.

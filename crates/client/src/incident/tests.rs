@@ -226,7 +226,7 @@ fn moments_close_together_are_one_incident_in_whatever_order_they_come() {
 fn what_the_balancer_tells_is_told_in_its_sentence_and_claims_what_it_explains() {
     let timeline = timeline(20, |second| if (5..9).contains(&second) { &["a", "c"] } else { ALL }, |_| ms(2));
     let mut troubles = Troubles::default();
-    troubles.note(ms(5_100), failed_at("10.0.0.2:80", "reset"));
+    troubles.note(ms(4_990), failed_at("10.0.0.2:80", "reset"));
     troubles.note(ms(5_100), Trouble::Failure(Kind::Status(502)));
     troubles.note(ms(15_000), Trouble::Failure(Kind::Status(502)));
     let found = find(troubles, &timeline, vec![told_of(ms(5_050), Some(ms(9_000)))]);
