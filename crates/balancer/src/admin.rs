@@ -119,6 +119,7 @@ routes! {
     get "/api/events" => stream::events;
     get "/api/incidents" => story::incidents;
     get "/api/requests" => story::requests;
+    post "/api/token" => command::token;
     post "/api/endpoints/{address}/drain" => command::drain;
     post "/api/endpoints/{address}/activate" => command::activate;
     post "/api/endpoints/{address}/weight" => command::weight;

@@ -37,6 +37,13 @@ const LARGEST: usize = 4096;
 
 const HOLDS: &str = "until the balancer restarts; set BALANCER_UPSTREAM for longer";
 
+/// Whether a token is the one that changes need. Changes nothing itself, so that whoever enters a wrong one hears it then,
+/// and not when a server has to be drained at once.
+pub(super) async fn token(admin: web::Data<Admin>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    authorise(&request, &admin.shared.settings.admin)?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
 /// Gives the endpoint no new requests.
 pub(super) async fn drain(
     admin: web::Data<Admin>,

@@ -90,7 +90,8 @@ pub(super) fn authorise(request: &HttpRequest, settings: &AdminSettings) -> Resu
         let path = shown(request.path());
         warn!(peer = ?request.peer_addr(), path, "a change was asked for without the right token{more}");
     }
-    let detail = "Give the token of BALANCER_ADMIN_TOKEN, as Authorization: Bearer <token>.";
+    let detail = "Give the token of BALANCER_ADMIN_TOKEN, as Authorization: Bearer <token>; Compose and the manager take \
+                  the one in secrets/admin-token.";
     Err(Problem::new(StatusCode::UNAUTHORIZED, detail))
 }
 
