@@ -12,15 +12,26 @@ const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 
 /// The files that the page loads, under `/page/`.
-const FILES: [(&str, &str, &str); 9] = [
+pub(super) const FILES: [(&str, &str, &str); 20] = [
+    ("palette.css", CSS, include_str!("page/palette.css")),
     ("page.css", CSS, include_str!("page/page.css")),
+    ("parts.css", CSS, include_str!("page/parts.css")),
     ("main.js", JS, include_str!("page/main.js")),
+    ("source.js", JS, include_str!("page/source.js")),
+    ("hub.js", JS, include_str!("page/hub.js")),
+    ("stream.js", JS, include_str!("page/stream.js")),
     ("words.js", JS, include_str!("page/words.js")),
+    ("standing.js", JS, include_str!("page/standing.js")),
+    ("story.js", JS, include_str!("page/story.js")),
+    ("figures.js", JS, include_str!("page/figures.js")),
     ("set.js", JS, include_str!("page/set.js")),
-    ("charts.js", JS, include_str!("page/charts.js")),
+    ("drawing.js", JS, include_str!("page/drawing.js")),
     ("servers.js", JS, include_str!("page/servers.js")),
-    ("control.js", JS, include_str!("page/control.js")),
+    ("row.js", JS, include_str!("page/row.js")),
+    ("charts.js", JS, include_str!("page/charts.js")),
+    ("tap.js", JS, include_str!("page/tap.js")),
     ("timeline.js", JS, include_str!("page/timeline.js")),
+    ("control.js", JS, include_str!("page/control.js")),
     ("icon.svg", "image/svg+xml", include_str!("page/icon.svg")),
 ];
 

@@ -182,6 +182,21 @@ async fn a_change_needs_the_token_itself() {
 }
 
 #[actix_web::test]
+async fn a_token_can_be_tried_without_changing_anything() {
+    let admin = admin(Some(TOKEN)).await;
+    let (status, body) = answer(&admin, with_token(post("/api/token"))).await;
+    assert_eq!((status, body.as_str()), (StatusCode::NO_CONTENT, ""));
+    let wrong = post("/api/token").insert_header((AUTHORIZATION, "Bearer wrong"));
+    let (status, body) = answer(&admin, wrong).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    assert!(body.contains("secrets/admin-token"), "{body}");
+    let foreign = with_token(post("/api/token")).insert_header((ORIGIN, "http://evil.example"));
+    assert_eq!(answer(&admin, foreign).await.0, StatusCode::FORBIDDEN);
+    let (status, _) = answer(&self::admin(None).await, with_token(post("/api/token"))).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+}
+
+#[actix_web::test]
 async fn the_scheme_of_the_token_has_no_case() {
     let admin = admin(Some(TOKEN)).await;
     for scheme in ["bearer", "BEARER", "beArer "] {
@@ -334,12 +349,25 @@ async fn a_ledger_that_cannot_be_told_says_why() {
 async fn the_page_loads_nothing_from_elsewhere() {
     let admin = admin(None).await;
     let (_, index) = answer(&admin, get("/")).await;
-    let loaded: Vec<&str> = index.split(['"', '\'']).filter(|text| text.starts_with("/page/")).collect();
-    assert!(loaded.len() > 2, "{loaded:?}");
-    for path in loaded {
-        let (status, text) = answer(&admin, get(path)).await;
+    let mut wanted: Vec<String> = quoted(&index).filter(|text| text.starts_with("/page/")).collect();
+    let mut loaded = BTreeSet::new();
+    while let Some(path) = wanted.pop() {
+        if !loaded.insert(path.clone()) {
+            continue;
+        }
+        let (status, text) = answer(&admin, get(&path)).await;
         assert_eq!(status, StatusCode::OK, "{path}");
         assert!(!text.contains("https://"), "{path}");
+        let modules =
+            quoted(&text).filter_map(|text| text.strip_prefix("./").map(|name| format!("/page/{name}")));
+        wanted.extend(modules.chain(quoted(&text).filter(|text| text.starts_with("/page/"))));
     }
     assert!(!index.contains("https://"));
+    let known = page::FILES.iter().map(|(name, ..)| format!("/page/{name}")).collect();
+    assert_eq!(loaded, known, "what is embedded is what is loaded");
+}
+
+/// What stands between quotation marks.
+fn quoted(text: &str) -> impl Iterator<Item = String> {
+    text.split('"').skip(1).step_by(2).map(str::to_owned)
 }

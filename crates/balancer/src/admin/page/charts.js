@@ -1,7 +1,7 @@
-// The last minutes, a point a second: rate, latency, errors, repeated work. Vertical marks are ejections. The picture has a
-// description in words, and what lies under the pointer is read out above it.
+// The last minutes, a point a second: rate, latency, errors, repeated work. Vertical marks are incidents that nobody meant.
+// The picture has a description in words, and what lies under the pointer is read out above it.
 
-import { amount, clock, drawn, element, latency, say } from "./words.js";
+import { amount, byId, clock, counted, drawn, element, latency, say } from "./words.js";
 
 /** The points that fit, a second apart. */
 const POINTS = 300;
@@ -27,13 +27,13 @@ const CHARTS = [
     ],
   },
   {
-    title: "Errors that clients saw, a second",
+    title: "Errors a second",
     show: amount,
     least: 1,
-    series: [{ field: "errors", name: "errors", look: "second", filled: true }],
+    series: [{ field: "errors", name: "errors", look: "alarm", filled: true }],
   },
   {
-    title: "Moves and hedges, a second",
+    title: "Moved, hedged a second",
     show: amount,
     least: 1,
     series: [
@@ -45,18 +45,16 @@ const CHARTS = [
 
 export class Charts {
   #points = [];
-  #marks = [];
   #charts;
 
   constructor() {
     this.#charts = CHARTS.map((chart) => new Chart(chart));
-    document.getElementById("charts").append(...this.#charts.map((chart) => chart.node));
+    byId("charts").append(...this.#charts.map((chart) => chart.node));
   }
 
   /** Starts over with the minutes before. */
   begin(points) {
     this.#points = points.slice(-POINTS);
-    this.#draw();
   }
 
   add(point) {
@@ -65,19 +63,12 @@ export class Charts {
     if (last && point.at_ms - last.at_ms < 700) return;
     this.#points.push(point);
     this.#points.splice(0, this.#points.length - POINTS);
-    this.#draw();
   }
 
-  /** Marks the ejections among `events`. */
-  mark(events, anew) {
-    if (anew) this.#marks = [];
-    this.#marks.push(...events.filter((event) => event.kind === "ejected").map((event) => event.at_ms));
-    this.#marks.splice(0, this.#marks.length - 100);
-  }
-
-  #draw() {
+  /** Draws them, with marks at these times. */
+  show(marks) {
     const end = this.#points.at(-1)?.at_ms ?? Date.now();
-    const shown = this.#marks.filter((at) => end - at < POINTS * 1000);
+    const shown = marks.filter((at) => end - at < POINTS * 1000);
     for (const chart of this.#charts) chart.draw(this.#points, shown, end);
   }
 }
@@ -108,9 +99,10 @@ class Chart {
     for (const { look, filled } of what.series) {
       const area = filled ? drawn("path", { class: `area ${look}` }) : null;
       const line = drawn("path", { class: `series ${look}` });
+      const dots = drawn("path", { class: `dots ${look}` });
       if (area) this.#svg.append(area);
-      this.#svg.append(line);
-      this.#lines.push({ line, area });
+      this.#svg.append(line, dots);
+      this.#lines.push({ line, dots, area });
     }
     this.#svg.append(this.#cursor);
     this.#svg.addEventListener("pointermove", (event) => {
@@ -133,16 +125,19 @@ class Chart {
     const x = (at) => WIDTH - ((end - at) / (POINTS * 1000)) * WIDTH;
     const y = (value) => HEIGHT - (value / most) * (HEIGHT - HEADROOM);
     series.forEach(({ field }, index) => {
-      const { line, area } = this.#lines[index];
-      const path = trace(points, field, x, y);
-      line.setAttribute("d", path);
-      if (area) area.setAttribute("d", path && `${path}V${HEIGHT}H${x(points[0].at_ms).toFixed(1)}Z`);
+      const { line, dots, area } = this.#lines[index];
+      const runs = stretches(points, field).map((run) => run.map((point) => `${x(point.at_ms).toFixed(1)} ${y(point[field]).toFixed(1)}`));
+      line.setAttribute("d", runs.map((run) => `M${run.join("L")}`).join(""));
+      // A line through one point cannot be seen.
+      dots.setAttribute("d", runs.filter((run) => run.length === 1).map(([only]) => `M${only}h.01`).join(""));
+      const under = (run) => `M${run.join("L")}V${HEIGHT}H${run[0].split(" ")[0]}Z`;
+      area?.setAttribute("d", runs.map(under).join(""));
     });
     this.#marks.setAttribute("d", marks.map((at) => `M${x(at).toFixed(1)} 0V${HEIGHT}`).join(""));
     say(this.#most, `top: ${show(most)}`);
     const last = points.at(-1);
     const words = series.map(({ field, name }) => `${name} now ${show(last?.[field])}`).join(", ");
-    this.#svg.setAttribute("aria-label", `${title}, last five minutes: ${words}; highest ${show(Math.max(0, ...values))}; ${marks.length} ejections.`);
+    this.#svg.setAttribute("aria-label", `${title}, last five minutes: ${words}; highest ${show(Math.max(0, ...values))}; ${counted(marks.length, "incident")}.`);
     this.#read();
   }
 
@@ -157,20 +152,20 @@ class Chart {
   }
 }
 
-/** A line through the points; it is lifted where there is nothing to show. */
-function trace(points, field, x, y) {
-  let path = "";
-  let pen = "M";
-  let before = 0;
+/** The points that belong together: a line is lifted where there is nothing to show. */
+function stretches(points, field) {
+  const runs = [];
+  let before = null;
   for (const point of points) {
-    if (point[field] === null || (before && point.at_ms - before > 5000)) pen = "M";
-    if (point[field] !== null) {
-      path += `${pen}${x(point.at_ms).toFixed(1)} ${y(point[field]).toFixed(1)}`;
-      pen = "L";
+    if (point[field] === null) {
+      before = null;
+      continue;
     }
+    if (before !== null && point.at_ms - before <= 5000) runs.at(-1).push(point);
+    else runs.push([point]);
     before = point.at_ms;
   }
-  return path;
+  return runs;
 }
 
 /** The next round number: 1, 2 or 5 times a power of ten. */

@@ -1,11 +1,13 @@
-// Drain, activate, weight: what needs the token. It is asked for when it is first needed and kept until the tab closes.
+// Drain, activate, change weights: what needs the token. It is asked for when it is first needed, tried before it is taken,
+// and kept until the tab closes.
 
-import { say } from "./words.js";
+import { byId, say } from "./words.js";
 
 const KEPT = "evenkeel-token";
 
 export class Control {
   #allowed = false;
+  #never = false;
 
   constructor() {
     byId("unlock").addEventListener("click", () => this.#ask());
@@ -14,13 +16,14 @@ export class Control {
       this.#show();
     });
     for (const button of document.querySelectorAll("[data-close]")) {
-      button.addEventListener("click", () => button.closest("dialog").close("cancel"));
+      button.addEventListener("click", () => button.closest("dialog").close());
     }
   }
 
-  /** Whether the balancer takes changes at all. */
-  allowed(allowed) {
+  /** Whether the balancer takes changes now, and whether it never does. */
+  allowed(allowed, never) {
     this.#allowed = allowed;
+    this.#never = never;
     this.#show();
   }
 
@@ -39,7 +42,7 @@ export class Control {
     }).catch(() => null);
     if (answer?.ok) {
       const { holds } = await answer.json();
-      this.#say(`${endpoint.name}: done. It holds ${holds}.`);
+      this.#say(`${endpoint.server}: done. It holds ${holds}.`);
       return true;
     }
     if (answer?.status === 401) {
@@ -47,7 +50,7 @@ export class Control {
       this.#show();
     }
     const problem = await answer?.json().catch(() => null);
-    this.#say(`${endpoint.name}: not done. ${problem?.detail ?? "The balancer did not answer."}`);
+    this.#say(`${endpoint.server}: not done. ${problem?.detail ?? "The balancer did not answer."}`);
     return false;
   }
 
@@ -55,28 +58,37 @@ export class Control {
   async confirmLast(endpoint) {
     say(
       byId("last-words"),
-      `${endpoint.name} is the only server that takes requests. Without it, clients get 503 until another serves.`,
+      `${endpoint.server} is the only server that takes requests. Without it, clients get 503 until another serves.`,
     );
-    return (await opened(byId("last-dialog"), byId("last-form"))) === "done";
+    return (await opened(byId("last-dialog"), byId("last-form"), async () => true)) === true;
   }
 
+  /** Asks until the token is the right one, or the person has had enough. */
   async #ask() {
     const field = byId("token");
+    const wrong = byId("token-wrong");
     field.value = "";
-    const done = await opened(byId("token-dialog"), byId("token-form"));
-    const token = field.value.trim();
-    field.value = "";
-    if (done !== "done" || !token) return null;
-    sessionStorage.setItem(KEPT, token);
-    this.#show();
-    return token;
+    say(wrong, "");
+    return opened(byId("token-dialog"), byId("token-form"), async () => {
+      const token = field.value.trim();
+      const refusal = await refused(token);
+      say(wrong, refusal ?? "");
+      if (refusal !== null) {
+        field.select();
+        return null;
+      }
+      field.value = "";
+      sessionStorage.setItem(KEPT, token);
+      this.#show();
+      return token;
+    });
   }
 
   #show() {
     const has = sessionStorage.getItem(KEPT) !== null;
     byId("unlock").hidden = !this.#allowed || has;
     byId("lock").hidden = !this.#allowed || !has;
-    const words = this.#allowed ? "" : "Read-only: start the balancer with BALANCER_ADMIN_TOKEN to drain, activate or weight.";
+    const words = this.#never ? "Read-only: start the balancer with BALANCER_ADMIN_TOKEN to drain, activate and change weights." : "";
     say(byId("access-words"), words);
   }
 
@@ -87,19 +99,24 @@ export class Control {
   }
 }
 
-/** Opens a dialog; how it was closed. */
-function opened(dialog, form) {
-  return new Promise((resolve) => {
-    form.onsubmit = (event) => {
-      event.preventDefault();
-      dialog.close("done");
-    };
-    dialog.returnValue = "cancel";
-    dialog.onclose = () => resolve(dialog.returnValue);
-    dialog.showModal();
-  });
+/** Why the balancer refuses a token; null where it takes it. */
+async function refused(token) {
+  const answer = await fetch("/api/token", { method: "POST", headers: { Authorization: `Bearer ${token}` } }).catch(() => null);
+  if (answer?.ok) return null;
+  if (answer?.status !== 401) return "The balancer did not answer. Try again.";
+  return "This is not the token. Compose and the manager take the one in the file secrets/admin-token.";
 }
 
-function byId(id) {
-  return document.getElementById(id);
+/** Opens a dialog; what came of it, or null when it was closed. It stays open while `done` answers null. */
+function opened(dialog, form, done) {
+  return new Promise((resolve) => {
+    let result = null;
+    form.onsubmit = async (event) => {
+      event.preventDefault();
+      result = await done();
+      if (result !== null) dialog.close();
+    };
+    dialog.onclose = () => resolve(result);
+    dialog.showModal();
+  });
 }

@@ -1,60 +1,103 @@
-// The live page: hears the balancer's events and hands them to what shows them.
+// The live page: hears the balancer and hands what it says to whatever shows it.
 //
-//   /api/events ── history, events ──▶ charts, time line       (once, on each connection)
-//               ── state, event ─────▶ everything              (as they come)
+//   /api/state, /api/incidents, /api/requests ──▶ what was      (once, on each connection)
+//   state, event, incident, request ────────────▶ what comes
 //
-// The browser reconnects by itself; whatever was missed comes with the next connection.
+// Nothing that is shown is true without the balancer: when it is lost, the page says so and turns grey.
 
 import { Charts } from "./charts.js";
 import { Control } from "./control.js";
+import { figures } from "./figures.js";
 import { Servers } from "./servers.js";
 import { TheSet } from "./set.js";
+import { everybody } from "./standing.js";
+import { hearFrom } from "./source.js";
+import { Story } from "./story.js";
+import { Tap } from "./tap.js";
 import { Timeline } from "./timeline.js";
-import { amount, bytes, duration, element, latency, say } from "./words.js";
-
-/** Without a state for this long, what is shown is no longer true. */
-const STALE_MS = 5000;
+import { amount, byId, clock, duration, element, say } from "./words.js";
 
 const control = new Control();
-const views = { set: new TheSet(), charts: new Charts(), servers: new Servers(control), timeline: new Timeline() };
-let heardAt = 0;
+const story = new Story();
+const views = { set: new TheSet(), charts: new Charts(), servers: new Servers(control), timeline: new Timeline(), tap: new Tap() };
+let latest = null;
+let isLost = false;
 
-const events = new EventSource("/api/events");
-events.addEventListener("history", (event) => views.charts.begin(JSON.parse(event.data)));
-events.addEventListener("events", (event) => {
-  const kept = JSON.parse(event.data);
-  views.timeline.begin(kept);
-  views.charts.mark(kept, true);
+hearFrom((kind, text) => {
+  switch (kind) {
+    case "open":
+      return begin();
+    case "lost":
+      return lose();
+    case "events":
+      return views.timeline.begin(JSON.parse(text));
+    case "event":
+      return views.timeline.add(JSON.parse(text));
+    case "incident":
+      story.add(JSON.parse(text));
+      return refresh();
+    case "request":
+      return views.tap.add([JSON.parse(text)]);
+    case "state":
+      latest = JSON.parse(text);
+      isLost = false;
+      views.charts.add(latest.now);
+      return refresh();
+  }
 });
-events.addEventListener("event", (event) => {
-  const one = JSON.parse(event.data);
-  views.timeline.add(one);
-  views.charts.mark([one], false);
-});
-events.addEventListener("state", (event) => {
-  heardAt = performance.now();
-  show(JSON.parse(event.data));
-});
-events.addEventListener("error", () => {
-  status("bad", "Not connected; trying again …");
-  // The browser gives up on an answer that is an error; this page does not.
-  if (events.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 2000);
-});
-setInterval(() => {
-  if (heardAt && performance.now() - heardAt > STALE_MS) status("bad", "No news for some seconds; trying again …");
-}, 1000);
 
-function show(state) {
-  document.title = state.ready ? `Evenkeel: ${amount(state.now.requests)}/s` : "Evenkeel: not ready";
-  say(byId("about"), `${state.name} ${state.version} · ${state.policy.replaceAll("_", " ")} · up ${duration(state.uptime_ms)}`);
-  if (state.leaving) status("bad", "Leaving");
+/** Asks for what was before. A failure is no news: the stream says whether the balancer is there. */
+async function begin() {
+  const [state, incidents, requests] = await Promise.all(["state", "incidents", "requests"].map(get));
+  if (requests) views.tap.begin(requests.requests);
+  if (incidents) story.begin(incidents.incidents);
+  if (!state) return;
+  views.charts.begin(state.history);
+  showSettings(state.settings);
+  latest = state;
+  isLost = false;
+  refresh();
+}
+
+async function get(what) {
+  const answer = await fetch(`/api/${what}`).catch(() => null);
+  return answer?.ok ? answer.json().catch(() => null) : null;
+}
+
+function lose() {
+  isLost = true;
+  show();
+}
+
+// A tab that nobody sees draws nothing; it catches up when it is looked at.
+addEventListener("visibilitychange", refresh);
+
+function refresh() {
+  if (latest && !document.hidden) show();
+}
+
+function show() {
+  document.body.toggleAttribute("data-lost", isLost);
+  if (!latest) {
+    status("lost", "The balancer does not answer; trying again …");
+    return;
+  }
+  const state = latest;
+  const servers = everybody(state, story.struck());
+  if (isLost) {
+    document.title = "Evenkeel: lost";
+    status("lost", `Lost at ${clock(state.at_ms)} UTC, trying again …`);
+  } else if (state.leaving) status("bad", "Leaving");
   else if (state.ready) status("ready", "Ready");
-  else status("bad", "No server is usable");
-  control.allowed(!state.read_only);
+  else status("bad", "No server is serving");
+  if (!isLost) document.title = state.ready ? `Evenkeel: ${amount(state.now.requests)}/s` : "Evenkeel: not ready";
+  say(byId("about"), `${state.name} ${state.version} · ${state.policy.replaceAll("_", " ")} · up ${duration(state.uptime_ms)}`);
+  control.allowed(!state.read_only && !isLost, state.read_only);
+  story.show(state, servers, isLost);
   figures(state);
-  views.set.show(state);
-  views.charts.add(state.now);
-  views.servers.show(state.endpoints);
+  views.set.show(state, servers);
+  views.charts.show(story.alarms());
+  views.servers.show(servers);
 }
 
 function status(kind, text) {
@@ -62,45 +105,8 @@ function status(kind, text) {
   say(byId("status"), text);
 }
 
-/** The figures above everything: name, value, what stands below it, whether it is bad news. */
-function figures(state) {
-  const { now, totals, endpoints } = state;
-  const usable = endpoints.filter((endpoint) => endpoint.usable).length;
-  const inFlight = endpoints.reduce((sum, endpoint) => sum + endpoint.in_flight, 0);
-  const all = [
-    ["Requests a second", amount(now.requests), `${amount(totals.requests)} so far`, false],
-    ["Latency, median", latency(now.p50_ms), "half are faster", false],
-    ["Latency, p99", latency(now.p99_ms), "99 of 100 are faster", false],
-    ["Servers in use", `${usable} of ${endpoints.length}`, usable === 0 ? "nobody serves" : "take new requests", usable === 0],
-    ["Failed for clients", amount(totals.failed + totals.truncated), "no answer, or half of one", totals.failed + totals.truncated > 0],
-    ["Masked", amount(totals.masked), "failed once, answered rightly", false],
-    ["In flight", amount(inFlight), `${amount(state.waiting)} waiting`, state.waiting > 0],
-    ["Clients connected", amount(state.connections), `of ${amount(state.max_connections)}`, false],
-    ["Sent", bytes(totals.bytes_out), `${bytes(totals.bytes_in)} received`, false],
-  ];
-  const list = byId("figures");
-  if (list.children.length === 0) {
-    for (const [name] of all) {
-      list.append(element("div", {}, element("dt", {}, name), element("dd", {}, element("span"), element("small"))));
-    }
-  }
-  all.forEach(([, value, below, bad], index) => {
-    const box = list.children[index];
-    box.classList.toggle("bad", bad);
-    say(box.querySelector("span"), value);
-    say(box.querySelector("small"), below);
-  });
-}
-
-function byId(id) {
-  return document.getElementById(id);
-}
-
-// The settings change only with a restart, and then the page connects anew.
-events.addEventListener("open", async () => {
-  const answer = await fetch("/api/state");
-  if (!answer.ok) return;
-  const { settings } = await answer.json();
+// They change only with a restart, and then the page connects anew.
+function showSettings(settings) {
   byId("settings-rows").replaceChildren(
     ...settings.map(({ variable, value, default: unset, help }) =>
       element(
@@ -112,4 +118,4 @@ events.addEventListener("open", async () => {
       ),
     ),
   );
-});
+}

@@ -1,6 +1,8 @@
-// What happened, newest first. The list is a log for screen readers: what comes is read out, what was there is not.
+// Every event, newest first: what the incidents above are made of. The list is a log for screen readers: what comes is read
+// out, what was there is not.
 
-import { STANDINGS, clock, element } from "./words.js";
+import { STANDINGS } from "./standing.js";
+import { byId, clock, element } from "./words.js";
 
 /** The most that are shown. */
 const MOST = 200;
@@ -9,8 +11,10 @@ const MOST = 200;
 const LOOKS = {
   ejected: "ejected",
   failed: "ejected",
-  vanished: "vanished",
-  removed: "vanished",
+  crashed: "crashed",
+  stopped: "stopped",
+  vanished: "removed",
+  removed: "removed",
   suspect: "suspect",
   moved: "suspect",
   probation: "probation",
@@ -22,7 +26,7 @@ const LOOKS = {
 };
 
 export class Timeline {
-  #list = document.getElementById("timeline");
+  #list = byId("timeline");
 
   /** Starts over with the events that were kept. */
   begin(events) {

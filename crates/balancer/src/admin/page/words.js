@@ -1,48 +1,4 @@
-// How figures and states are put into words. The one place that decides what a state is called and how it looks.
-
-/** The standings of an endpoint, worst first: what to call them and which symbol goes with them. */
-export const STANDINGS = {
-  ejected: { symbol: "✕", word: "ejected" },
-  vanished: { symbol: "○", word: "gone" },
-  probation: { symbol: "◐", word: "on probation" },
-  suspect: { symbol: "▲", word: "suspect" },
-  unproven: { symbol: "…", word: "not yet proven" },
-  draining: { symbol: "▽", word: "draining" },
-  serving: { symbol: "●", word: "serving" },
-};
-
-/** Which standing an endpoint has: the one that explains best why it gets requests or none. */
-export function standing(endpoint) {
-  if (endpoint.vanished) return "vanished";
-  if (endpoint.state === "ejected") return "ejected";
-  if (endpoint.draining || endpoint.leaving) return "draining";
-  if (endpoint.state === "probation") return "probation";
-  if (endpoint.state === "unproven") return "unproven";
-  return endpoint.suspect ? "suspect" : "serving";
-}
-
-/** Why it stands like that, in a few words; empty where there is nothing to explain. */
-export function why(endpoint) {
-  const since = `for ${duration(endpoint.state_for_ms)}`;
-  switch (standing(endpoint)) {
-    case "vanished":
-      return "no look-up finds it";
-    case "ejected": {
-      const next = endpoint.retry_in_ms > 0 ? `, tried again in ${duration(endpoint.retry_in_ms)}` : "";
-      return `${endpoint.cause} ${since}${next}`;
-    }
-    case "draining":
-      return endpoint.draining ? "told to drain" : "it is about to leave";
-    case "probation":
-      return `was ${endpoint.cause}; single requests try it`;
-    case "unproven":
-      return "waits for its first passed probe";
-    case "suspect":
-      return "nothing new until a probe has passed";
-    default:
-      return endpoint.backup ? `backup, ${since}` : since;
-  }
-}
+// How figures are put into words, and words into elements. Times of day are UTC, as in the log and in the report.
 
 /** Something countable, short: 12.3, 456, 7.9k, 1.2M. */
 export function amount(value) {
@@ -85,12 +41,27 @@ export function bytes(count) {
   return `${count >= 100 || unit === 0 ? Math.round(count) : count.toFixed(1)} ${units[unit]}`;
 }
 
-export function clock(atMs) {
-  return new Date(atMs).toLocaleTimeString([], { hour12: false });
+/** 3 servers, 1 server. */
+export function counted(count, of) {
+  return `${amount(count)} ${of}${count === 1 ? "" : "s"}`;
 }
 
-/** Order of addresses as people read them: 10.0.0.9 before 10.0.0.10. */
-export const natural = new Intl.Collator("en", { numeric: true }).compare;
+/** The time of day: 16:58:57; with tenths where they matter. */
+export function clock(atMs, tenths = false) {
+  return new Date(atMs).toISOString().slice(11, tenths ? 21 : 19);
+}
+
+/** Order of names as people read them: server-9 before server-10. */
+const natural = new Intl.Collator("en", { numeric: true }).compare;
+
+/** Order of servers: by name, and where names are alike by address. */
+export function inOrder(one, other) {
+  return natural(one.server, other.server) || natural(one.address, other.address);
+}
+
+export function byId(id) {
+  return document.getElementById(id);
+}
 
 /** A new element with attributes and children; text stays text, whatever is in it. */
 export function element(name, attributes = {}, ...children) {
