@@ -141,6 +141,13 @@ async fn what_went_wrong_is_told_as_it_is_described() {
     pulse.wait_for(|pulse| pulse.state.endpoints[0].draining).await.unwrap();
     let (_, told) = answer(&admin, get("/api/incidents")).await;
     let told = parsed(&told);
+    let feed = admin.feed.clone();
+    feed.watch()
+        .wait_for(|_| {
+            feed.after(0, u64::MAX).0.iter().any(|frame| frame.starts_with(b"event: incident\ndata: {"))
+        })
+        .await
+        .unwrap();
     assert_eq!((&told["newest"], &told["incidents"][0]["cause"]), (&1.into(), &"drained".into()), "{told}");
     fits(&schemas["Incident"], &told["incidents"][0]);
     fits(&schemas["Incident"]["properties"]["counts"], &told["incidents"][0]["counts"]);

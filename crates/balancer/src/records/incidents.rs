@@ -297,6 +297,9 @@ impl Incidents {
     fn removed(&mut self, server: &Server, at_ms: u64) {
         self.note(server, |episode| episode.news(server, News::Removed, at_ms));
         let Some(member) = self.members.remove(&server.address) else { return };
+        if self.has_successor(&member, at_ms) {
+            return;
+        }
         let told = member.incident.and_then(|id| self.told.iter().find(|told| told.id == id));
         let ghost = match told {
             Some(told) => {
@@ -310,6 +313,26 @@ impl Incidents {
             None => Ghost::new(member.server, Cause::Removed, at_ms, None),
         };
         self.ghosts.add(ghost, at_ms);
+    }
+
+    /// Whether a server of that name is there already, at another address: then it has come back before it was gone.
+    fn has_successor(&mut self, gone: &Member, at_ms: u64) -> bool {
+        let is_it =
+            |member: &&mut Member| gone.server.name.is_some() && member.server.name == gone.server.name;
+        let Some(successor) = self.members.values_mut().find(is_it) else { return false };
+        let told = gone.incident.and_then(|id| self.told.iter_mut().find(|told| told.id == id));
+        if let Some(told) = told
+            && let Some(part) = told.episode.part(&gone.server)
+        {
+            part.server = successor.server.clone();
+            part.removed_ms = None;
+            if successor.serves {
+                part.comes_back(at_ms);
+            }
+            told.changed = true;
+            successor.incident.get_or_insert(told.id);
+        }
+        true
     }
 
     /// A request's attempt at a server came to nothing.

@@ -79,9 +79,10 @@ impl Roster {
         });
     }
 
-    /// An endpoint is gone.
+    /// No look-up finds an endpoint any more.
     pub(crate) fn leaves(&self, id: EndpointId) {
         self.change(|known| {
+            known.gone.retain(|gone| *gone != id);
             known.gone.push_back(id);
             if known.gone.len() > GONE
                 && let Some(oldest) = known.gone.pop_front()
@@ -96,5 +97,43 @@ impl Roster {
         let mut known = Known::clone(&self.0.load());
         change(&mut known);
         self.0.store(Arc::new(known));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use evenkeel_upstream::{Settings, Upstream};
+
+    use super::*;
+    use crate::clock::now;
+
+    /// The ids of two endpoints.
+    fn two() -> [EndpointId; 2] {
+        let (_, mut control) = Upstream::new("a:1,b:1".parse().unwrap(), Settings::default(), now());
+        for (index, address) in ["10.0.0.1:1", "10.0.0.2:1"].into_iter().enumerate() {
+            control.resolved(index, Ok(&[address.parse().unwrap()]), now());
+        }
+        let mut ids = control.describe(now()).into_iter().map(|state| state.id);
+        [ids.next().unwrap(), ids.next().unwrap()]
+    }
+
+    fn server(last: u8, name: &str) -> Server {
+        Server { address: ([10, 0, 0, last], 1).into(), name: Some(name.into()) }
+    }
+
+    #[test]
+    fn one_that_is_gone_is_known_still_and_its_name_is_free() {
+        let (roster, [one, other]) = (Roster::default(), two());
+        roster.enter(one, server(1, "cleo"));
+        assert!(
+            roster.is_taken("cleo", server(2, "").address) && !roster.is_taken("cleo", server(1, "").address)
+        );
+        roster.leaves(one);
+        assert_eq!(roster.of(one).unwrap().to_string(), "cleo (10.0.0.1:1)");
+        assert_eq!(roster.at(server(1, "").address), None);
+        assert!(!roster.is_taken("cleo", server(2, "").address));
+        roster.enter(other, server(2, "cleo"));
+        assert_eq!(*roster.at(server(2, "").address).unwrap(), server(2, "cleo"));
+        assert_eq!(roster.of(one).unwrap().called(), "cleo", "who it was");
     }
 }

@@ -124,8 +124,12 @@ fn publish(control: &mut Control, orders: &Orders, naming: &Naming, shared: &Sha
         }
     }
     changes.extend(control.take_changes());
+    // First: its name may be the next one's.
+    for change in changes.iter().filter(|change| change.news == News::Vanished) {
+        shared.roster.leaves(change.endpoint);
+    }
     for change in &changes {
-        if change.news == News::Added {
+        if matches!(change.news, News::Added | News::Returned) {
             let server = naming.server(change.address, &shared.roster);
             shared.roster.enter(change.endpoint, server);
         }
@@ -135,9 +139,6 @@ fn publish(control: &mut Control, orders: &Orders, naming: &Naming, shared: &Sha
         shared.story.happened(&server, Fact::News(change.news), change.at);
         if let Some(ledger) = &shared.ledger {
             ledger.note(change, &server);
-        }
-        if change.news == News::Removed {
-            shared.roster.leaves(change.endpoint);
         }
     }
     changes

@@ -124,7 +124,7 @@ impl fmt::Display for News {
             Self::Suspect(evidence) => write!(f, "is suspect: {evidence}"),
             Self::Cleared => f.write_str("answered again: no longer suspect"),
             Self::Leaving => f.write_str("is about to leave; it gets nothing new"),
-            Self::Stays => f.write_str("stays after all"),
+            Self::Stays => f.write_str("is ready again"),
             Self::Draining => f.write_str("was told to drain"),
             Self::Activated => f.write_str("was told to serve again"),
             Self::Weight(weight) => write!(f, "has weight {weight}"),

@@ -154,6 +154,26 @@ fn a_server_that_dies_in_docker_leaves_a_ghost_that_says_how() {
 }
 
 #[test]
+fn a_server_that_is_back_elsewhere_before_it_is_gone_leaves_no_ghost() {
+    let mut set = Set::new();
+    let back = Server { address: "10.0.0.9:80".parse().unwrap(), ..server_of(2) };
+    set.moved("GET", 2, 0, RESET);
+    set.news(2, 10, News::Suspect(Evidence::IdleClosed));
+    set.incidents.happened(&back, Fact::News(News::Added), BEGIN + 900);
+    set.news(2, 900, News::Vanished);
+    set.incidents.happened(&back, Fact::News(News::Healthy), BEGIN + 950);
+    set.news(2, 1_000, News::Removed);
+    set.pass(5_000);
+    assert!(set.incidents.gone().is_empty());
+    let incident = set.only();
+    assert_eq!(
+        incident.sentence,
+        "server-2 crashed at 16:58:57.4 UTC. 1 request was on it: 1 GET moved (+12 ms). Back at 16:58:58.4 after 1.0 s."
+    );
+    assert!(incident.ended_ms.is_some());
+}
+
+#[test]
 fn ghosts_are_forgotten_after_five_minutes() {
     let mut set = Set::new();
     set.news(2, 0, News::Vanished);
