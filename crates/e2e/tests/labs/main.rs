@@ -20,8 +20,8 @@ use page::Lab;
 /// Where the one lab is that needs no Docker.
 const WITHOUT_DOCKER: &str = "Without Docker";
 
-/// How long a lab may take, in seconds; then it is ended.
-const PATIENCE: &str = "120";
+/// How long a lab may take, in seconds; then it is ended. The first one builds the images, where they are not up to date.
+const PATIENCE: &str = "600";
 
 fn labs() -> Vec<Lab> {
     page::labs(&fs::read_to_string(root().join("docs/labs.md")).expect("the page can be read"))
