@@ -283,7 +283,7 @@ fn a_server_that_corrupts_is_ejected_for_longer_each_time() {
     let incident = set.only();
     assert_eq!(
         incident.sentence,
-        "server-1 sent wrong bytes from 16:58:57.4 UTC on (12 answers unlike their digest). 12 requests met it: 12 GETs moved \
+        "server-1 sent wrong bytes from 16:58:57.4 UTC on (12 answers did not match their digest). 12 requests met it: 12 GETs moved \
          (+12 ms). Ejected 3 times (1 s, 2 s, 4 s), serving again at 16:59:11.5 after 14.1 s."
     );
     assert_eq!(incident.counts, Counts { on_it: 12, moved: 12, answered: 12, failed: 0, doubled: 0 });

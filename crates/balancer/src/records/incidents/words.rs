@@ -30,7 +30,7 @@ pub(super) fn headline(episode: &Episode) -> String {
         Cause::CutOff => format!("{server} was cut off from the network at {at} UTC"),
         Cause::Unreachable => format!("{server} could not be reached from {at} UTC on"),
         Cause::Corrupting => format!(
-            "{server} sent wrong bytes from {at} UTC on ({} unlike {} digest)",
+            "{server} sent wrong bytes from {at} UTC on ({} did not match {} digest)",
             count(signs.wrong_digests, "answer"),
             if signs.wrong_digests == 1 { "its" } else { "their" }
         ),
