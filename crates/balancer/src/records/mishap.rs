@@ -103,7 +103,14 @@ impl Mishap {
             TrailOutcome::Overtaken | TrailOutcome::Running if earlier.is_some() => {
                 format!("{}, which was not needed", attempt.begun_words())
             }
-            _ => attempt.words(),
+            // It went on in vain until the other had answered; what counted was how long it was waited for alone.
+            TrailOutcome::Overtaken | TrailOutcome::Running => {
+                let others = self.attempts.iter().map(|other| other.begun);
+                let alone = others.filter(|begun| *begun > attempt.begun).min();
+                let waited = alone.map_or(attempt.took, |next| next.saturating_sub(attempt.begun));
+                attempt.words(waited.min(attempt.took))
+            }
+            _ => attempt.words(attempt.took),
         }
     }
 
@@ -163,8 +170,8 @@ impl Try {
         }
     }
 
-    fn words(&self) -> String {
-        let took = millis(self.took);
+    fn words(&self, took: Duration) -> String {
+        let took = millis(took);
         let ended = match self.outcome {
             TrailOutcome::Responded(Response::Good, _) if self.answered => format!("answered after {took}"),
             TrailOutcome::Responded(_, status) => format!("answered {status} after {took}"),
@@ -290,7 +297,7 @@ pub(crate) mod tests {
     #[test]
     fn the_way_of_a_request_is_told_in_words() {
         let good = TrailOutcome::Responded(Response::Good, 200);
-        let slow = Try { silent: true, ..attempt(Why::First, 2, 0, 61, TrailOutcome::Overtaken) };
+        let slow = Try { silent: true, ..attempt(Why::First, 2, 0, 64, TrailOutcome::Overtaken) };
         let hedged = mishap("GET", 0, 200, End::Answered, vec![slow, attempt(Why::Hedge, 3, 61, 3, good)]);
         assert_eq!(
             hedged.words(),
