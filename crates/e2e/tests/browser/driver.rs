@@ -76,8 +76,13 @@ impl Browser {
              observer.observe(document, {{ subtree: true, childList: true, characterData: true, attributes: true }});
              look();"
         );
-        let answer = self.call("/execute/async", &json!({ "script": script, "args": [] }));
+        let answer = self.answer(&script);
         assert_eq!(answer, true, "never came true: {condition}\n{:#?}", self.console());
+    }
+
+    /// What a script answers, which calls the function that is its last argument.
+    pub(crate) fn answer(&self, script: &str) -> Value {
+        self.call("/execute/async", &json!({ "script": script, "args": [] }))
     }
 
     /// Runs a script in the page.
@@ -120,6 +125,8 @@ impl Browser {
             if method == "Network.requestWillBeSent" && of_page(&params["documentURL"]) {
                 let url = &params["request"]["url"];
                 assert!(of_page(url), "the page asked for {url}");
+                let stream = format!("{}/api/events", self.origin);
+                assert_ne!(url, &stream, "the worker that all tabs share hears the events, not the page");
                 requests += 1;
             }
         }

@@ -2,6 +2,7 @@
 #![cfg(feature = "browser")]
 
 mod driver;
+mod plays;
 
 use driver::Browser;
 use evenkeel_stage::{Connection, Load, Processes};
