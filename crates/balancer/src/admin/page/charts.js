@@ -134,6 +134,7 @@ class Chart {
       area?.setAttribute("d", runs.map(under).join(""));
     });
     this.#marks.setAttribute("d", marks.map((at) => `M${x(at).toFixed(1)} 0V${HEIGHT}`).join(""));
+    this.node.classList.toggle("zero", values.every((value) => value === 0));
     say(this.#most, `top: ${show(most)}`);
     const last = points.at(-1);
     const words = series.map(({ field, name }) => `${name} now ${show(last?.[field])}`).join(", ");

@@ -4,7 +4,7 @@
 // The picture is for the eye; the table below says the same in words.
 
 import { band, box, cell, serverBox } from "./drawing.js";
-import { STANDINGS, isGhost, standing } from "./standing.js";
+import { STANDINGS, isGhost, standing, why } from "./standing.js";
 import { amount, byId, drawn, element, inOrder, latency, percent } from "./words.js";
 
 /** The most servers that are drawn one by one. */
@@ -97,15 +97,15 @@ function oneOf(server, narrow) {
     address: server.address === server.server ? "" : server.address,
     share: server.share ?? 0,
     rate: isGhost(stands) ? 0 : rate,
-    detail: stands === "serving" ? traffic : ghostly(server, stands, narrow),
+    detail: stands === "serving" ? traffic : absent(server, stands, narrow),
     more: inFlight,
     key: server.address,
   };
 }
 
-function ghostly(server, stands, narrow) {
-  if (server.left && !narrow) return server.words;
-  return STANDINGS[stands].word;
+function absent(server, stands, narrow) {
+  if (narrow || !isGhost(stands)) return STANDINGS[stands].word;
+  return server.left ? server.words : `${STANDINGS[stands].word} ${why(server)}`;
 }
 
 function grouped(servers) {

@@ -40,7 +40,7 @@ export function why(server) {
   const stands = standing(server);
   switch (stands) {
     case "removed":
-      return "finishes what it has";
+      return "and finishes what it has";
     case "crashed":
     case "stopped":
       return `since ${clock(server.struck.begun_ms)} UTC`;
