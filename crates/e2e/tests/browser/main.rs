@@ -69,6 +69,19 @@ fn a_person_drains_a_server_with_the_button_and_activates_it_again() {
     browser.click(&button);
     browser.wait_until(&row(&address, "serving"));
     assert!(!is_draining(&set, &address));
+    for name in ["server-1", "server-2"] {
+        let address = set.member(name).traffic.to_string();
+        browser.click(&format!("[data-address=\"{address}\"] button"));
+        browser.wait_until(&row(&address, "draining"));
+    }
+    let last = set.member("server-3").traffic.to_string();
+    browser.wait_until("/^1 of 3 servers serving/.test(document.getElementById('calm').textContent)");
+    browser.click(&format!("[data-address=\"{last}\"] button"));
+    browser.wait_until("document.getElementById('last-dialog').open");
+    browser.wait_until("document.activeElement.textContent === 'Keep it'");
+    browser.click("#last-dialog [data-close]");
+    browser.wait_until("!document.getElementById('last-dialog').open");
+    assert!(!is_draining(&set, &last));
     // Chromium reports the 401 that was wanted; nothing else is said.
     let said = browser.console();
     assert!(said.iter().all(|line| line.contains("401")), "{said:#?}");
