@@ -73,11 +73,17 @@ impl Browser {
             "const done = arguments[0];
              const observer = new MutationObserver(look);
              function look() {{ if ({condition}) {{ observer.disconnect(); done(true); }} }}
+             // Before the driver loses its patience, so that what was waited for is named.
+             setTimeout(() => done(false), {PATIENCE} - 5000);
              observer.observe(document, {{ subtree: true, childList: true, characterData: true, attributes: true }});
              look();"
         );
         let answer = self.answer(&script);
-        assert_eq!(answer, true, "never came true: {condition}\n{:#?}", self.console());
+        if answer != true {
+            let page = json!({ "script": "return document.body.innerText.slice(0, 1500)", "args": [] });
+            let page = self.call("/execute/sync", &page);
+            panic!("never came true: {condition}\n{:#?}\n{page:#}", self.console());
+        }
     }
 
     /// What a script answers, which calls the function that is its last argument.

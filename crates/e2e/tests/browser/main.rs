@@ -1,6 +1,8 @@
 //! The live page in a real browser, with the set behind it: what a person would see and press.
 #![cfg(feature = "browser")]
 
+#[cfg(feature = "docker")]
+mod containers;
 mod driver;
 mod plays;
 

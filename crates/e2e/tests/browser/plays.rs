@@ -16,7 +16,7 @@ use crate::{TOKEN, row, set};
 const PATIENCE_MS: u64 = 45_000;
 
 /// Waits until the page shows an incident of this cause in the words of the API, over or not; those words.
-fn told(browser: &Browser, cause: &str, is_over: bool) -> String {
+pub(crate) fn told(browser: &Browser, cause: &str, is_over: bool) -> String {
     let told = browser.answer(&format!(
         "const done = arguments[0];
          const begun = performance.now();

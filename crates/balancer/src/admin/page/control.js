@@ -88,7 +88,7 @@ export class Control {
     const has = sessionStorage.getItem(KEPT) !== null;
     byId("unlock").hidden = !this.#allowed || has;
     byId("lock").hidden = !this.#allowed || !has;
-    const words = this.#never ? "Read-only: start the balancer with BALANCER_ADMIN_TOKEN to drain, activate and change weights." : "";
+    const words = this.#never ? "Read-only: without BALANCER_ADMIN_TOKEN nothing can be drained." : "";
     say(byId("access-words"), words);
   }
 

@@ -50,23 +50,24 @@ export class Story {
     const fresh = newestFirst.slice(0, 1).filter((incident) => state.at_ms - incident.ended_ms < FRESH_MS);
     const top = (lasting.length > 0 ? lasting : fresh).slice(0, CARDS);
     const rest = newestFirst.filter((incident) => !top.includes(incident));
-    this.#fill(this.#latest, top);
-    this.#fill(byId("earlier-incidents"), rest);
+    const gone = new Set(state.gone.map((ghost) => ghost.address));
+    this.#fill(this.#latest, top, gone);
+    this.#fill(byId("earlier-incidents"), rest, gone);
     this.#earlier.hidden = rest.length === 0;
     say(byId("earlier-count"), counted(rest.length, top.length > 0 ? "earlier incident" : "incident"));
     this.#line(state, servers, newestFirst, isLost);
   }
 
-  #fill(list, incidents) {
-    const nodes = incidents.map((incident) => this.#card(incident));
+  #fill(list, incidents, gone) {
+    const nodes = incidents.map((incident) => this.#card(incident, gone.has(incident.address)));
     const same = nodes.length === list.children.length && nodes.every((node, index) => node === list.children[index]);
     if (!same) list.replaceChildren(...nodes);
   }
 
-  #card(incident) {
+  #card(incident, isGone) {
     const card = this.#cards.get(incident.id) ?? new Card();
     this.#cards.set(incident.id, card);
-    card.show(incident);
+    card.show(incident, isGone);
     return card.node;
   }
 
@@ -111,15 +112,16 @@ class Card {
     element("details", {}, element("summary", {}, "why?"), this.#why, this.#steps),
   );
 
-  show(incident) {
+  show(incident, isGone) {
+    const { cause, alarm, ended_ms, sentence, why, steps } = incident;
+    // Whoever is gone has not recovered, though nothing more will come of it.
+    const kind = !alarm ? "told" : ended_ms === null ? "lasts" : isGone ? "gone" : "over";
+    this.node.dataset.kind = kind;
+    say(this.#symbol, { told: "i", lasts: "!", gone: "–", over: "✓" }[kind]);
     if (this.#incident === incident) return;
     this.#incident = incident;
-    const { cause, alarm, ended_ms, sentence, why, steps } = incident;
-    const kind = !alarm ? "told" : ended_ms === null ? "lasts" : "over";
-    this.node.dataset.kind = kind;
     this.node.dataset.incident = incident.id;
     this.node.dataset.cause = cause;
-    say(this.#symbol, { told: "i", lasts: "!", over: "✓" }[kind]);
     say(this.#sentence, sentence);
     this.#counts.replaceChildren(...counts(incident));
     say(this.#why, why);
