@@ -174,6 +174,19 @@ fn whoever_is_gone_stays_as_a_ghost_and_corruption_has_a_name() {
 }
 
 #[test]
+fn one_answer_is_a_dot_on_the_chart() {
+    let set = set();
+    let browser = Browser::open(&format!("http://{}/", set.member("balancer").admin));
+    let dots =
+        "[...document.querySelectorAll('.chart:nth-child(2) .dots')].some((dot) => dot.getAttribute('d'))";
+    browser.wait_until("document.getElementById('status').textContent === 'Ready'");
+    let answer = Connection::open(set.balancer()).and_then(|mut connection| connection.get("/", &[]));
+    assert_eq!(answer.expect("it answers").status, 200);
+    browser.wait_until("/^1 since the start/.test(document.querySelector('#figures small').textContent)");
+    browser.wait_until(dots);
+}
+
+#[test]
 fn a_page_that_has_lost_the_balancer_says_so_and_shows_nothing_green() {
     let set = set();
     let browser = Browser::open(&format!("http://{}/", set.member("balancer").admin));

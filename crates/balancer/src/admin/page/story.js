@@ -7,7 +7,7 @@ import { byId, clock, counted, element, latency, say } from "./words.js";
 /** How long the latest stays a card after its end. */
 const FRESH_MS = 300_000;
 
-/** The most cards at once; more that last are in the list below. */
+/** The most cards of what lasts; more are in the list below. */
 const CARDS = 4;
 
 /** The most servers that are named in the line above. */
@@ -47,8 +47,8 @@ export class Story {
   show(state, servers, isLost) {
     const newestFirst = [...this.#incidents.values()].sort((one, other) => other.begun_ms - one.begun_ms || other.id - one.id);
     const lasting = newestFirst.filter((incident) => incident.ended_ms === null);
-    const fresh = newestFirst.slice(0, 1).filter((incident) => state.at_ms - incident.ended_ms < FRESH_MS);
-    const top = (lasting.length > 0 ? lasting : fresh).slice(0, CARDS);
+    const isFresh = ({ ended_ms }) => ended_ms !== null && state.at_ms - ended_ms < FRESH_MS;
+    const top = [...lasting.slice(0, CARDS), ...newestFirst.slice(0, 1).filter(isFresh)];
     const rest = newestFirst.filter((incident) => !top.includes(incident));
     const gone = new Set(state.gone.map((ghost) => ghost.address));
     this.#fill(this.#latest, top, gone);
