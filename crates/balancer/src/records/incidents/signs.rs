@@ -137,7 +137,8 @@ impl Signs {
 
     pub(super) fn cause(&self) -> Cause {
         let nobody_listens = self.refused > 0 || self.probe_refused;
-        let broke = self.broken > 0 || self.idle_closed;
+        // Who crashes breaks what is under way: a request that waited in vain was at a server that was there and silent.
+        let broke = self.broken > 0 || self.idle_closed && self.timeouts == 0;
         let is_away = nobody_listens || self.vanished || self.unreachable;
         if self.announced {
             Cause::Stopped
