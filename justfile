@@ -50,3 +50,7 @@ compare-strictness *arguments:
 # the pictures of the live page in the README
 screenshots *arguments:
     scripts/screenshots {{arguments}}
+
+# a certificate authority and certificates, to try the set out over TLS
+certificates *arguments:
+    scripts/certificates {{arguments}}
