@@ -21,6 +21,8 @@ fn each_lab_shows_what_it_promises() {
     let otherwise = [
         ("evenkeel_evenkeel", format!("{}_evenkeel", set.project())),
         ("evenkeel-server-", format!("{}-server-", set.project())),
+        ("evenkeel-spoiler", format!("{}-spoiler", set.project())),
+        ("evenkeel-slow", format!("{}-slow", set.project())),
         ("evenkeel-narrow", format!("{}-narrow", set.project())),
         ("127.0.0.1:8080", set.balancer().to_string()),
         ("127.0.0.1:9090", set.admin().to_string()),
