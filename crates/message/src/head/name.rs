@@ -6,6 +6,8 @@ pub(crate) enum Name {
     Other,
     Authorization,
     CacheControl,
+    /// `Client-Cert` or `Client-Cert-Chain` (RFC 9440): who a client is, as only a proxy may say it.
+    ClientCert,
     Connection,
     ContentDigest,
     ContentLength,
@@ -54,6 +56,7 @@ impl Name {
             (9, b'x') => ("x-attempt", Self::XAttempt),
             (10, b'c') => ("connection", Self::Connection),
             (10, b'k') => ("keep-alive", Self::KeepAlive),
+            (11, b'c') => ("client-cert", Self::ClientCert),
             (11, b'r') => ("repr-digest", Self::ReprDigest),
             (11, b't') => ("traceparent", Self::TraceParent),
             (12, b'm') => ("max-forwards", Self::MaxForwards),
@@ -66,6 +69,7 @@ impl Name {
             (16, b'x') if name[2].eq_ignore_ascii_case(&b'e') => ("x-evenkeel-fault", Self::XEvenkeel),
             (16, b'p') => ("proxy-connection", Self::ProxyConnection),
             (16, b'w') => ("www-authenticate", Self::WwwAuthenticate),
+            (17, b'c') => ("client-cert-chain", Self::ClientCert),
             (17, b't') => ("transfer-encoding", Self::TransferEncoding),
             (18, b'p') => ("proxy-authenticate", Self::ProxyAuthenticate),
             (19, b'p') => ("proxy-authorization", Self::ProxyAuthorization),
@@ -135,6 +139,8 @@ mod tests {
         assert_eq!(Name::of(b"WWW-Authenticate"), Name::WwwAuthenticate);
         assert_eq!(Name::of(b"x-attempt"), Name::XAttempt);
         assert_eq!(Name::of(b"x-request-id"), Name::XRequestId);
+        assert_eq!(Name::of(b"Client-CERT"), Name::ClientCert);
+        assert_eq!(Name::of(b"client-cert-Chain"), Name::ClientCert);
         assert_eq!(Name::of(b"X-Evenkeel-Run"), Name::XEvenkeel);
         assert_eq!(Name::of(b"x-evenkeel-FAULT"), Name::XEvenkeel);
         assert_eq!(Name::of(b"Content-Length"), Name::ContentLength);

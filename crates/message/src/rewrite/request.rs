@@ -112,7 +112,9 @@ fn is_kept(line: &Field, head: &RequestHead, input: &[u8], how: &RequestRewrite<
         | Name::XForwardedHost
         | Name::XForwardedProto
         | Name::XRealIp
-        | Name::XRequestId => false,
+        | Name::XRequestId
+        // Servers believe it, and no client has been asked for a certificate (RFC 9440 §2.4).
+        | Name::ClientCert => false,
         Name::XForwardedOther => how.origin.told.is_some(),
         Name::XEvenkeel => how.runs,
         Name::Expect => head.expects_continue(),
