@@ -17,6 +17,7 @@ mod ledger;
 mod page;
 mod problem;
 mod pulse;
+mod reload;
 mod state;
 mod story;
 mod stream;
@@ -120,6 +121,7 @@ routes! {
     get "/api/incidents" => story::incidents;
     get "/api/requests" => story::requests;
     post "/api/token" => command::token;
+    post "/api/reload" => reload::reload;
     post "/api/endpoints/{address}/drain" => command::drain;
     post "/api/endpoints/{address}/activate" => command::activate;
     post "/api/endpoints/{address}/weight" => command::weight;
@@ -157,6 +159,7 @@ async fn metrics(admin: web::Data<Admin>) -> HttpResponse {
         hedges_left: budgets.hedges_left(),
         lost_lines: shared.access_log.as_ref().map_or(0, AccessLog::lost),
         lost_entries: shared.ledger.as_ref().map_or(0, |ledger| ledger.lost()),
+        tls: shared.tls.as_deref(),
         started: admin.started,
     });
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)

@@ -5,3 +5,4 @@ pub(crate) mod frontend;
 pub(crate) mod h1;
 pub(crate) mod introduction;
 pub(crate) mod parked;
+pub(crate) mod tls;

@@ -16,6 +16,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use evenkeel_upstream::{EndpointId, Testimony, Upstream};
+use evenkeel_wire::TlsServer;
 use tokio::sync::mpsc;
 
 use crate::records::access_log::{AccessLog, WorkerLog};
@@ -33,6 +34,8 @@ use permit::Connections;
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) upstream: Upstream,
+    /// `None` where no TLS is spoken.
+    pub(crate) tls: Option<Arc<TlsServer>>,
     pub(crate) connections: Arc<Connections>,
     /// How far it is on its way out: from some moment on each response tells its client to go.
     pub(crate) leaving: Leaving,

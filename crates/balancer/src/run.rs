@@ -19,14 +19,14 @@ use std::time::Duration;
 
 use evenkeel_service::{Shutdown, vital};
 use evenkeel_upstream::Upstream;
-use evenkeel_wire::{Resolver, keep_alive};
+use evenkeel_wire::{Resolver, TlsServer, keep_alive};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
 use crate::admin;
-use crate::clients::accept::{self, Arrival};
+use crate::clients::accept::{self, Arrival, Transport};
 use crate::clients::frontend::Frontend;
 use crate::clock::now;
 use crate::context::leaving::Leaving;
@@ -41,7 +41,8 @@ use crate::records::roster::Roster;
 use crate::records::story::{self, Story};
 use crate::servers::group::Group;
 use crate::settings::Settings;
-use crate::watch::control;
+use crate::settings::tls::TlsSettings;
+use crate::watch::{certificates, control};
 use leave::Door;
 
 /// How often the process looks whether the first server is there.
@@ -60,9 +61,10 @@ pub(crate) fn run(settings: Settings) -> ExitCode {
 
 async fn serve(settings: Settings) -> io::Result<()> {
     let shutdown = Shutdown::on_signal()?;
-    let listener =
-        listen(settings.bind).map_err(|error| cannot_listen("BALANCER_BIND", settings.bind, &error))?;
-    let traffic = listener.local_addr()?;
+    let plain = settings.bind.map(|bind| listen_for("BALANCER_BIND", bind)).transpose()?;
+    let secured = settings.tls.as_ref().map(|tls| listen_for("BALANCER_TLS_BIND", tls.bind)).transpose()?;
+    let tls = settings.tls.as_ref().map(start_tls).transpose()?;
+    let listening = (address_of(plain.as_ref())?, address_of(secured.as_ref())?);
     let (upstream, control) = Upstream::new(settings.servers.clone(), settings.upstream.clone(), now());
     let (evidence, reports) = mpsc::channel(control::EVIDENCE_WAITING);
     let workers = settings.workers;
@@ -76,6 +78,7 @@ async fn serve(settings: Settings) -> io::Result<()> {
         leaving: Leaving::default(),
         settings,
         upstream,
+        tls,
         evidence,
         events: Events::new(),
         roster: Roster::default(),
@@ -93,8 +96,11 @@ async fn serve(settings: Settings) -> io::Result<()> {
     actix_web::rt::spawn(vital::task("story", story::run(shared.story.clone(), mishaps)));
     actix_web::rt::spawn(vital::task("admin interface", serve_admin(admin)));
     first_proof(&shared, &shutdown).await;
-    let door = start_workers(&shared, &stats, listener)?;
-    info!("listening traffic={traffic} admin={admin_address}");
+    let plain = plain.map(|listener| (listener, Transport::Tcp));
+    let secured = secured.map(|listener| (listener, Transport::Tls));
+    let doors = start_workers(&shared, &stats, plain.into_iter().chain(secured).collect())?;
+    let (traffic, tls) = listening;
+    info!("listening traffic={traffic} tls={tls} admin={admin_address}");
     if shared.settings.admin.has_demonstration_token() {
         warn!(
             "BALANCER_ADMIN_TOKEN is that of the demonstration, which everybody knows: whoever reaches the admin port can drain \
@@ -103,7 +109,7 @@ async fn serve(settings: Settings) -> io::Result<()> {
     }
 
     shutdown.requested().await;
-    leave::leave(&shared, door).await;
+    leave::leave(&shared, doors).await;
     if let Some(log) = &shared.access_log {
         log.finish();
     }
@@ -134,11 +140,19 @@ async fn first_proof(shared: &Shared, shutdown: &Shutdown) {
 /// Questions of the admin interface that wait for the control task; more wait for their turn to ask.
 const ASKS_WAITING: usize = 64;
 
-/// Starts a thread for each worker. Nothing is accepted any more once the door that it returns is closed.
-fn start_workers(shared: &Arc<Shared>, stats: &[Arc<Stats>], listener: TcpListener) -> io::Result<Door> {
-    let (close, told) = oneshot::channel();
-    let (done, closed) = oneshot::channel();
-    let door = Door { listener: listener.try_clone()?, close, closed };
+/// Starts a thread for each worker. Nothing is accepted any more once the doors that it returns are closed.
+fn start_workers(
+    shared: &Arc<Shared>,
+    stats: &[Arc<Stats>],
+    listeners: Vec<(TcpListener, Transport)>,
+) -> io::Result<Vec<Door>> {
+    let (mut doors, mut entrances) = (Vec::new(), Vec::new());
+    for (listener, transport) in listeners {
+        let (close, told) = oneshot::channel();
+        let (done, closed) = oneshot::channel();
+        doors.push(Door { listener: listener.try_clone()?, close, closed });
+        entrances.push((listener, transport, told, done));
+    }
     let mut others = Vec::new();
     for (index, stats) in stats.iter().enumerate().skip(1) {
         let (handover, arrivals) = mpsc::unbounded_channel::<Arrival>();
@@ -146,14 +160,19 @@ fn start_workers(shared: &Arc<Shared>, stats: &[Arc<Stats>], listener: TcpListen
         start(index, shared, stats, async |frontend| accept::receive(frontend, arrivals).await)?;
     }
     start(0, shared, &stats[0], async move |frontend| {
-        match tokio::net::TcpListener::from_std(listener) {
-            Ok(listener) => accept::accept(frontend, listener, others, told).await,
-            Err(error) => error!(%error, "the listener cannot be used"),
-        }
-        // The main thread waits for it, unless the process is ending anyway.
-        let _ = done.send(());
+        let accepting = entrances.into_iter().map(async |(listener, transport, told, done)| {
+            match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => {
+                    accept::accept(frontend.clone(), listener, transport, others.clone(), told).await;
+                }
+                Err(error) => error!(%error, "the listener cannot be used"),
+            }
+            // The main thread waits for it, unless the process is ending anyway.
+            let _ = done.send(());
+        });
+        futures_util::future::join_all(accepting).await;
     })?;
-    Ok(door)
+    Ok(doors)
 }
 
 fn start<Work>(index: usize, shared: &Arc<Shared>, stats: &Arc<Stats>, work: Work) -> io::Result<()>
@@ -189,6 +208,24 @@ where
         // Its connections are still served; leaving now would cut them all off.
         std::future::pending().await
     })
+}
+
+fn listen_for(variable: &str, address: SocketAddr) -> io::Result<TcpListener> {
+    listen(address).map_err(|error| cannot_listen(variable, address, &error))
+}
+
+/// As the log says it.
+fn address_of(listener: Option<&TcpListener>) -> io::Result<String> {
+    let address = listener.map(TcpListener::local_addr).transpose()?;
+    Ok(address.map_or_else(|| "off".to_owned(), |address| address.to_string()))
+}
+
+fn start_tls(settings: &TlsSettings) -> io::Result<Arc<TlsServer>> {
+    let (tls, begun) = TlsServer::new(settings.certificates.clone(), settings.oldest)
+        .map_err(|error| io::Error::other(format!("BALANCER_TLS_CERTIFICATES: {error}")))?;
+    let tls = Arc::new(tls);
+    certificates::start(tls.clone(), &begun)?;
+    Ok(tls)
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {

@@ -8,6 +8,7 @@ pub(crate) mod probe;
 pub(crate) mod repeat;
 #[cfg(test)]
 mod tests;
+pub(crate) mod tls;
 pub(crate) mod trust;
 pub(crate) mod upgrades;
 mod variables;
@@ -33,6 +34,7 @@ use affinity::{KeySource, Sticky, is_token};
 use pace::{Patience, Rate};
 use probe::{Expect, ProbeHost, ProbeKind};
 use repeat::RepeatSetting;
+use tls::TlsSettings;
 use trust::TrustedProxies;
 use upgrades::Upgrades;
 pub(crate) use variables::COMPONENT;
@@ -42,7 +44,10 @@ use verify::Verify;
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct Settings {
-    pub(crate) bind: SocketAddr,
+    /// Where plain HTTP is spoken; `None` for nowhere.
+    pub(crate) bind: Option<SocketAddr>,
+    /// `None` where no TLS is spoken.
+    pub(crate) tls: Option<TlsSettings>,
     pub(crate) admin_bind: SocketAddr,
     pub(crate) admin: AdminSettings,
     /// `None` where none is wanted.
@@ -125,7 +130,8 @@ const SUSPECT_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Reads the settings, reporting everything that is wrong with them.
 pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
-    let bind = reading.value("BIND");
+    let bind = reading.value_with("BIND", tls::bind);
+    let tls = tls::read(reading, bind.as_ref().is_ok_and(Option::is_none));
     let admin_bind = reading.value("ADMIN_BIND");
     let admin = admin(reading);
     let access_log = access_log(reading);
@@ -183,6 +189,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     upstream.stickiness = sticky.as_ref().map(|sticky| sticky.key.clone());
     Ok(Settings {
         bind: bind?,
+        tls: tls?,
         admin_bind: admin_bind?,
         admin: admin?,
         access_log: access_log?,

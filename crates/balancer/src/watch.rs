@@ -1,5 +1,6 @@
 //! Who looks after the servers: look-ups, probes, orders, and the one history of their health.
 
+pub(crate) mod certificates;
 pub(crate) mod control;
 pub(crate) mod names;
 pub(crate) mod naming;

@@ -7,9 +7,11 @@ mod buffer;
 mod client;
 mod resolve;
 mod stream;
+mod tls;
 
 pub use alarm::Alarm;
 pub use buffer::Buffer;
 pub use client::{ClientConnection, ResponseFailure};
 pub use resolve::{ResolveError, Resolver};
-pub use stream::{ConnectError, Idleness, Stream, connect, keep_alive};
+pub use stream::{ConnectError, Idleness, Resting, Stream, connect, keep_alive};
+pub use tls::{Certificate, Handshake, HandshakeFailure, Oldest, Reloaded, TlsError, TlsServer};

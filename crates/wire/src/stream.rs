@@ -5,7 +5,7 @@ use std::io;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -15,11 +15,36 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::Buffer;
+use crate::tls::{AtOnce, Handshake, HandshakeFailure, Session, TlsServer};
 
-/// A connected TCP stream with Nagle's algorithm off.
+/// A connected TCP stream with Nagle's algorithm off, with or without TLS on it.
 #[derive(Debug)]
 pub struct Stream {
     tcp: TcpStream,
+    /// Boxed, because it is large and most streams have none.
+    tls: Option<Box<Session>>,
+}
+
+/// A stream that is kept outside the runtime while nothing happens on it.
+#[derive(Debug)]
+pub struct Resting {
+    tcp: std::net::TcpStream,
+    tls: Option<Box<Session>>,
+}
+
+impl AsFd for Resting {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.tcp.as_fd()
+    }
+}
+
+impl Resting {
+    /// Closes it, in order as far as that takes no waiting.
+    pub fn close(self) {
+        if let Some(mut session) = self.tls {
+            session.part_now(&self.tcp);
+        }
+    }
 }
 
 /// What an idle connection has to say.
@@ -98,7 +123,7 @@ pub async fn connect(address: SocketAddr, timeout: Duration) -> Result<Stream, C
             // Both fail only on a socket that is already dead, which the next read will tell better.
             let _ = tcp.set_nodelay(true);
             let _ = keep_alive(&tcp);
-            Ok(Stream { tcp })
+            Ok(Stream { tcp, tls: None })
         }
         Err(_) => Err(ConnectError::TimedOut),
     }
@@ -107,17 +132,37 @@ pub async fn connect(address: SocketAddr, timeout: Duration) -> Result<Stream, C
 impl Stream {
     /// Takes over a stream from a listener that has Nagle's algorithm off, which it inherits.
     pub fn accepted(tcp: TcpStream) -> Self {
-        Self { tcp }
+        Self { tcp, tls: None }
     }
 
     /// Takes over a connected stream that was kept outside the runtime.
     pub fn from_std(tcp: std::net::TcpStream) -> io::Result<Self> {
-        Ok(Self { tcp: TcpStream::from_std(tcp)? })
+        Ok(Self { tcp: TcpStream::from_std(tcp)?, tls: None })
     }
 
-    /// The stream itself, to be kept outside the runtime.
-    pub fn into_std(self) -> io::Result<std::net::TcpStream> {
-        self.tcp.into_std()
+    /// Puts it outside the runtime. What has been received, or is on its way out, must have been dealt with.
+    pub fn rest(self) -> io::Result<Resting> {
+        Ok(Resting { tcp: self.tcp.into_std()?, tls: self.tls })
+    }
+
+    /// Takes it up again.
+    pub fn resume(resting: Resting) -> io::Result<Self> {
+        Ok(Self { tcp: TcpStream::from_std(resting.tcp)?, tls: resting.tls })
+    }
+
+    /// Speaks TLS from here on; `early` are the first bytes of it that have been read already.
+    ///
+    /// Takes as long as the client does: who calls this bounds it.
+    pub async fn secure(&mut self, server: &TlsServer, early: &[u8]) -> Result<Handshake, HandshakeFailure> {
+        let mut session = Box::new(Session::new(server, early)?);
+        let handshake = std::future::poll_fn(|cx| session.poll_handshake(cx, &mut self.tcp)).await?;
+        self.tls = Some(session);
+        Ok(handshake)
+    }
+
+    /// Whether it speaks TLS.
+    pub fn is_secured(&self) -> bool {
+        self.tls.is_some()
     }
 
     /// The address of the other side, if it is still known.
@@ -138,6 +183,9 @@ impl Stream {
     /// When `buffer` has no free part: reserve first, or every read would look like the end.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>, buffer: &mut Buffer) -> Poll<io::Result<usize>> {
         assert!(buffer.free() > 0, "no room to read into");
+        if let Some(session) = &mut self.tls {
+            return session.poll_fill(cx, &mut self.tcp, buffer);
+        }
         let mut read = ReadBuf::new(buffer.free_mut());
         ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut read))?;
         let count = read.filled().len();
@@ -146,7 +194,8 @@ impl Stream {
     }
 
     /// Writes `head` and then `body`, of which the first `sent` bytes together are already out, in one vectored call where it can.
-    /// Ready when everything is out; `sent` tells how far it came otherwise.
+    /// Ready when everything is out; `sent` tells how far it came otherwise, and what follows there must be the same when this is
+    /// called again: over TLS some of it may be encrypted already.
     pub fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
@@ -154,6 +203,9 @@ impl Stream {
         body: &[u8],
         sent: &mut usize,
     ) -> Poll<io::Result<()>> {
+        if let Some(session) = &mut self.tls {
+            return session.poll_send(cx, &mut self.tcp, head, body, sent);
+        }
         let total = head.len() + body.len();
         while *sent < total {
             let written = if *sent >= head.len() {
@@ -174,7 +226,10 @@ impl Stream {
 
     /// Ready when an idle connection is no longer idle: closed, reset, or bytes that nobody asked for.
     pub fn poll_disturbed(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.tcp.poll_read_ready(cx).map(|_| ())
+        match &self.tls {
+            Some(session) if session.has_news() => Poll::Ready(()),
+            _ => self.tcp.poll_read_ready(cx).map(|_| ()),
+        }
     }
 
     /// What has become of an idle connection, as far as the runtime knows: that costs no system call where nothing has
@@ -198,13 +253,27 @@ impl Stream {
         }
     }
 
-    /// Says that nothing more will be sent (FIN), while the other side may go on.
+    /// Says that nothing more will be sent (FIN, and over TLS `close_notify` before it), while the other side may go on.
     pub fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(session) = &mut self.tls {
+            ready!(session.poll_part(cx, &mut self.tcp))?;
+        }
         Pin::new(&mut self.tcp).poll_shutdown(cx)
     }
 
+    /// What TLS has to say before a stream is closed that nobody waits for any longer (`close_notify`), as far as that takes no
+    /// waiting: without it a response that ends with its connection looks cut off.
+    pub fn part(&mut self) {
+        if let Some(session) = &mut self.tls {
+            session.part_now(AtOnce(&self.tcp));
+        }
+    }
+
     /// Makes the end of this connection a reset (RST), which no reader can take for a regular end.
-    pub fn reset_on_drop(&self) {
+    pub fn reset_on_drop(&mut self) {
+        if let Some(session) = &mut self.tls {
+            session.break_off();
+        }
         let _ = SockRef::from(&self.tcp).set_linger(Some(Duration::ZERO));
     }
 

@@ -42,6 +42,7 @@ async fn admin(token: Option<&str>) -> Admin {
         leaving: Leaving::default(),
         settings,
         upstream,
+        tls: None,
         evidence,
         events: Events::new(),
         roster: Roster::default(),

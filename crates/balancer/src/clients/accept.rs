@@ -19,6 +19,7 @@ use tracing::{debug, warn};
 
 use crate::clients::frontend::Frontend;
 use crate::clients::h1::connection;
+use crate::clients::tls;
 use crate::clock::now;
 use crate::context::permit::Permit;
 
@@ -27,6 +28,14 @@ pub(crate) struct Arrival {
     stream: std::net::TcpStream,
     peer: SocketAddr,
     permit: Permit,
+    transport: Transport,
+}
+
+/// What a listener's clients speak HTTP over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Tcp,
+    Tls,
 }
 
 /// The kernel's queue of connections not yet accepted: as long as it lets us (`net.core.somaxconn`).
@@ -46,6 +55,7 @@ static CANNOT_TAKE_OVER: Rarely = Rarely::new(1);
 pub(crate) async fn accept(
     frontend: Rc<Frontend>,
     listener: TcpListener,
+    transport: Transport,
     others: Vec<mpsc::UnboundedSender<Arrival>>,
     mut close: oneshot::Receiver<()>,
 ) {
@@ -57,7 +67,7 @@ pub(crate) async fn accept(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((tcp, peer)) => admit(&frontend, &others, &mut turn, tcp, peer),
+            Ok((tcp, peer)) => admit(&frontend, transport, &others, &mut turn, tcp, peer),
             Err(error) => {
                 // A client that went away before it was accepted is its own affair.
                 if error.kind() != io::ErrorKind::ConnectionAborted {
@@ -73,7 +83,7 @@ pub(crate) async fn accept(
     let Ok(listener) = listener.into_std() else { return };
     while let Ok((tcp, peer)) = listener.accept() {
         match tcp.set_nonblocking(true).and_then(|()| TcpStream::from_std(tcp)) {
-            Ok(tcp) => admit(&frontend, &others, &mut turn, tcp, peer),
+            Ok(tcp) => admit(&frontend, transport, &others, &mut turn, tcp, peer),
             Err(error) => debug!(%error, "a connection was lost while leaving"),
         }
     }
@@ -81,6 +91,7 @@ pub(crate) async fn accept(
 
 fn admit(
     frontend: &Rc<Frontend>,
+    transport: Transport,
     others: &[mpsc::UnboundedSender<Arrival>],
     turn: &mut usize,
     tcp: TcpStream,
@@ -91,34 +102,38 @@ fn admit(
     let in_stead = || frontend.worker.shared.upstream.queue().ask_one().then(|| connections.admit_in_stead());
     let Some(permit) = connections.admit().or_else(in_stead) else {
         frontend.worker.stats.refused_connections.add(1);
-        tokio::task::spawn_local(connection::refuse(frontend.clone(), Stream::accepted(tcp)));
+        if transport == Transport::Tcp {
+            tokio::task::spawn_local(connection::refuse(frontend.clone(), Stream::accepted(tcp)));
+        }
+        // To say anything over TLS takes a handshake, which is what there is no room for.
         return;
     };
     let share = *turn % (others.len() + 1);
     *turn = turn.wrapping_add(1);
     if share == 0 {
-        tokio::task::spawn_local(connection::serve(frontend.clone(), Stream::accepted(tcp), peer, permit));
+        serve(frontend, transport, tcp, peer, permit);
         return;
     }
     match tcp.into_std() {
         // A worker that is gone has dropped its queue: so is the process.
-        Ok(stream) => drop(others[share - 1].send(Arrival { stream, peer, permit })),
+        Ok(stream) => drop(others[share - 1].send(Arrival { stream, peer, permit, transport })),
         Err(error) => debug!(%error, "a connection was lost on its way to a worker"),
+    }
+}
+
+fn serve(frontend: &Rc<Frontend>, transport: Transport, tcp: TcpStream, peer: SocketAddr, permit: Permit) {
+    let (frontend, stream) = (frontend.clone(), Stream::accepted(tcp));
+    match transport {
+        Transport::Tcp => _ = tokio::task::spawn_local(connection::serve(frontend, stream, peer, permit)),
+        Transport::Tls => _ = tokio::task::spawn_local(tls::serve(frontend, stream, peer, permit)),
     }
 }
 
 /// Serves the connections that the first worker hands to this one.
 pub(crate) async fn receive(frontend: Rc<Frontend>, mut arrivals: mpsc::UnboundedReceiver<Arrival>) {
-    while let Some(Arrival { stream, peer, permit }) = arrivals.recv().await {
+    while let Some(Arrival { stream, peer, permit, transport }) = arrivals.recv().await {
         match TcpStream::from_std(stream) {
-            Ok(tcp) => {
-                tokio::task::spawn_local(connection::serve(
-                    frontend.clone(),
-                    Stream::accepted(tcp),
-                    peer,
-                    permit,
-                ));
-            }
+            Ok(tcp) => serve(&frontend, transport, tcp, peer, permit),
             Err(error) => {
                 if let Some(more) = CANNOT_TAKE_OVER.admit(now()) {
                     warn!(%error, "a connection could not be taken over{more}");

@@ -10,11 +10,12 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use evenkeel_wire::Resting;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use slab::Slab;
@@ -27,7 +28,7 @@ use crate::context::permit::Permit;
 
 /// A connection without anything under way, so that its protocol state is that of a new one.
 pub(crate) struct Idle {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Resting,
     pub(crate) peer: SocketAddr,
     /// Boxed because it is rare: only the PROXY protocol names it.
     pub(crate) destination: Option<Box<SocketAddr>>,
@@ -121,6 +122,8 @@ impl Parked {
                     for idle in self.take_overdue() {
                         if told {
                             take_leave(idle);
+                        } else {
+                            idle.stream.close();
                         }
                     }
                 }

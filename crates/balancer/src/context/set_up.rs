@@ -35,6 +35,7 @@ pub(crate) fn set_up(servers: &[SocketAddr]) -> Arc<Shared> {
         leaving: Leaving::default(),
         settings,
         upstream,
+        tls: None,
         evidence,
         events: Events::new(),
         roster: Roster::default(),

@@ -44,6 +44,13 @@ macro_rules! counters {
 counters! {
     connections => "evenkeel_connections_total", "", "Connections of clients accepted.";
     refused_connections => "evenkeel_connections_refused_total", "", "Connections of clients beyond the limit, answered with 503.";
+    tls13_full => "evenkeel_tls_handshakes_total", "version=\"1.3\",outcome=\"full\"", "Handshakes with clients, by version of TLS and outcome.";
+    tls13_resumed => "evenkeel_tls_handshakes_total", "version=\"1.3\",outcome=\"resumed\"", "Handshakes with clients, by version of TLS and outcome.";
+    tls12_full => "evenkeel_tls_handshakes_total", "version=\"1.2\",outcome=\"full\"", "Handshakes with clients, by version of TLS and outcome.";
+    tls12_resumed => "evenkeel_tls_handshakes_total", "version=\"1.2\",outcome=\"resumed\"", "Handshakes with clients, by version of TLS and outcome.";
+    tls_refused => "evenkeel_tls_handshakes_total", "version=\"none\",outcome=\"refused\"", "Handshakes with clients, by version of TLS and outcome.";
+    tls_gone => "evenkeel_tls_handshakes_total", "version=\"none\",outcome=\"gone\"", "Handshakes with clients, by version of TLS and outcome.";
+    tls_late => "evenkeel_tls_handshakes_total", "version=\"none\",outcome=\"timeout\"", "Handshakes with clients, by version of TLS and outcome.";
     requests => "evenkeel_requests_total", "", "Requests received, whatever became of them.";
     answered_1xx => "evenkeel_responses_total", "class=\"1xx\"", "Responses sent to clients, by class of status.";
     answered_2xx => "evenkeel_responses_total", "class=\"2xx\"", "Responses sent to clients, by class of status.";

@@ -44,7 +44,7 @@ pub(crate) struct Door {
 }
 
 /// Leaves; returns when nobody is served any more, or the grace is over.
-pub(crate) async fn leave(shared: &Shared, door: Door) {
+pub(crate) async fn leave(shared: &Shared, doors: Vec<Door>) {
     let Shared { leaving, connections, settings, .. } = shared;
     leaving.enter(Phase::Unready);
     if !settings.leave_after.is_zero() {
@@ -59,13 +59,16 @@ pub(crate) async fn leave(shared: &Shared, door: Door) {
     while farewell.goes_on(connections, now()) {
         tokio::time::sleep(GONE_CHECK_INTERVAL).await;
     }
-    let door = door.close().await;
+    let mut left_open = Vec::new();
+    for door in doors {
+        left_open.extend(door.close().await);
+    }
     // Somebody may be on the way from the queue to a worker.
     let mut quiet = 0;
     while quiet < 2 && now() < over {
         tokio::time::sleep(GONE_CHECK_INTERVAL).await;
-        quiet =
-            if connections.open() == 0 && !door.as_ref().is_some_and(somebody_waits) { quiet + 1 } else { 0 };
+        let is_quiet = connections.open() == 0 && !left_open.iter().any(somebody_waits);
+        quiet = if is_quiet { quiet + 1 } else { 0 };
     }
 }
 

@@ -34,6 +34,25 @@ fn what_is_in_force_is_shown_without_secrets() {
 }
 
 #[test]
+fn tls_needs_an_address_and_certificates_and_clients_need_one_or_the_other() {
+    let with = |more: &[(&str, &str)]| of(&[&[("BALANCER_UPSTREAM", "a:1")], more].concat());
+    let (bind, certificates) =
+        (("BALANCER_TLS_BIND", "0.0.0.0:8443"), ("BALANCER_TLS_CERTIFICATES", "/certs"));
+    assert!(with(&[]).unwrap().tls.is_none());
+    let both = with(&[bind, certificates, ("BALANCER_BIND", "off"), ("BALANCER_TLS_MIN", "1.3")]).unwrap();
+    assert!(both.bind.is_none());
+    assert_eq!(both.tls.unwrap().oldest, evenkeel_wire::Oldest::Tls13);
+    assert!(with(&[bind]).unwrap_err().starts_with("BALANCER_TLS_BIND: is set without certificates"));
+    assert!(with(&[certificates]).unwrap_err().starts_with("BALANCER_TLS_CERTIFICATES: is set without TLS"));
+    assert!(
+        with(&[("BALANCER_BIND", "off")]).unwrap_err().starts_with("BALANCER_BIND: leaves clients nowhere")
+    );
+    assert!(
+        with(&[bind, certificates, ("BALANCER_TLS_MIN", "1.1")]).unwrap_err().contains("BALANCER_TLS_MIN")
+    );
+}
+
+#[test]
 fn a_token_and_hosts_have_to_fit_into_headers() {
     let problems = of(&[
         ("BALANCER_UPSTREAM", "server:8080"),

@@ -9,7 +9,14 @@ pub(crate) const COMPONENT: Component = Component {
     prefix: "BALANCER_",
     health: Some("ADMIN_BIND"),
     variables: &[
-        Variable::new("BIND", "0.0.0.0:8080", "where clients connect"),
+        Variable::new("BIND", "0.0.0.0:8080", "where clients connect; off: nowhere but at BALANCER_TLS_BIND"),
+        Variable::optional("TLS_BIND", "no TLS", "where clients connect with TLS, such as 0.0.0.0:8443"),
+        Variable::optional(
+            "TLS_CERTIFICATES",
+            "no TLS",
+            "a directory of NAME.crt (the certificate, then its chain) with NAME.key, or of NAME/fullchain.pem with privkey.pem; watched",
+        ),
+        Variable::new("TLS_MIN", "1.2", "the oldest version of TLS that is spoken: 1.2 or 1.3"),
         Variable::new(
             "ADMIN_BIND",
             "0.0.0.0:9090",

@@ -18,6 +18,8 @@ pub(crate) struct Balancer {
     process: Child,
     traffic: SocketAddr,
     admin: SocketAddr,
+    /// Where clients connect with TLS, if they can.
+    secured: Option<SocketAddr>,
     /// What the log said before the balancer listened.
     begin: String,
     log: Receiver<String>,
@@ -45,8 +47,8 @@ impl Balancer {
     pub(crate) fn listening(upstream: &str, settings: &[(&str, &str)]) -> Self {
         let mut process = command(upstream, settings).spawn().unwrap();
         let log = follow(process.stderr.take().unwrap());
-        let (traffic, admin, begin) = listening(&log);
-        Self { process, traffic, admin, begin, log }
+        let (traffic, admin, secured, begin) = listening(&log);
+        Self { process, traffic, admin, secured, begin, log }
     }
 
     /// The same where its standard output and standard error are the caller's, who has to name addresses: nobody reads the
@@ -62,7 +64,8 @@ impl Balancer {
         let binds = binds.iter().map(|(name, address)| (*name, address.as_str()));
         let settings: Vec<_> = settings.iter().copied().chain(binds).collect();
         let process = command(upstream, &settings).stdout(output).stderr(log).spawn().unwrap();
-        let balancer = Self { process, traffic, admin, begin: String::new(), log: channel().1 };
+        let balancer =
+            Self { process, traffic, admin, secured: None, begin: String::new(), log: channel().1 };
         balancer.wait_until(|balancer| {
             TcpStream::connect(balancer.admin).is_ok() && balancer.admin("/readyz").status() == 200
         });
@@ -84,6 +87,11 @@ impl Balancer {
     /// Where clients connect.
     pub(crate) fn traffic(&self) -> SocketAddr {
         self.traffic
+    }
+
+    /// Where clients connect with TLS.
+    pub(crate) fn secured(&self) -> SocketAddr {
+        self.secured.expect("no TLS is spoken")
     }
 
     /// What the admin interface answers at `path`.
@@ -216,7 +224,7 @@ fn follow(log: ChildStderr) -> Receiver<String> {
 }
 
 /// The addresses that the balancer says it listens on, and what it says before.
-fn listening(log: &Receiver<String>) -> (SocketAddr, SocketAddr, String) {
+fn listening(log: &Receiver<String>) -> (SocketAddr, SocketAddr, Option<SocketAddr>, String) {
     let address = |line: &str, name: &str| {
         let rest = line.split(name).nth(1)?;
         rest.split_whitespace().next()?.parse().ok()
@@ -224,7 +232,7 @@ fn listening(log: &Receiver<String>) -> (SocketAddr, SocketAddr, String) {
     let mut said = String::new();
     while let Ok(line) = log.recv_timeout(PATIENCE) {
         if let (Some(traffic), Some(admin)) = (address(&line, " traffic="), address(&line, " admin=")) {
-            return (traffic, admin, said);
+            return (traffic, admin, address(&line, " tls="), said);
         }
         said.push_str(&line);
         said.push('\n');

@@ -8,7 +8,7 @@
 
 mod balancer;
 mod connection;
-mod message;
+pub(crate) mod message;
 mod servers;
 mod stage;
 

@@ -10,7 +10,8 @@ fn get_with(fields: &str) -> String {
 fn p47_what_concerns_one_connection_is_not_forwarded_to_the_server() {
     let seen = Stage::new().forwarded(get_with(
         "Connection: X-Mine, keep-alive\r\nConnection: x-yours\r\nX-Mine: 1\r\nX-Yours: 2\r\nKeep-Alive: timeout=5\r\n\
-         Proxy-Connection: keep-alive\r\nTE: gzip\r\nUpgrade: h2c\r\nProxy-Authorization: Basic eA==\r\nX-Kept: 3\r\n",
+         Proxy-Connection: keep-alive\r\nTE: gzip\r\nUpgrade: h2c\r\nProxy-Authorization: Basic eA==\r\n\
+         Client-Cert: :AA==:\r\nclient-cert-chain: :AA==:\r\nX-Kept: 3\r\n",
     ));
     for gone in [
         "Connection",
@@ -22,6 +23,8 @@ fn p47_what_concerns_one_connection_is_not_forwarded_to_the_server() {
         "Transfer-Encoding",
         "Upgrade",
         "Proxy-Authorization",
+        "Client-Cert",
+        "Client-Cert-Chain",
     ] {
         assert_eq!(seen.field(gone), None, "{seen:?}");
     }

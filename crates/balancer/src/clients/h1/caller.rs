@@ -1,7 +1,7 @@
 //! A client of HTTP/1 as the exchange sees it: its connection, and the bytes of that while it is busy.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::task::{Context, Poll, ready};
 
 use evenkeel_http1::After as Fate;
@@ -28,6 +28,9 @@ const READ_AHEAD: usize = Buffer::ORDINARY;
 /// Content up to this size is copied behind what stands before it: that is cheaper than a vectored write of two pieces.
 const COPIED: usize = 2 * 1024;
 
+/// Where nothing is bound, which is where nobody asks.
+const ANYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
 impl Caller for Asking<'_> {
     fn peer(&self) -> SocketAddr {
         self.client.peer
@@ -35,7 +38,9 @@ impl Caller for Asking<'_> {
 
     /// Asked from the kernel only where it is needed, for a request without a host.
     fn local(&self) -> SocketAddr {
-        let bound = self.worker.settings().bind;
+        let settings = self.worker.settings();
+        let secured = settings.tls.as_ref().filter(|_| self.client.stream.is_secured());
+        let Some(bound) = secured.map(|tls| tls.bind).or(settings.bind) else { return ANYWHERE };
         match self.client.destination {
             Some(destination) => destination,
             None if self.storage.head.version() == Version::Http10 => {
@@ -46,7 +51,7 @@ impl Caller for Asking<'_> {
     }
 
     fn scheme(&self) -> &'static str {
-        "http"
+        if self.client.stream.is_secured() { "https" } else { "http" }
     }
 
     fn asked(&self) -> (&RequestHead, &[u8]) {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use evenkeel_http1::Inbound;
 use evenkeel_message::Refusal;
-use evenkeel_wire::{Alarm, Buffer, Stream};
+use evenkeel_wire::{Alarm, Buffer, Handshake, HandshakeFailure, Stream, TlsServer};
 
 use super::storage::Storage;
 use crate::clock::now;
@@ -69,6 +69,15 @@ impl Client {
             half_closed: false,
             bound: None,
         }
+    }
+
+    /// Speaks TLS from here on, of which `early` has been received already.
+    pub(crate) async fn secure(
+        &mut self,
+        server: &TlsServer,
+        early: &[u8],
+    ) -> Result<Handshake, HandshakeFailure> {
+        self.stream.secure(server, early).await
     }
 
     /// Whether it says something until then.

@@ -55,17 +55,23 @@ pub(crate) fn serve(
     permit: Permit,
 ) -> impl Future<Output = ()> {
     frontend.worker.stats.connections.add(1);
+    let client = begin(&frontend, stream, peer);
+    clock::still(Box::pin(last(client, frontend, permit)))
+}
+
+/// A client that has just connected.
+pub(crate) fn begin(frontend: &Frontend, stream: Stream, peer: SocketAddr) -> Client {
     let settings = frontend.worker.settings();
     let mut client = Client::new(stream, peer);
     client.introduced = !settings.proxy_protocol;
     client.first_byte_by = Some(now() + settings.first_byte_timeout);
-    clock::still(Box::pin(last(client, frontend, permit)))
+    client
 }
 
 /// Serves a client that was parked and has something to say.
 pub(crate) async fn resume(frontend: Rc<Frontend>, idle: Idle) {
     let Idle { stream, peer, destination, introduced, first_byte_by, permit } = idle;
-    let Ok(stream) = Stream::from_std(stream) else { return };
+    let Ok(stream) = Stream::resume(stream) else { return };
     let mut client = Client::new(stream, peer);
     client.destination = destination.map(|destination| *destination);
     client.introduced = introduced;
@@ -77,7 +83,7 @@ pub(crate) async fn resume(frontend: Rc<Frontend>, idle: Idle) {
 /// input and not a reset.
 pub(crate) async fn take_leave(idle: Idle) {
     let Idle { stream, peer, permit, .. } = idle;
-    let Ok(stream) = Stream::from_std(stream) else { return };
+    let Ok(stream) = Stream::resume(stream) else { return };
     Client::new(stream, peer).linger(LINGER_WHILE_LEAVING).await;
     drop(permit);
 }
@@ -109,13 +115,14 @@ pub(crate) async fn refuse(frontend: Rc<Frontend>, stream: Stream) {
 }
 
 /// Serves a client until its connection is over, or can be parked.
-async fn last(mut client: Client, frontend: Rc<Frontend>, permit: Permit) {
+pub(crate) async fn last(mut client: Client, frontend: Rc<Frontend>, permit: Permit) {
     let mut since = now();
     while hears_a_byte(&mut client, &frontend, since).await {
         let mut busy = frontend.spare.take();
         let lasts = serve_some(&frontend, &mut client, &mut busy).await;
         frontend.spare.give_back(busy);
         if !lasts {
+            client.stream.part();
             return;
         }
         since = now();
@@ -124,7 +131,7 @@ async fn last(mut client: Client, frontend: Rc<Frontend>, permit: Permit) {
         // It was waited for as long as a parked connection is.
         return;
     }
-    let Ok(stream) = client.stream.into_std() else { return };
+    let Ok(stream) = client.stream.rest() else { return };
     let Client { peer, destination, introduced, first_byte_by, .. } = client;
     let destination = destination.map(Box::new);
     let idle = Idle { stream, peer, destination, introduced, first_byte_by, permit };

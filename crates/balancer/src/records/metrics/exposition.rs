@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use evenkeel_upstream::attempt::OutcomeClass;
 use evenkeel_upstream::{EndpointId, EndpointState};
+use evenkeel_wire::TlsServer;
 
 use crate::records::roster::Roster;
 
@@ -34,6 +35,8 @@ pub(crate) struct Scrape<'a> {
     pub(crate) lost_lines: u64,
     /// Entries of the ledger that were lost.
     pub(crate) lost_entries: u64,
+    /// `None` where no TLS is spoken.
+    pub(crate) tls: Option<&'a TlsServer>,
     pub(crate) started: SystemTime,
 }
 
@@ -52,6 +55,7 @@ fn write_all(text: &mut String, scrape: &Scrape<'_>) -> fmt::Result {
     write_times(text, scrape.workers)?;
     write_control(text, scrape)?;
     write_gauges(text, scrape)?;
+    scrape.tls.map_or(Ok(()), |tls| write_certificates(text, tls))?;
     let endpoints: Vec<Known<'_>> =
         scrape.endpoints.iter().map(|state| Known { state, labels: labels(state, scrape.roster) }).collect();
     write_endpoints(text, &endpoints)?;
@@ -180,6 +184,22 @@ fn write_gauges(text: &mut String, scrape: &Scrape<'_>) -> fmt::Result {
     Ok(())
 }
 
+fn write_certificates(text: &mut String, tls: &TlsServer) -> fmt::Result {
+    let metric = "evenkeel_certificate_seconds_left";
+    describe(text, metric, "gauge", "Until a certificate ends; less than 0 where it has ended.")?;
+    let now = SystemTime::now();
+    for certificate in tls.certificates() {
+        let left = match certificate.ends.duration_since(now) {
+            Ok(left) => left.as_secs_f64(),
+            Err(past) => -past.duration().as_secs_f64(),
+        };
+        writeln!(text, "{metric}{{certificate=\"{}\"}} {left:.0}", escaped(&certificate.name))?;
+    }
+    let metric = "evenkeel_certificate_reload_failures_total";
+    describe(text, metric, "counter", "Looks at the certificates that found one that cannot be used.")?;
+    writeln!(text, "{metric} {}", tls.reload_failures())
+}
+
 /// A metric's name, type and help, and where it is read.
 type OfEndpoint = (&'static str, &'static str, &'static str, fn(&EndpointState) -> u64);
 
@@ -251,6 +271,11 @@ fn write_endpoint_totals(
     Ok(())
 }
 
+/// A label's value as the format wants it.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
 fn describe(text: &mut String, metric: &str, kind: &str, help: &str) -> fmt::Result {
     writeln!(text, "# HELP {metric} {help}\n# TYPE {metric} {kind}")
 }
@@ -278,6 +303,7 @@ mod tests {
             hedges_left: 0,
             lost_lines: 0,
             lost_entries: 0,
+            tls: None,
             started: SystemTime::UNIX_EPOCH + Duration::from_millis(1500),
         })
     }

@@ -1,0 +1,84 @@
+//! Clients that speak TLS: the handshake, and then HTTP like anybody's.
+//!
+//! ```text
+//! accepted ──(PROXY header)──▶ handshake ──▶ a client's connection
+//!                                 └──▶ closed: not in time, no handshake, gone
+//! ```
+//! A handshake is made on the worker whose connection it is, and takes a place among the clients' connections from its
+//! beginning: there are never more under way than those may be, and each is over within `BALANCER_HEAD_TIMEOUT`.
+
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use evenkeel_wire::{Alarm, Buffer, Handshake, HandshakeFailure, Stream};
+use tracing::debug;
+
+use crate::clients::frontend::Frontend;
+use crate::clients::h1::client::Client;
+use crate::clients::h1::connection;
+use crate::clients::introduction;
+use crate::clock::{self, now};
+use crate::context::Worker;
+use crate::context::permit::Permit;
+use crate::records::metrics::Stats;
+
+/// Serves a client that has just connected and will speak TLS.
+pub(crate) fn serve(
+    frontend: Rc<Frontend>,
+    stream: Stream,
+    peer: SocketAddr,
+    permit: Permit,
+) -> impl Future<Output = ()> {
+    frontend.worker.stats.connections.add(1);
+    clock::still(Box::pin(async move {
+        let mut client = connection::begin(&frontend, stream, peer);
+        if shake_hands(&frontend.worker, &mut client).await {
+            connection::last(client, frontend, permit).await;
+        }
+    }))
+}
+
+/// False when the connection is over.
+async fn shake_hands(worker: &Worker, client: &mut Client) -> bool {
+    let Some(server) = &worker.shared.tls else { return false };
+    let mut received = Buffer::default();
+    if !client.introduced && !introduction::receive(worker, client, &mut received).await {
+        return false;
+    }
+    let mut alarm = Alarm::new();
+    alarm.set(Some(now() + worker.settings().head_timeout));
+    let peer = client.peer;
+    let mut handshake = pin!(client.secure(server, received.filled()));
+    let done = poll_fn(|cx| match handshake.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => alarm.poll(cx).map(|()| None),
+    })
+    .await;
+    let stats = &worker.stats;
+    match done {
+        Some(Ok(handshake)) => {
+            count(stats, handshake);
+            return true;
+        }
+        Some(Err(HandshakeFailure::Gone)) => stats.tls_gone.add(1),
+        Some(Err(HandshakeFailure::Refused(why))) => {
+            stats.tls_refused.add(1);
+            debug!(%peer, "no handshake: {why}");
+        }
+        None => stats.tls_late.add(1),
+    }
+    false
+}
+
+fn count(stats: &Stats, handshake: Handshake) {
+    let counter = match (handshake.is_tls13, handshake.is_resumed) {
+        (true, false) => &stats.tls13_full,
+        (true, true) => &stats.tls13_resumed,
+        (false, false) => &stats.tls12_full,
+        (false, true) => &stats.tls12_resumed,
+    };
+    counter.add(1);
+}

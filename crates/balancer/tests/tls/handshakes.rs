@@ -1,0 +1,121 @@
+//! Handshakes: whose certificate is shown, which version is spoken, what resumes, and what is bounded.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use crate::client::{Authority, Client};
+use crate::harness::{OK, PATIENCE, SHORT};
+use crate::{GET, Secured};
+
+const FULL: &str = "evenkeel_tls_handshakes_total{version=\"1.3\",outcome=\"full\"}";
+const RESUMED: &str = "evenkeel_tls_handshakes_total{version=\"1.3\",outcome=\"resumed\"}";
+const LATE: &str = "evenkeel_tls_handshakes_total{version=\"none\",outcome=\"timeout\"}";
+const GONE: &str = "evenkeel_tls_handshakes_total{version=\"none\",outcome=\"gone\"}";
+const REFUSED: &str = "evenkeel_tls_handshakes_total{version=\"none\",outcome=\"refused\"}";
+
+/// A request on this connection is answered.
+fn works(secured: &Secured, client: &mut Client) {
+    client.send(GET);
+    let mut server = secured.stage.servers.accept();
+    server.message();
+    server.send(crate::harness::OK_CLOSE).finish();
+    client.through("\r\n\r\nok");
+}
+
+#[test]
+fn the_name_that_is_asked_for_chooses_the_certificate() {
+    let authority = Authority::new();
+    authority.put("a", "first.example");
+    authority.put("b", "*.shop.example");
+    authority.put("c", "www.shop.example");
+    let secured = Secured::of(authority, &[]);
+    let address = secured.stage.balancer.secured();
+    // The client verifies the name: only the right one will do.
+    for host in ["first.example", "www.shop.example", "api.shop.example"] {
+        assert!(Client::to(address, &secured.config, host).is_ok(), "{host}");
+    }
+    assert!(Client::to(address, &secured.config, "elsewhere.example").is_err());
+}
+
+#[test]
+fn a_session_is_resumed_on_whatever_worker() {
+    let secured = Secured::with(&[("WORKERS", "3")]);
+    let mut first = secured.connect();
+    works(&secured, &mut first);
+    assert!(!first.is_resumed());
+    for _ in 0..6 {
+        let mut client = secured.connect();
+        assert!(client.is_resumed());
+        works(&secured, &mut client);
+    }
+    assert_eq!((secured.count(FULL), secured.count(RESUMED)), (1, 6));
+}
+
+#[test]
+fn tls_1_2_is_spoken_and_resumed_unless_it_is_too_old() {
+    let secured = Secured::new();
+    let config = secured.authority.trusted(&[&rustls::version::TLS12]);
+    for is_resumed in [false, true] {
+        let address = secured.stage.balancer.secured();
+        let mut client = Client::to(address, &config, "shop.example").unwrap();
+        works(&secured, &mut client);
+        assert_eq!(client.is_resumed(), is_resumed);
+    }
+    let strict = Secured::with(&[("TLS_MIN", "1.3")]);
+    let config = strict.authority.trusted(&[&rustls::version::TLS12]);
+    assert!(Client::to(strict.stage.balancer.secured(), &config, "shop.example").is_err());
+    assert_eq!(strict.count(REFUSED), 1);
+    works(&strict, &mut strict.connect());
+}
+
+#[test]
+fn a_handshake_that_does_not_come_in_time_is_over() {
+    let secured = Secured::with(&[("HEAD_TIMEOUT", SHORT)]);
+    let mut slow = TcpStream::connect(secured.stage.balancer.secured()).unwrap();
+    slow.set_read_timeout(Some(PATIENCE)).unwrap();
+    // The beginning of a record that is 512 bytes long.
+    slow.write_all(b"\x16\x03\x01\x02\x00\x01").unwrap();
+    assert_eq!(slow.read(&mut [0; 64]).unwrap(), 0);
+    assert_eq!(secured.count(LATE), 1);
+}
+
+#[test]
+fn what_is_no_handshake_is_refused_with_an_alert() {
+    let secured = Secured::new();
+    let mut plain = TcpStream::connect(secured.stage.balancer.secured()).unwrap();
+    plain.set_read_timeout(Some(PATIENCE)).unwrap();
+    plain.write_all(GET.as_bytes()).unwrap();
+    let mut alert = [0; 1];
+    plain.read_exact(&mut alert).unwrap();
+    assert_eq!(alert, [21]);
+    secured.stage.balancer.wait_until(|_| secured.count(REFUSED) == 1);
+    let mut cut = TcpStream::connect(secured.stage.balancer.secured()).unwrap();
+    cut.write_all(b"\x16\x03\x01\x02\x00\x01").unwrap();
+    drop(cut);
+    secured.stage.balancer.wait_until(|_| secured.count(GONE) == 1);
+    works(&secured, &mut secured.connect());
+}
+
+#[test]
+fn an_ordinary_client_does_not_notice_two_hundred_who_do_not_finish() {
+    let secured = Secured::new();
+    let half_open: Vec<_> = (0..200)
+        .map(|_| {
+            let mut tcp = TcpStream::connect(secured.stage.balancer.secured()).unwrap();
+            tcp.write_all(b"\x16\x03\x01\x02\x00\x01").unwrap();
+            tcp
+        })
+        .collect();
+    secured.stage.balancer.wait_until(|_| secured.count("evenkeel_connections_open") >= 200);
+    let mut client = secured.connect();
+    client.send(GET);
+    let mut server = secured.stage.servers.accept();
+    for _ in 0..20 {
+        server.message();
+        server.send(OK);
+        client.through("\r\n\r\nok");
+        client.send(GET);
+    }
+    drop(half_open);
+    secured.stage.balancer.wait_until(|_| secured.count(GONE) == 200);
+}

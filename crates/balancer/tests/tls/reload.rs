@@ -1,0 +1,98 @@
+//! Certificates that change while connections go on.
+
+use std::fs;
+
+use rustix::process::{Signal, kill_process};
+use rustls::pki_types::CertificateDer;
+
+use crate::client::{Authority, Client};
+use crate::harness::OK;
+use crate::{GET, Secured};
+
+const FAILURES: &str = "evenkeel_certificate_reload_failures_total";
+
+fn shown(client: &Client) -> CertificateDer<'static> {
+    client.tls().peer_certificates().unwrap()[0].clone().into_owned()
+}
+
+/// A handshake from nothing: a resumed one shows no certificate.
+fn fresh(secured: &Secured, host: &str) -> std::io::Result<Client> {
+    let config = secured.authority.trusted(rustls::ALL_VERSIONS);
+    Client::to(secured.stage.balancer.secured(), &config, host)
+}
+
+#[test]
+fn a_new_certificate_is_shown_and_connections_go_on() {
+    let secured = Secured::new();
+    let mut old = secured.connect();
+    let before = shown(&old);
+    secured.authority.put("shop", "shop.example");
+    // Nobody tells it: it looks.
+    secured.stage.balancer.wait_until(|_| {
+        // Each of them gets a pair that fits, or this panics.
+        shown(&fresh(&secured, "shop.example").unwrap()) != before
+    });
+    old.send(GET);
+    let mut server = secured.stage.servers.accept();
+    server.message();
+    server.send(OK);
+    old.through("\r\n\r\nok");
+}
+
+#[test]
+fn a_pair_that_does_not_fit_is_never_shown() {
+    let secured = Secured::new();
+    let before = shown(&secured.connect());
+    let new = secured.authority.sign("shop.example");
+    let (chain, key) = (secured.authority.file("shop.crt"), secured.authority.file("shop.key"));
+    let mut failures = secured.count(FAILURES);
+    for broken in [&new.chain, &new.chain[..new.chain.len() / 2], "", &new.key] {
+        fs::write(&chain, broken).unwrap();
+        kill_process(secured.stage.balancer.pid(), Signal::HUP).unwrap();
+        secured.stage.balancer.wait_until(|_| secured.count(FAILURES) > failures);
+        failures = secured.count(FAILURES);
+        assert_eq!(shown(&fresh(&secured, "shop.example").unwrap()), before);
+    }
+    fs::write(&chain, &new.chain).unwrap();
+    fs::write(&key, &new.key).unwrap();
+    kill_process(secured.stage.balancer.pid(), Signal::HUP).unwrap();
+    secured.stage.balancer.wait_until(|_| shown(&fresh(&secured, "shop.example").unwrap()) != before);
+}
+
+#[test]
+fn the_way_of_kubernetes_is_taken_up_at_once_when_asked() {
+    let authority = Authority::new();
+    for (version, host) in [("..1", "old.example"), ("..2", "new.example")] {
+        fs::create_dir(authority.file(version)).unwrap();
+        let files = authority.sign(host);
+        fs::write(authority.file(version).join("tls.crt"), files.chain).unwrap();
+        fs::write(authority.file(version).join("tls.key"), files.key).unwrap();
+    }
+    let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, authority.file(name)).unwrap();
+    link("..1", "..data");
+    link("..data/tls.crt", "tls.crt");
+    link("..data/tls.key", "tls.key");
+    link("..2", "..new");
+    let secured = Secured::of(authority, &[("ADMIN_TOKEN", "a token of this test".replace(' ', "-").leak())]);
+    fresh(&secured, "old.example").unwrap();
+    fs::rename(secured.authority.file("..new"), secured.authority.file("..data")).unwrap();
+    let ask = |token: &str| {
+        let mut admin = secured.stage.balancer.connect_admin();
+        admin.send(format!(
+            "POST /api/reload HTTP/1.1\r\nHost: localhost\r\n{token}Content-Length: 0\r\nConnection: close\r\n\r\n"
+        ));
+        admin.message()
+    };
+    assert_eq!(ask("").status(), 401);
+    let answer = ask("Authorization: Bearer a-token-of-this-test\r\n");
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    fresh(&secured, "new.example").unwrap();
+    assert!(fresh(&secured, "old.example").is_err());
+}
+
+#[test]
+fn metrics_say_when_certificates_end() {
+    let secured = Secured::new();
+    let left = secured.count("evenkeel_certificate_seconds_left{certificate=\"shop\"}");
+    assert!(left > 1_000_000, "{left}");
+}

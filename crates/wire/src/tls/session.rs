@@ -1,0 +1,308 @@
+//! One connection's TLS, between its socket and whoever reads and writes it.
+//!
+//! ```text
+//! socket ──records──▶ decrypted, `waiting` for poll_fill
+//! socket ◀──records── encrypted, `held` until they are out ◀── poll_send
+//! ```
+//! Decrypted bytes wait in here where no event of the socket tells of them, so whoever asks whether there is something to
+//! read asks this first. Bytes that have been encrypted cannot be taken back: they count as sent only when their records
+//! are with the kernel, and whoever sends calls again with the same bytes until then.
+
+use std::fmt;
+use std::io::{self, IoSlice, Read, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use rustls::{HandshakeKind, ProtocolVersion, ServerConnection};
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::TlsServer;
+use crate::Buffer;
+
+/// The most bytes that are encrypted before the socket has taken them: four records of the largest size.
+const MOST_HELD: usize = 64 * 1024;
+
+/// How a handshake came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Handshake {
+    /// TLS 1.3, and not 1.2.
+    pub is_tls13: bool,
+    /// Whether it went on from an earlier one.
+    pub is_resumed: bool,
+}
+
+/// Why there was no handshake.
+#[derive(Debug)]
+pub enum HandshakeFailure {
+    /// The client went away before it was complete.
+    Gone,
+    /// What the client sent is no handshake, or none that both understand.
+    Refused(String),
+}
+
+impl fmt::Display for HandshakeFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone => f.write_str("the client went away"),
+            Self::Refused(why) => f.write_str(why),
+        }
+    }
+}
+
+/// The state of TLS on one connection.
+#[derive(Debug)]
+pub(crate) struct Session {
+    connection: ServerConnection,
+    /// What was received before it was known to be TLS.
+    early: Vec<u8>,
+    /// Decrypted bytes that nobody has read yet.
+    waiting: usize,
+    /// Bytes that are encrypted and not yet all with the kernel.
+    held: usize,
+    /// Bytes of records that the kernel took since somebody was told.
+    taken: usize,
+    /// How the client's input ended, once it has.
+    ended: Option<Ended>,
+    is_parted: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// It said so (RFC 8446 §6.1).
+    InOrder,
+    /// Its socket ended, or somebody ended it.
+    CutOff,
+}
+
+impl Session {
+    pub(crate) fn new(server: &TlsServer, early: &[u8]) -> Result<Self, HandshakeFailure> {
+        let mut connection =
+            server.connection().map_err(|error| HandshakeFailure::Refused(error.to_string()))?;
+        connection.set_buffer_limit(Some(MOST_HELD));
+        let early = early.to_vec();
+        Ok(Self { connection, early, waiting: 0, held: 0, taken: 0, ended: None, is_parted: false })
+    }
+
+    pub(crate) fn poll_handshake(
+        &mut self,
+        cx: &mut Context<'_>,
+        tcp: &mut TcpStream,
+    ) -> Poll<Result<Handshake, HandshakeFailure>> {
+        loop {
+            if ready!(self.poll_flush(cx, tcp)).is_err() {
+                return Poll::Ready(Err(HandshakeFailure::Gone));
+            }
+            if !self.connection.is_handshaking() {
+                return Poll::Ready(Ok(Handshake {
+                    is_tls13: self.connection.protocol_version() == Some(ProtocolVersion::TLSv1_3),
+                    is_resumed: self.connection.handshake_kind() == Some(HandshakeKind::Resumed),
+                }));
+            }
+            let received = ready!(self.poll_receive(cx, tcp));
+            match received {
+                Ok(()) if self.ended.is_some() => return Poll::Ready(Err(HandshakeFailure::Gone)),
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    return Poll::Ready(Err(HandshakeFailure::Refused(error.to_string())));
+                }
+                Err(_) => return Poll::Ready(Err(HandshakeFailure::Gone)),
+            }
+        }
+    }
+
+    /// Whether something can be read without the socket having to say so.
+    pub(crate) fn has_news(&self) -> bool {
+        self.waiting > 0 || self.ended.is_some()
+    }
+
+    #[inline(never)]
+    pub(crate) fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        tcp: &mut TcpStream,
+        buffer: &mut Buffer,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            if self.waiting > 0 {
+                let count = self.connection.reader().read(buffer.free_mut())?;
+                self.waiting = self.waiting.saturating_sub(count);
+                buffer.advance(count);
+                return Poll::Ready(Ok(count));
+            }
+            match self.ended {
+                Some(Ended::InOrder) => return Poll::Ready(Ok(0)),
+                Some(Ended::CutOff) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                None => {}
+            }
+            // A change of keys that the client wants is answered though nothing else is to be said. It need not be out to go on.
+            if let Poll::Ready(Err(error)) = self.poll_flush(cx, tcp) {
+                return Poll::Ready(Err(error));
+            }
+            ready!(self.poll_receive(cx, tcp))?;
+        }
+    }
+
+    #[inline(never)]
+    pub(crate) fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        tcp: &mut TcpStream,
+        head: &[u8],
+        body: &[u8],
+        sent: &mut usize,
+    ) -> Poll<io::Result<()>> {
+        let total = head.len() + body.len();
+        loop {
+            let from = *sent + self.held;
+            if from < total {
+                let mut writer = self.connection.writer();
+                // Head and body go into one record where they fit.
+                self.held += match from.checked_sub(head.len()) {
+                    Some(from) => writer.write(&body[from..])?,
+                    None => writer.write_vectored(&[IoSlice::new(&head[from..]), IoSlice::new(body)])?,
+                };
+            }
+            let flushed = self.poll_flush(cx, tcp);
+            let taken = std::mem::take(&mut self.taken);
+            match flushed {
+                Poll::Ready(Ok(())) => {
+                    *sent = total.min(*sent + std::mem::take(&mut self.held));
+                    if *sent == total {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    // Progress is told as it is made. The last byte is out when all of its record is, and its record is longer.
+                    let out = taken.min(self.held.saturating_sub(1));
+                    self.held -= out;
+                    *sent += out;
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    /// Says that nothing more will be sent (RFC 8446 §6.1).
+    pub(crate) fn poll_part(&mut self, cx: &mut Context<'_>, tcp: &mut TcpStream) -> Poll<io::Result<()>> {
+        self.say_so();
+        self.poll_flush(cx, tcp)
+    }
+
+    /// The same, as far as the socket takes it at once.
+    pub(crate) fn part_now(&mut self, mut socket: impl Write) {
+        self.say_so();
+        while self.connection.wants_write()
+            && self.connection.write_tls(&mut socket).is_ok_and(|count| count > 0)
+        {}
+    }
+
+    fn say_so(&mut self) {
+        if !self.is_parted {
+            self.is_parted = true;
+            self.connection.send_close_notify();
+        }
+    }
+
+    /// From now on nothing is said any more: what was sent must not look whole.
+    pub(crate) fn break_off(&mut self) {
+        self.is_parted = true;
+    }
+
+    /// Ready when all that is encrypted is with the kernel.
+    fn poll_flush(&mut self, cx: &mut Context<'_>, tcp: &mut TcpStream) -> Poll<io::Result<()>> {
+        while self.connection.wants_write() {
+            match self.connection.write_tls(&mut Socket { cx, tcp }) {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Ok(count) => self.taken += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes in what has come, at most once from the socket.
+    fn poll_receive(&mut self, cx: &mut Context<'_>, tcp: &mut TcpStream) -> Poll<io::Result<()>> {
+        let read = if self.early.is_empty() {
+            self.connection.read_tls(&mut Socket { cx, tcp })
+        } else {
+            let mut early = &self.early[..];
+            let read = self.connection.read_tls(&mut early);
+            let left = early.len();
+            self.early.drain(..self.early.len() - left);
+            if self.early.is_empty() {
+                self.early = Vec::new();
+            }
+            read
+        };
+        match read {
+            Ok(0) => self.ended = Some(Ended::CutOff),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+            Err(error) => return Poll::Ready(Err(error)),
+        }
+        match self.connection.process_new_packets() {
+            Ok(state) => {
+                self.waiting = state.plaintext_bytes_to_read();
+                if state.peer_has_closed() {
+                    self.ended = Some(Ended::InOrder);
+                }
+                Poll::Ready(Ok(()))
+            }
+            Err(error) => {
+                // Why, as an alert.
+                let _ = self.poll_flush(cx, tcp);
+                self.is_parted = true;
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)))
+            }
+        }
+    }
+}
+
+/// A socket as something that blocks, where blocking has the task woken.
+struct Socket<'a, 'b> {
+    cx: &'a mut Context<'b>,
+    tcp: &'a mut TcpStream,
+}
+
+impl Read for Socket<'_, '_> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let mut read = ReadBuf::new(room);
+        match Pin::new(&mut *self.tcp).poll_read(self.cx, &mut read) {
+            Poll::Ready(result) => result.map(|()| read.filled().len()),
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+impl Write for Socket<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        match Pin::new(&mut *self.tcp).poll_write_vectored(self.cx, pieces) {
+            Poll::Ready(result) => result,
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A socket that is written to as far as it takes something at once.
+pub(crate) struct AtOnce<'a>(pub(crate) &'a TcpStream);
+
+impl Write for AtOnce<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
