@@ -140,6 +140,14 @@ impl Stream {
         Ok(Self { tcp: TcpStream::from_std(tcp)?, tls: None })
     }
 
+    /// The socket itself, of a stream without TLS.
+    pub fn into_std(self) -> io::Result<std::net::TcpStream> {
+        match self.tls {
+            None => self.tcp.into_std(),
+            Some(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
     /// Puts it outside the runtime. What has been received, or is on its way out, must have been dealt with.
     pub fn rest(self) -> io::Result<Resting> {
         Ok(Resting { tcp: self.tcp.into_std()?, tls: self.tls })
