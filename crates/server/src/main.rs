@@ -19,6 +19,7 @@ mod serve;
 mod settings;
 mod stamp;
 mod state;
+mod tls;
 mod upload;
 
 use std::process::ExitCode;

@@ -5,7 +5,12 @@
 //! Leaving: `/readyz` says 503 and every response closes its connection, but the listener stays open, since whoever sends
 //! requests here has to learn of it first. Finishing: the listener and idle connections are closed; what runs may end.
 
-use std::{any::Any, io, net::SocketAddr, process::ExitCode};
+use std::{
+    any::Any,
+    io,
+    net::{SocketAddr, TcpListener},
+    process::ExitCode,
+};
 
 use actix_web::{
     App, HttpServer,
@@ -19,6 +24,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     admin, exchange::exchange, faults::Socket, journal::Journal, routes, settings::Settings, state::State,
+    tls,
 };
 
 /// Serves until a signal, then leaves in order.
@@ -49,6 +55,9 @@ async fn serve(settings: Settings) -> io::Result<()> {
     rt::spawn(vital::task("admin interface", serve_until_stopped("admin interface", admin)));
     // The form of this line is relied on: it is how a test finds a port that the system chose.
     tracing::info!(traffic = %traffic_address, admin = %admin_address, name = state.settings.name, "listening");
+    if let Some(tls) = &state.settings.tls {
+        tracing::info!(client_certificates = tls.asks_for_certificates, "traffic is TLS");
+    }
     if let Some(journal) = &state.journal {
         let (directory, limit) = (journal.directory().display(), state.settings.journal_limit);
         tracing::info!(%directory, %limit, "requests of runs are written down; the oldest go first");
@@ -77,11 +86,21 @@ async fn leave(settings: &Settings, traffic: &ServerHandle, admin: &ServerHandle
 
 fn traffic(state: &web::Data<State>) -> io::Result<(Server, SocketAddr)> {
     let settings = &state.settings;
+    let unable = |error| said(&error, &format!("SERVER_BIND: cannot listen on {}", settings.bind));
+    if let Some(tls) = &settings.tls {
+        let listener = TcpListener::bind(settings.bind).map_err(unable)?;
+        let address = listener.local_addr()?;
+        return Ok((tls::listen(state, tls, listener)?, address));
+    }
     let shared = state.clone();
     let mut server = HttpServer::new(move || {
         App::new().app_data(shared.clone()).wrap(from_fn(exchange)).configure(routes::configure)
     })
-    .on_connect(remember)
+    .on_connect(|connection: &dyn Any, data| {
+        if let Some(connection) = connection.downcast_ref::<TcpStream>() {
+            remember(connection, data);
+        }
+    })
     .h1_allow_half_closed(!settings.abort_on_close)
     .keep_alive(settings.keep_alive)
     .client_request_timeout(settings.head_timeout)
@@ -92,9 +111,7 @@ fn traffic(state: &web::Data<State>) -> io::Result<(Server, SocketAddr)> {
     if let Some(workers) = settings.workers {
         server = server.workers(workers.get());
     }
-    let server = server
-        .bind(settings.bind)
-        .map_err(|error| said(&error, &format!("SERVER_BIND: cannot listen on {}", settings.bind)))?;
+    let server = server.bind(settings.bind).map_err(unable)?;
     let address = server.addrs().first().copied().unwrap_or(settings.bind);
     Ok((server.run(), address))
 }
@@ -109,8 +126,7 @@ fn admin(state: &web::Data<State>) -> io::Result<(Server, SocketAddr)> {
 }
 
 /// Keeps with each connection what its requests may need of it.
-fn remember(connection: &dyn Any, data: &mut Extensions) {
-    let Some(connection) = connection.downcast_ref::<TcpStream>() else { return };
+pub(crate) fn remember(connection: &TcpStream, data: &mut Extensions) {
     if let Some(socket) = Socket::of(connection) {
         data.insert(socket);
     }

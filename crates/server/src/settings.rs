@@ -6,7 +6,7 @@ use actix_web::http::header::HeaderValue;
 use evenkeel_digest::Algorithm;
 use evenkeel_service::{Component, Reading, Reported, Size, Variable};
 
-use crate::{authentication::Credentials, data::Data, faults::Rules};
+use crate::{authentication::Credentials, data::Data, faults::Rules, tls::Tls};
 
 /// The server and its variables.
 pub(crate) const COMPONENT: Component = Component {
@@ -23,6 +23,17 @@ pub(crate) const COMPONENT: Component = Component {
             "ADMIN_BIND",
             "0.0.0.0:9090",
             "where /livez, /readyz, /metrics and /faults are answered",
+        ),
+        Variable::optional(
+            "TLS_CERTIFICATE",
+            "plain HTTP",
+            "a PEM file: what requests are answered over TLS with, the server's own certificate first",
+        ),
+        Variable::optional("TLS_KEY", "plain HTTP", "a PEM file: the key of SERVER_TLS_CERTIFICATE"),
+        Variable::optional(
+            "TLS_CLIENT_CA",
+            "any client",
+            "a PEM file: who signs the certificates that clients have to show",
         ),
         Variable::optional("NAME", "the host name", "what X-Server says: visible ASCII characters"),
         Variable::optional("DATA", "a greeting as JSON", "what / answers, read at the start").or_file(),
@@ -92,6 +103,8 @@ pub(crate) const COMPONENT: Component = Component {
 pub(crate) struct Settings {
     pub(crate) bind: SocketAddr,
     pub(crate) admin_bind: SocketAddr,
+    /// `None`: plain HTTP.
+    pub(crate) tls: Option<Tls>,
     /// The server's name, and as the value of `X-Server`.
     pub(crate) name: String,
     pub(crate) name_value: HeaderValue,
@@ -120,6 +133,7 @@ pub(crate) struct Settings {
 pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     let bind = reading.value("BIND");
     let admin_bind = reading.value("ADMIN_BIND");
+    let tls = Tls::read(reading);
     let name = name(reading);
     let digest = reading.choice(
         "DIGEST",
@@ -146,6 +160,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     Ok(Settings {
         bind: bind?,
         admin_bind: admin_bind?,
+        tls: tls?,
         name,
         name_value,
         data: data?,

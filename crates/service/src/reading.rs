@@ -126,6 +126,12 @@ impl<'a> Reading<'a> {
         }
     }
 
+    /// The bytes of the file that `<NAME>` names, if it is set.
+    pub fn file(&mut self, name: &'static str) -> Result<Option<Vec<u8>>, Reported> {
+        let Some(path) = self.optional::<PathBuf>(name)? else { return Ok(None) };
+        file::read(&path).map(Some).map_err(|reason| self.problem(name, reason))
+    }
+
     /// The secret in `<NAME>` or in the file that `<NAME>_FILE` names, without the line break an editor leaves at its end.
     pub fn secret(&mut self, name: &'static str) -> Result<Option<Secret>, Reported> {
         let Some(bytes) = self.content(name)? else { return Ok(None) };
