@@ -231,8 +231,11 @@ fn listening(log: &Receiver<String>) -> (SocketAddr, SocketAddr, Option<SocketAd
     };
     let mut said = String::new();
     while let Ok(line) = log.recv_timeout(PATIENCE) {
-        if let (Some(traffic), Some(admin)) = (address(&line, " traffic="), address(&line, " admin=")) {
-            return (traffic, admin, address(&line, " tls="), said);
+        let secured = address(&line, " tls=");
+        if let (Some(traffic), Some(admin)) =
+            (address(&line, " traffic=").or(secured), address(&line, " admin="))
+        {
+            return (traffic, admin, secured, said);
         }
         said.push_str(&line);
         said.push('\n');

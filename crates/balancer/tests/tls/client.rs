@@ -50,8 +50,14 @@ impl Authority {
 
     /// A certificate for this host.
     pub(crate) fn sign(&self, host: &str) -> Files {
+        self.sign_until(host, 4096)
+    }
+
+    /// One that ends with the beginning of this year.
+    pub(crate) fn sign_until(&self, host: &str, year: i32) -> Files {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
         params.distinguished_name.push(rcgen::DnType::CommonName, "for tests");
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         Files { chain: certificate.pem(), key: key.serialize_pem() }

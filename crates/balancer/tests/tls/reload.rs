@@ -91,6 +91,17 @@ fn the_way_of_kubernetes_is_taken_up_at_once_when_asked() {
 }
 
 #[test]
+fn a_certificate_that_has_ended_is_warned_of() {
+    let authority = Authority::new();
+    let files = authority.sign_until("shop.example", 2020);
+    fs::write(authority.file("shop.crt"), files.chain).unwrap();
+    fs::write(authority.file("shop.key"), files.key).unwrap();
+    let secured = Secured::of(authority, &[]);
+    secured.stage.balancer.says("the certificate has ended");
+    assert!(fresh(&secured, "shop.example").is_err(), "a client takes it");
+}
+
+#[test]
 fn metrics_say_when_certificates_end() {
     let secured = Secured::new();
     let left = secured.count("evenkeel_certificate_seconds_left{certificate=\"shop\"}");

@@ -43,6 +43,18 @@ fn a_plain_request_beside_it_is_one_of_http() {
 }
 
 #[test]
+fn there_need_be_no_plain_http_beside_it() {
+    let secured = Secured::with(&[("BIND", "off")]);
+    assert_eq!(secured.stage.balancer.traffic(), secured.stage.balancer.secured(), "there is no other");
+    let mut client = secured.connect();
+    client.send("GET / HTTP/1.0\r\n\r\n");
+    // Without a host it is the address that was connected to.
+    let seen = answer(&mut secured.stage.servers.accept());
+    assert_eq!(seen.field("host"), Some(secured.stage.balancer.secured().to_string().as_str()));
+    client.through("\r\n\r\nok");
+}
+
+#[test]
 fn a_parked_client_keeps_its_session() {
     let secured = Secured::new();
     let mut client = secured.connect();
