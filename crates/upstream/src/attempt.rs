@@ -102,7 +102,7 @@ enum Decision {
 }
 
 impl Attempts {
-    /// A request that nothing was done for yet. Its deadline counts from `now`.
+    /// A request that nothing was done for yet. Its deadline counts from [`Event::Start`].
     pub fn new(plan: Plan, settings: &AttemptSettings, now: Instant) -> Self {
         Self {
             plan,
@@ -166,7 +166,11 @@ impl Attempts {
 
     fn decide(&mut self, event: Event<'_>, budgets: &Budgets, now: Instant, actions: &mut Actions) {
         match event {
-            Event::Start => self.begin(Why::First, now, actions),
+            Event::Start => {
+                // What the client took for its body before is not the servers' time.
+                self.deadline = now + self.settings.total;
+                self.begin(Why::First, now, actions);
+            }
             Event::Chosen { number, endpoint, usual, reused } => {
                 self.chosen(number, endpoint, usual, reused, now, actions);
             }

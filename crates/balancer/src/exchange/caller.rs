@@ -89,11 +89,12 @@ pub(crate) trait Caller {
     /// Ends the response's content. `trailers` are lines of fields.
     fn end(&mut self, trailers: &[u8]);
 
-    /// How much has been written and is not sent, bytes.
+    /// How much has been written and is not sent, bytes. Not 0 either while the end has to be sent by itself.
     fn unsent(&self) -> usize;
 
     /// Sends what has been written and, after it, `behind`. Adds to `moved` how many bytes have gone. What was written is
-    /// forgotten once all of it and of `behind` has gone; until then this is to be called with the same.
+    /// forgotten once all of it and of `behind` has gone; until then this is to be called with the same, to which more may have
+    /// been added at its end.
     ///
     /// # Errors
     /// When the client takes nothing any more.

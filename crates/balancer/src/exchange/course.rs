@@ -83,6 +83,7 @@ impl<C: Caller> Exchange<'_, C> {
         loop {
             if let Some(answer) = self.course.answer.take() {
                 self.leave_trail();
+                self.let_go_of_all_but(&answer);
                 return answer;
             }
             match poll_fn(|cx| self.poll_course(cx)).await {
@@ -105,6 +106,27 @@ impl<C: Caller> Exchange<'_, C> {
                     self.course.answer = Some(Answer::Failed(Failure::Busy));
                 }
                 Woken::Alarm => self.woke(),
+            }
+        }
+    }
+
+    /// It is decided: nothing is kept through the delivery, which may be long, that somebody else could use.
+    fn let_go_of_all_but(&mut self, answer: &Answer) {
+        self.course.queued = None;
+        self.course.doubtful = None;
+        match answer {
+            Answer::Server(_) if self.scratch.live.len() == 1 => return,
+            Answer::Gone => self.group.worker.stats.abandoned.add(1),
+            _ => {}
+        }
+        let now = now();
+        for attempt in std::mem::take(&mut self.scratch.live) {
+            if matches!(answer, Answer::Server(number) if *number == attempt.number) {
+                self.scratch.live.push(attempt);
+            } else {
+                let (answer, lease) = attempt.into_answer();
+                self.group.answers.give_back(answer);
+                let _ = self.group.finish(lease, Outcome::Abandoned, now);
             }
         }
     }

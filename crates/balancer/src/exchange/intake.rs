@@ -15,8 +15,9 @@ impl<C: Caller> Exchange<'_, C> {
     /// Reads a small body to its end before an endpoint is chosen for it; of any other, what is already here.
     pub(super) async fn gather(&mut self) -> Result<(), Trouble> {
         let before = self.scratch.upload.taken();
-        self.caller.body_at_hand(&mut self.scratch.upload).map_err(Trouble::Refused)?;
+        let read = self.caller.body_at_hand(&mut self.scratch.upload);
         self.taken_in(before)?;
+        read.map_err(Trouble::Refused)?;
         if !self.request.gathered || self.scratch.upload.is_ended() {
             return Ok(());
         }
@@ -43,8 +44,10 @@ impl<C: Caller> Exchange<'_, C> {
     ) -> Poll<Result<usize, Trouble>> {
         let wanted = self.is_wanted(senders);
         let before = self.scratch.upload.taken();
-        ready!(self.caller.poll_body(cx, &mut self.scratch.upload, wanted))?;
-        Poll::Ready(self.taken_in(before))
+        let read = ready!(self.caller.poll_body(cx, &mut self.scratch.upload, wanted));
+        // What came before a piece that is malformed counts as well.
+        let taken_in = self.taken_in(before);
+        Poll::Ready(taken_in.and_then(|moved| read.map(|()| moved)))
     }
 
     /// Whether the client would be read from now.

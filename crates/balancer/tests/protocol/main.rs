@@ -17,6 +17,7 @@ mod giving_way;
 mod integrity;
 mod introduction;
 mod lasting;
+mod letting_go;
 mod memory;
 mod odd_responses;
 mod own_errors;

@@ -3,6 +3,17 @@
 use super::*;
 
 #[test]
+fn the_deadline_counts_from_the_start_and_not_from_when_the_request_was_known() {
+    let request = Request::new(GET);
+    let settings = AttemptSettings::default();
+    let mut attempts = Attempts::new(GET, &settings, request.now);
+    // For so long the client sent its body.
+    let started = request.now + settings.total * 2;
+    let _ = attempts.on(Event::Start, &request.budgets, started);
+    assert_eq!(attempts.next_wake(), Some(started + settings.total));
+}
+
+#[test]
 fn the_usual_request_is_answered_by_its_first_try() {
     let mut request = Request::new(GET);
     request.sent(A);
