@@ -5,6 +5,8 @@
 //! Leaving: `/readyz` says 503 and every response closes its connection, but the listener stays open, since whoever sends
 //! requests here has to learn of it first. Finishing: the listener and idle connections are closed; what runs may end.
 
+mod secured;
+
 use std::{
     any::Any,
     io,
@@ -24,7 +26,6 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     admin, exchange::exchange, faults::Socket, journal::Journal, routes, settings::Settings, state::State,
-    tls,
 };
 
 /// Serves until a signal, then leaves in order.
@@ -90,7 +91,7 @@ fn traffic(state: &web::Data<State>) -> io::Result<(Server, SocketAddr)> {
     if let Some(tls) = &settings.tls {
         let listener = TcpListener::bind(settings.bind).map_err(unable)?;
         let address = listener.local_addr()?;
-        return Ok((tls::listen(state, tls, listener)?, address));
+        return Ok((secured::listen(state, tls, listener)?, address));
     }
     let shared = state.clone();
     let mut server = HttpServer::new(move || {
@@ -126,7 +127,7 @@ fn admin(state: &web::Data<State>) -> io::Result<(Server, SocketAddr)> {
 }
 
 /// Keeps with each connection what its requests may need of it.
-pub(crate) fn remember(connection: &TcpStream, data: &mut Extensions) {
+fn remember(connection: &TcpStream, data: &mut Extensions) {
     if let Some(socket) = Socket::of(connection) {
         data.insert(socket);
     }

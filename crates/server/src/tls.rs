@@ -1,20 +1,9 @@
-//! TLS on the traffic port: HTTP/1.1 in TLS 1.2 or 1.3, with client certificates where an authority for them is set.
-//!
-//! `accepted ──handshake, within HEAD_TIMEOUT──▶ HTTP/1.1 │ failed: closed, and a line at level debug`
-//!
-//! The framework's own way would offer HTTP/2 as well; so its parts are put together here.
+//! How the traffic port speaks TLS: its certificate, its key, and whose certificates clients may show. What is served over it:
+//! [`crate::serve`].
 
-use std::{fmt, io, sync::Arc};
+use std::{fmt, sync::Arc};
 
-use actix_http::HttpService;
-use actix_server::Server;
-use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, map_config};
-use actix_tls::accept::{
-    TlsError,
-    rustls_0_23::{Acceptor, TlsStream},
-};
-use actix_web::{App, dev::AppConfig, middleware::from_fn, rt::net::TcpStream, web};
-use evenkeel_service::{Reading, Reported, tracing};
+use evenkeel_service::{Reading, Reported};
 use rustls::{
     Error, RootCertStore, ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
@@ -22,11 +11,9 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 
-use crate::{exchange::exchange, routes, serve::remember, state::State};
-
 /// What connections are accepted with. All workers share its sessions and the key of its tickets.
 pub(crate) struct Tls {
-    config: ServerConfig,
+    pub(crate) config: ServerConfig,
     /// Whether a client has to show a certificate.
     pub(crate) asks_for_certificates: bool,
 }
@@ -92,57 +79,6 @@ impl fmt::Debug for Tls {
             .field("asks_for_certificates", &self.asks_for_certificates)
             .finish_non_exhaustive()
     }
-}
-
-/// The traffic port over TLS, otherwise as without.
-pub(crate) fn listen(
-    state: &web::Data<State>,
-    tls: &Tls,
-    listener: std::net::TcpListener,
-) -> io::Result<Server> {
-    let settings = &state.settings;
-    let address = listener.local_addr()?;
-    let mut server = Server::build()
-        .max_concurrent_connections(settings.max_connections.get())
-        .shutdown_timeout(settings.finish_within.as_secs() + 1)
-        .disable_signals();
-    if let Some(workers) = settings.workers {
-        server = server.workers(workers.get());
-    }
-    let ending = server.graceful_shutdown_signal();
-    let (config, shared) = (tls.config.clone(), state.clone());
-    let factory = move || {
-        let settings = &shared.settings;
-        let ending = ending.clone();
-        let app = App::new().app_data(shared.clone()).wrap(from_fn(exchange)).configure(routes::configure);
-        let app = app.into_factory().map_err(|error: actix_web::Error| error.error_response());
-        let http = HttpService::build()
-            .graceful_shutdown_signal(move || {
-                let ending = ending.clone();
-                async move { ending.notified().await }
-            })
-            .secure()
-            .local_addr(address)
-            .keep_alive(settings.keep_alive)
-            .client_request_timeout(settings.head_timeout)
-            .h1_allow_half_closed(!settings.abort_on_close)
-            .on_connect_ext(|stream: &TlsStream<TcpStream>, data: &mut _| remember(stream.get_ref().0, data))
-            .h1(map_config(app, |()| AppConfig::default()));
-        let mut acceptor = Acceptor::new(config.clone());
-        acceptor.set_handshake_timeout(settings.head_timeout);
-        acceptor
-            .map_init_err(|()| unreachable!("an acceptor has nothing that could fail"))
-            .map_err(|error| {
-                tracing::debug!(?error, "a TLS handshake failed");
-                TlsError::into_service_error(error)
-            })
-            .map(|stream: TlsStream<TcpStream>| {
-                let peer = stream.get_ref().0.peer_addr().ok();
-                (stream, peer)
-            })
-            .and_then(http.map_err(TlsError::Service))
-    };
-    Ok(server.listen("traffic", listener, factory)?.run())
 }
 
 fn provider() -> Arc<CryptoProvider> {
