@@ -293,12 +293,10 @@ fn a_server_that_corrupts_is_ejected_for_longer_each_time() {
 fn a_server_at_which_requests_waited_in_vain_has_not_crashed_though_it_closed_what_was_idle() {
     let mut set = Set::new();
     let timed_out = TrailOutcome::ResponseFailed(ResponseFailure::TimedOut);
-    set.failed("POST", 2, 2_000, 504, timed_out);
     set.moved("GET", 2, 2_000, timed_out);
     set.news(2, 2_001, News::Suspect(Evidence::IdleClosed));
     set.probed(2, 2_200, TIMED_OUT);
     set.news(2, 2_200, by_probes());
-    set.pass(2_400);
     assert_eq!(set.only().cause, "silent");
 }
 
