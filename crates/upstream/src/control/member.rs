@@ -25,10 +25,17 @@ pub(super) struct Member {
     pub(super) draining: bool,
     /// By its own word.
     pub(super) leaving: bool,
-    pub(super) suspect_since: Option<Instant>,
+    suspicion: Option<Suspicion>,
     pub(super) probes: NextProbe,
     pub(super) last_probe: Option<LastProbe>,
     trial_opened: Option<Instant>,
+}
+
+/// Why it gets nothing new until a probe has passed.
+struct Suspicion {
+    since: Instant,
+    /// Whether whoever watches has heard of it.
+    told: bool,
 }
 
 /// A trial that has come to nothing for this long does not keep the next one from being opened: its client went away, or a
@@ -53,7 +60,7 @@ impl Member {
             vanished: false,
             draining: false,
             leaving: false,
-            suspect_since: None,
+            suspicion: None,
             probes: NextProbe::new(now),
             last_probe: None,
             trial_opened: None,
@@ -99,6 +106,11 @@ impl Member {
         ramp
     }
 
+    /// Since when it gets nothing new until a probe has passed.
+    pub(super) fn suspect_since(&self) -> Option<Instant> {
+        self.suspicion.as_ref().map(|suspicion| suspicion.since)
+    }
+
     /// After health has changed: its connections, its record and its probes begin anew.
     pub(super) fn health_changed(&mut self, now: Instant) {
         match self.observed.health() {
@@ -106,14 +118,15 @@ impl Member {
             Health::Healthy | Health::Probation { .. } => self.record = Record::new(self.known(), now),
             Health::Unproven => {}
         }
-        self.suspect_since = None;
+        self.suspicion = None;
         self.endpoint.set_flags(Flags::SUSPECT, false);
         self.endpoint.set_flags(Flags::CONFIRMED, false);
         self.trial_opened = None;
         self.probes.hasten(now);
     }
 
-    /// Takes note of a suspicion that a worker has already acted upon.
+    /// Takes note of a suspicion that a worker has already acted upon. It is told with the evidence for it, which comes a moment
+    /// after the flag; should that be lost, it is probed and never told, since nobody knows why it was suspected.
     pub(super) fn notice_suspicion(
         &mut self,
         evidence: Option<Evidence>,
@@ -123,24 +136,34 @@ impl Member {
         if self.observed.health() != Health::Healthy {
             // Nothing that is worse than suspect already can be suspected.
             self.endpoint.set_flags(Flags::SUSPECT, false);
-        } else if self.endpoint.is_suspect() && self.suspect_since.is_none() {
-            self.suspect_since = Some(now);
+            return;
+        }
+        if !self.endpoint.is_suspect() {
+            return;
+        }
+        if self.suspicion.is_none() {
             self.probes.hasten(now);
-            changes.add(self, News::Suspect(evidence.unwrap_or(Evidence::IdleClosed)), now);
+        }
+        let suspicion = self.suspicion.get_or_insert(Suspicion { since: now, told: false });
+        if !suspicion.told
+            && let Some(evidence) = evidence.filter(|evidence| evidence.makes_suspect())
+        {
+            suspicion.told = true;
+            changes.add(self, News::Suspect(evidence), now);
         }
     }
 
     /// What a probe says that was started at `started`.
     pub(super) fn doubt(&self, failed: bool, started: Option<Instant>) {
         self.endpoint.set_flags(Flags::DOUBTED, failed);
-        let asked = self.suspect_since.is_some_and(|since| started.is_some_and(|at| at >= since));
+        let asked = self.suspect_since().is_some_and(|since| started.is_some_and(|at| at >= since));
         self.endpoint.set_flags(Flags::CONFIRMED, failed && asked);
     }
 
     pub(super) fn clear_suspicion(&mut self, changes: &mut Changes, now: Instant) {
-        let before = self.endpoint.set_flags(Flags::SUSPECT, false);
-        let noticed = self.suspect_since.take().is_some();
-        if (noticed || before.has(Flags::SUSPECT)) && self.observed.health() == Health::Healthy {
+        self.endpoint.set_flags(Flags::SUSPECT, false);
+        let told = self.suspicion.take().is_some_and(|suspicion| suspicion.told);
+        if told && self.observed.health() == Health::Healthy {
             changes.add(self, News::Cleared, now);
         }
     }
@@ -148,7 +171,7 @@ impl Member {
     /// Without probes nothing else ends a suspicion of an endpoint that gets no requests.
     pub(super) fn outlive_suspicion(&mut self, settings: &Settings, changes: &mut Changes, now: Instant) {
         let over = |since: Instant| now.saturating_duration_since(since) >= settings.outliers.suspicion;
-        if self.suspect_since.is_some_and(over) {
+        if self.suspect_since().is_some_and(over) {
             self.clear_suspicion(changes, now);
         }
     }

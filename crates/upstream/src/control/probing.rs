@@ -147,8 +147,8 @@ impl Control {
         let running = |member: &&Member| member.probes.started.is_some_and(|started| now < started.lost_at);
         let mut in_flight = self.members.values().filter(running).count();
         // Suspects first, then those that have waited longest: beyond the bounds all have to wait a little, and none for ever.
-        let waits = |member: &&Member| !member.vanished && member.probes.is_due(member.suspect_since, now);
-        let turn = |member: &Member| (member.suspect_since.is_none(), member.probes.next, member.id());
+        let waits = |member: &&Member| !member.vanished && member.probes.is_due(member.suspect_since(), now);
+        let turn = |member: &Member| (member.suspect_since().is_none(), member.probes.next, member.id());
         let mut turns: Vec<_> = self.members.values().filter(waits).map(turn).collect();
         turns.sort_unstable();
         for (.., id) in turns {
@@ -158,7 +158,7 @@ impl Control {
             let Some(member) = self.members.get_mut(&id) else { continue };
             in_flight += 1;
             let timeout =
-                if member.suspect_since.is_some() { settings.suspect_timeout } else { settings.timeout };
+                if member.suspect_since().is_some() { settings.suspect_timeout } else { settings.timeout };
             let interval = jittered(interval(member, &settings, nothing_serves, now), rng);
             member.probes.next = now + interval;
             member.probes.started = Some(Started { at: now, lost_at: now + timeout + PROBE_LOST_AFTER });
@@ -216,7 +216,7 @@ fn interval(
     nothing_serves: bool,
     now: Instant,
 ) -> Duration {
-    if member.suspect_since.is_some() {
+    if member.suspect_since().is_some() {
         return settings.urgent_interval;
     }
     if member.observed.health() == Health::Healthy && !member.leaving {

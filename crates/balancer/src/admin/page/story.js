@@ -137,11 +137,11 @@ function counts({ counts, at_least: atLeast, slowest_added_ms: added }) {
   if (counts.on_it === 0) return [];
   const figures = [
     ["", counted(counts.on_it, "request")],
-    ["", `${counts.moved} moved`],
     ["", `${counts.answered} answered`],
     [counts.failed > 0 ? "bad" : "", `${counts.failed} failed`],
     [counts.doubled > 0 ? "bad" : "", `${counts.doubled} doubled`],
   ];
+  if (counts.moved > 0) figures.push(["", `${counts.moved} moved on the way`]);
   if (added !== null) figures.push(["", `at most ${latency(added)} later`]);
   if (atLeast) figures.push(["", "at least: some were not counted"]);
   return figures.map(([look, text]) => element("li", { class: look }, text));

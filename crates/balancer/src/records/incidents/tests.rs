@@ -99,7 +99,7 @@ fn a_crash_says_what_moved_and_what_could_not_and_when_it_was_back() {
     assert_eq!(
         incident.sentence,
         "server-2 crashed at 16:58:57.4 UTC. 5 requests were on it: 3 GETs moved (+12 ms), 2 POSTs got 502, because they may \
-         have been executed. Ejected after 1.1 s, back at 16:59:10.2 after 12.8 s."
+         have been executed. Ejected after 1.1 s, back at 16:59:10.2 (12.8 s in all)."
     );
     assert_eq!(incident.counts, Counts { on_it: 5, moved: 3, answered: 3, failed: 2, doubled: 0 });
     assert_eq!((incident.begun_ms, incident.ended_ms), (BEGIN, Some(BEGIN + 12_800)));
@@ -118,7 +118,7 @@ fn a_crash_that_was_over_before_it_could_be_ejected_is_one_all_the_same() {
     let incident = set.only();
     assert_eq!(
         incident.sentence,
-        "server-1 crashed at 16:58:57.4 UTC. No request was on it. Back at 16:58:57.8 after 400 ms."
+        "server-1 crashed at 16:58:57.4 UTC. No request was on it. Back at 16:58:57.8 (400 ms in all)."
     );
     assert_eq!(incident.ended_ms, Some(BEGIN + 400));
     assert_eq!(set.incidents.back_ms(server_of(1).address), Some(BEGIN + 400));
@@ -149,7 +149,7 @@ fn a_server_that_dies_in_docker_leaves_a_ghost_that_says_how() {
     set.pass(70_000);
     assert!(set.incidents.gone().is_empty());
     let incident = set.only();
-    assert!(incident.sentence.ends_with("Back at 16:59:57.5 after 1 min 0 s."), "{}", incident.sentence);
+    assert!(incident.sentence.ends_with("Back at 16:59:57.5 (1 min 0 s in all)."), "{}", incident.sentence);
     assert_eq!(incident.address.as_deref(), Some("10.0.0.9:80"));
 }
 
@@ -168,7 +168,7 @@ fn a_server_that_is_back_elsewhere_before_it_is_gone_leaves_no_ghost() {
     let incident = set.only();
     assert_eq!(
         incident.sentence,
-        "server-2 crashed at 16:58:57.4 UTC. 1 request was on it: 1 GET moved (+12 ms). Back at 16:58:58.4 after 1.0 s."
+        "server-2 crashed at 16:58:57.4 UTC. 1 request was on it: 1 GET moved (+12 ms). Back at 16:58:58.4 (1.0 s in all)."
     );
     assert!(incident.ended_ms.is_some());
 }
@@ -246,7 +246,7 @@ fn a_paused_server_was_silent_and_said_so_with_its_timeouts() {
     assert_eq!(
         incident.sentence,
         "server-2 was silent from 16:58:57.4 UTC on (1 timeout). 2 requests met it: 1 GET moved (+520 ms), 1 POST got 504, \
-         because it may have been executed. Ejected after 500 ms, serving again at 16:59:37.4 after 40.0 s."
+         because it may have been executed. Ejected after 500 ms, serving again at 16:59:37.4 (40.0 s in all)."
     );
     assert_eq!(incident.cause, "silent");
 }
@@ -284,7 +284,7 @@ fn a_server_that_corrupts_is_ejected_for_longer_each_time() {
     assert_eq!(
         incident.sentence,
         "server-1 sent wrong bytes from 16:58:57.4 UTC on (12 answers did not match their digest). 12 requests met it: 12 GETs moved \
-         (+12 ms). Ejected 3 times (1 s, 2 s, 4 s), serving again at 16:59:11.5 after 14.1 s."
+         (+12 ms). Ejected 3 times (1 s, 2 s, 4 s), serving again at 16:59:11.5 (14.1 s in all)."
     );
     assert_eq!(incident.counts, Counts { on_it: 12, moved: 12, answered: 12, failed: 0, doubled: 0 });
 }
@@ -417,7 +417,7 @@ fn a_person_drains_and_nobody_is_alarmed() {
     let incident = set.only();
     assert_eq!(
         incident.sentence,
-        "server-1 was told by a person to drain at 16:58:57.4 UTC. Serving again at 17:00:27.4 after 1 min 30 s."
+        "server-1 was told by a person to drain at 16:58:57.4 UTC. Serving again at 17:00:27.4 (1 min 30 s in all)."
     );
     assert!(!incident.alarm && incident.ended_ms.is_some());
 }
@@ -440,7 +440,7 @@ fn when_all_are_down_the_clients_who_came_in_vain_are_counted() {
     assert_eq!(
         all.sentence,
         "No server was left at 16:58:57.5 UTC. 3 requests came in vain: 3 GETs got 503, because no server was left. The first \
-         served again at 16:58:59.6 after 2.1 s."
+         served again at 16:58:59.6 (2.1 s in all)."
     );
     assert_eq!((all.server.as_deref(), all.counts.failed), (None, 3));
     assert_eq!(views.len(), 4);

@@ -76,7 +76,7 @@ fn ending(episode: &Episode) -> Option<String> {
         [] => {
             let ended = episode.ended_ms?;
             words.push(format!(
-                "the first served again at {} after {}",
+                "the first served again at {} ({} in all)",
                 time_of_day(ended),
                 span(episode.begun_ms, ended)
             ));
@@ -114,9 +114,9 @@ fn whereabouts(episode: &Episode, part: &Part) -> Option<String> {
         let at = time_of_day(back);
         return Some(match episode.cause() {
             Cause::Stopped | Cause::Crashed | Cause::CutOff | Cause::Removed => {
-                format!("back at {at} after {}", span(episode.begun_ms, back))
+                format!("back at {at} ({} in all)", span(episode.begun_ms, back))
             }
-            _ => format!("serving again at {at} after {}", span(episode.begun_ms, back)),
+            _ => format!("serving again at {at} ({} in all)", span(episode.begun_ms, back)),
         });
     }
     match (part.vanished_ms, episode.ended_ms) {

@@ -36,6 +36,21 @@ fn a_suspicion_whose_message_was_lost_is_noticed_all_the_same() {
     assert!(set.endpoint(0).suspect() && !set.endpoint(0).suspect());
     set.pass_time(100 * MS);
     assert_eq!(set.control.probes_due(set.now, &mut || 0)[0].endpoint, set.id(0));
+    assert_eq!(set.control.take_changes().count(), 0, "and nothing is made up about why");
+}
+
+#[test]
+fn a_suspicion_that_is_noticed_before_its_message_is_told_by_what_the_message_says() {
+    let mut set = Set::of(2);
+    set.pass_time(2_000 * MS);
+    set.probe_all(ProbeResult::Passed);
+    set.control.take_changes().for_each(drop);
+    assert!(set.endpoint(0).report(Evidence::Silent, set.now));
+    set.pass_time(100 * MS);
+    set.control.evidence(set.id(0), Testimony::alleged(Evidence::Silent, client(1)), set.now);
+    set.control.evidence(set.id(0), Testimony::alleged(Evidence::IdleClosed, client(2)), set.now);
+    let news: Vec<_> = set.control.take_changes().map(|change| change.news).collect();
+    assert!(matches!(news[..], [News::Suspect(Evidence::Silent)]), "{news:?}");
 }
 
 #[test]
