@@ -157,6 +157,9 @@ fn whoever_is_gone_stays_as_a_ghost_and_corruption_has_a_name() {
     victim.signal(Signal::KILL);
     let address = victim.traffic.to_string();
     browser.wait_until(&row(&address, "crashed"));
+    let alarm = "getComputedStyle(document.querySelector('.incident[data-kind=lasts]')).borderLeftColor";
+    let its_color = "getComputedStyle(document.querySelector('#rows .state[data-standing=crashed]')).color";
+    browser.wait_until(&format!("{its_color} === {alarm}"));
     browser.wait_until("document.querySelector('#set [data-server=server-2] .ghost') !== null");
     browser.wait_until("/^[12] of 3 servers serving/.test(document.getElementById('calm').textContent)");
     browser.wait_until(&format!(
