@@ -12,6 +12,7 @@
 //! keep secret is not in it.
 
 mod line;
+mod names;
 mod output;
 
 use std::cell::{Cell, RefCell};
@@ -30,6 +31,7 @@ use crate::records::account::Account;
 use crate::records::roster::Roster;
 use crate::settings::access_log::{AccessLogSettings, Format};
 use line::Clock;
+use names::Names;
 use output::Output;
 
 /// The most bytes of one worker that wait for the writer.
@@ -96,6 +98,10 @@ impl AccessLog {
             sample: self.sample,
             turn: Cell::new(0),
             clock: RefCell::new(Clock::new(now())),
+            names: RefCell::new(Names::new(match self.format {
+                Format::Text => line::named_text,
+                Format::Json => line::named_json,
+            })),
             buffer,
             lost: self.lost.clone(),
             writer: self.writer.clone(),
@@ -124,6 +130,7 @@ pub(crate) struct WorkerLog {
     sample: u64,
     turn: Cell<u64>,
     clock: RefCell<Clock>,
+    names: RefCell<Names>,
     buffer: Buffer,
     lost: Arc<AtomicU64>,
     writer: SyncSender<ToWriter>,
@@ -154,9 +161,10 @@ impl WorkerLog {
         let before = lines.text.len();
         let mut clock = self.clock.borrow_mut();
         let time = clock.show(entry.now);
+        let names = &mut self.names.borrow_mut();
         match self.format {
-            Format::Text => line::text(&mut lines.text, time, entry, roster),
-            Format::Json => line::json(&mut lines.text, time, entry, roster),
+            Format::Text => line::text(&mut lines.text, time, entry, names, roster),
+            Format::Json => line::json(&mut lines.text, time, entry, names, roster),
         }
         lines.count += 1;
         if before < FULL_BUFFER && lines.text.len() >= FULL_BUFFER {
@@ -303,6 +311,7 @@ mod tests {
             sample: 1,
             turn: Cell::new(0),
             clock: RefCell::new(Clock::new(now())),
+            names: RefCell::new(Names::new(line::named_text)),
             buffer: buffer.clone(),
             lost: Arc::default(),
             writer: mpsc::sync_channel(0).0,

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use evenkeel_upstream::EndpointId;
@@ -36,7 +37,10 @@ impl fmt::Display for Server {
 
 /// Everybody that is known.
 #[derive(Debug, Default)]
-pub(crate) struct Roster(ArcSwap<Known>);
+pub(crate) struct Roster {
+    known: ArcSwap<Known>,
+    changes: AtomicU64,
+}
 
 #[derive(Clone, Debug, Default)]
 struct Known {
@@ -51,12 +55,17 @@ const GONE: usize = 256;
 impl Roster {
     /// Who that is; `None` of one that has long been gone.
     pub(crate) fn of(&self, id: EndpointId) -> Option<Arc<Server>> {
-        self.0.load().servers.get(&id).cloned()
+        self.known.load().servers.get(&id).cloned()
+    }
+
+    /// How often it has changed: who keeps something of it looks here whether that still holds.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// Those at this address that are there.
     pub(crate) fn at(&self, address: SocketAddr) -> Option<Arc<Server>> {
-        let known = self.0.load();
+        let known = self.known.load();
         let there = |(id, server): (&EndpointId, &Arc<Server>)| {
             (server.address == address && !known.gone.contains(id)).then(|| server.clone())
         };
@@ -65,7 +74,7 @@ impl Roster {
 
     /// Whether one that is there, at another address, is called that.
     pub(crate) fn is_taken(&self, name: &str, address: SocketAddr) -> bool {
-        let known = self.0.load();
+        let known = self.known.load();
         known.servers.iter().any(|(id, server)| {
             server.address != address && server.name.as_deref() == Some(name) && !known.gone.contains(id)
         })
@@ -94,9 +103,10 @@ impl Roster {
 
     fn change(&self, change: impl FnOnce(&mut Known)) {
         // The control task alone writes.
-        let mut known = Known::clone(&self.0.load());
+        let mut known = Known::clone(&self.known.load());
         change(&mut known);
-        self.0.store(Arc::new(known));
+        self.known.store(Arc::new(known));
+        self.changes.fetch_add(1, Ordering::Release);
     }
 }
 

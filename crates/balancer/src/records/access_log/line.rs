@@ -5,14 +5,15 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use evenkeel_message::text::{address, decimal};
-use evenkeel_upstream::attempt::{TrailEntry, TrailOutcome};
+use evenkeel_upstream::attempt::TrailOutcome;
 use jiff::Timestamp;
 
 use super::Entry;
-use crate::records::roster::Roster;
+use super::names::Names;
+use crate::records::roster::{Roster, Server};
 
 /// For a program: one JSON object.
-pub(super) fn json(line: &mut Vec<u8>, time: &[u8], entry: &Entry<'_>, roster: &Roster) {
+pub(super) fn json(line: &mut Vec<u8>, time: &[u8], entry: &Entry<'_>, names: &mut Names, roster: &Roster) {
     let account = entry.account;
     let (method, path) = asked(entry.head);
     line.extend_from_slice(b"{\"time\":\"");
@@ -42,15 +43,8 @@ pub(super) fn json(line: &mut Vec<u8>, time: &[u8], entry: &Entry<'_>, roster: &
     line.extend_from_slice(if account.masked { b",\"masked\":true" } else { b",\"masked\":false" });
     line.extend_from_slice(b",\"attempts\":[");
     for (index, attempt) in account.trail.iter().enumerate() {
-        line.extend_from_slice(if index == 0 { b"{\"endpoint\":\"" } else { b",{\"endpoint\":\"" });
-        match roster.of(attempt.endpoint) {
-            Some(server) => {
-                shown(line, server.address);
-                line.push(b'"');
-                string(line, "server", server.name.as_deref().unwrap_or_default().as_bytes());
-            }
-            None => line.extend_from_slice(b"gone\""),
-        }
+        line.extend_from_slice(if index == 0 { b"{" } else { b",{" });
+        line.extend_from_slice(names.of(attempt.endpoint, roster));
         string(line, "reason", attempt.why.name().as_bytes());
         string(line, "outcome", attempt.outcome.class().name().as_bytes());
         if let TrailOutcome::Responded(_, status) = attempt.outcome {
@@ -68,7 +62,7 @@ pub(super) fn json(line: &mut Vec<u8>, time: &[u8], entry: &Entry<'_>, roster: &
 }
 
 /// For people: `name=value`, the route of the attempts at the end.
-pub(super) fn text(line: &mut Vec<u8>, time: &[u8], entry: &Entry<'_>, roster: &Roster) {
+pub(super) fn text(line: &mut Vec<u8>, time: &[u8], entry: &Entry<'_>, names: &mut Names, roster: &Roster) {
     let account = entry.account;
     let (method, path) = asked(entry.head);
     line.extend_from_slice(time);
@@ -98,7 +92,7 @@ pub(super) fn text(line: &mut Vec<u8>, time: &[u8], entry: &Entry<'_>, roster: &
     word(line, "trace", account.trace.as_ref().map_or(b"", <[u8; 32]>::as_slice));
     for (index, attempt) in account.trail.iter().enumerate() {
         line.extend_from_slice(if index == 0 { b" route=" } else { b"," });
-        endpoint(line, attempt, roster);
+        line.extend_from_slice(names.of(attempt.endpoint, roster));
         line.push(b'/');
         line.extend_from_slice(attempt.why.name().as_bytes());
         line.push(b'/');
@@ -199,11 +193,22 @@ fn quoted(line: &mut Vec<u8>, value: &[u8]) {
     }
 }
 
+/// `"endpoint":"172.18.0.4:8080","server":"server-2"`
+pub(super) fn named_json(line: &mut Vec<u8>, server: Option<&Server>) {
+    line.extend_from_slice(b"\"endpoint\":\"");
+    match server {
+        Some(server) => {
+            shown(line, server.address);
+            line.push(b'"');
+            string(line, "server", server.name.as_deref().unwrap_or_default().as_bytes());
+        }
+        None => line.extend_from_slice(b"gone\""),
+    }
+}
+
 /// `server-2@172.18.0.4:8080`
-fn endpoint(line: &mut Vec<u8>, attempt: &TrailEntry, roster: &Roster) {
-    let Some(server) = roster.of(attempt.endpoint) else {
-        return line.extend_from_slice(b"gone");
-    };
+pub(super) fn named_text(line: &mut Vec<u8>, server: Option<&Server>) {
+    let Some(server) = server else { return line.extend_from_slice(b"gone") };
     if let Some(name) = &server.name {
         line.extend_from_slice(name.as_bytes());
         line.push(b'@');
