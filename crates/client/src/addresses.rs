@@ -111,6 +111,7 @@ impl NoConnection {
             ConnectError::Refused => 1,
             ConnectError::TimedOut => 2,
             ConnectError::Local(_) => 3,
+            ConnectError::Tls(_) => 4,
         };
         failures.iter().map(|(_, error)| error).max_by_key(|error| telling(error))
     }

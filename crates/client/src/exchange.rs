@@ -26,7 +26,7 @@ impl Idle {
 
     fn take(&self, now: Instant) -> Option<ClientConnection> {
         let mut connections = self.connections.borrow_mut();
-        while let Some((connection, since)) = connections.pop() {
+        while let Some((mut connection, since)) = connections.pop() {
             if now.saturating_duration_since(since) > Self::LONGEST {
                 // Those below it have waited longer.
                 connections.clear();
@@ -182,7 +182,7 @@ impl Sender {
             let kind = match error.failure() {
                 None => Kind::Unresolved,
                 Some(ConnectError::Refused) => Kind::Refused,
-                Some(ConnectError::Unreachable(_)) => Kind::Unreachable,
+                Some(ConnectError::Unreachable(_) | ConnectError::Tls(_)) => Kind::Unreachable,
                 Some(ConnectError::TimedOut) => Kind::ConnectTimeout,
                 Some(ConnectError::Local(_)) => Kind::Local,
             };
@@ -220,7 +220,7 @@ fn no_head(failure: &ResponseFailure, kept: bool) -> Failure {
     let whose = if kept { "on a kept connection" } else { "on a fresh connection" };
     let kind = match failure {
         ResponseFailure::Closed | ResponseFailure::Truncated => Kind::Closed,
-        ResponseFailure::Reset(_) => Kind::Reset,
+        ResponseFailure::Reset(_) | ResponseFailure::Tls(_) => Kind::Reset,
         ResponseFailure::Malformed(_) => Kind::Malformed,
     };
     Failure::new(Phase::Wait, kind, format!("{failure}, {whose}"))
@@ -229,7 +229,7 @@ fn no_head(failure: &ResponseFailure, kept: bool) -> Failure {
 fn no_body(failure: &ResponseFailure, received: u64) -> Failure {
     let kind = match failure {
         ResponseFailure::Closed | ResponseFailure::Truncated => Kind::Truncated,
-        ResponseFailure::Reset(_) => Kind::Reset,
+        ResponseFailure::Reset(_) | ResponseFailure::Tls(_) => Kind::Reset,
         ResponseFailure::Malformed(_) => Kind::Malformed,
     };
     Failure::new(Phase::Body, kind, format!("{failure} after {received} bytes"))

@@ -9,6 +9,7 @@ use std::time::Duration;
 use evenkeel_http1::Outbound;
 use evenkeel_message::{Limits, Method, ResponseError, ResponseHead};
 
+use crate::tls::TlsFailure;
 use crate::{Buffer, ConnectError, Idleness, Stream, connect};
 
 /// A connection to a server, for one exchange at a time.
@@ -37,6 +38,8 @@ pub enum ResponseFailure {
     Truncated,
     /// What came is not an HTTP/1.1 response.
     Malformed(ResponseError),
+    /// The server refused to go on over TLS.
+    Tls(TlsFailure),
 }
 
 impl std::fmt::Display for ResponseFailure {
@@ -46,6 +49,7 @@ impl std::fmt::Display for ResponseFailure {
             Self::Reset(error) => write!(f, "connection lost: {error}"),
             Self::Truncated => f.write_str("truncated"),
             Self::Malformed(error) => write!(f, "malformed response: {error}"),
+            Self::Tls(failure) => failure.fmt(f),
         }
     }
 }
@@ -97,14 +101,25 @@ impl ClientConnection {
                 if !self.head.is_informational() {
                     return Ok(&self.head);
                 }
-            } else if self.fill().await.map_err(ResponseFailure::Reset)? == 0 {
-                return Err(if self.received.is_empty() {
-                    ResponseFailure::Closed
-                } else {
-                    ResponseFailure::Truncated
-                });
+            } else {
+                match self.fill().await {
+                    Ok(0) => return Err(self.ended_early()),
+                    Ok(_) => {}
+                    // Without a word of parting, which TLS has (RFC 8446 §6.1): between messages that is an end like any other.
+                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                        return Err(self.ended_early());
+                    }
+                    Err(error) => {
+                        let refused = TlsFailure::of(&error).cloned();
+                        return Err(refused.map_or(ResponseFailure::Reset(error), ResponseFailure::Tls));
+                    }
+                }
             }
         }
+    }
+
+    fn ended_early(&self) -> ResponseFailure {
+        if self.received.is_empty() { ResponseFailure::Closed } else { ResponseFailure::Truncated }
     }
 
     /// The first field of the response's head with this name (lower case).
@@ -163,7 +178,7 @@ impl ClientConnection {
     }
 
     /// Whether another exchange may follow on this connection. Ask after the body is complete.
-    pub fn reusable(&self) -> bool {
+    pub fn reusable(&mut self) -> bool {
         self.ended
             && self.machine.reusable(self.received.len() - self.handed_out)
             && self.stream.idleness() == Idleness::Quiet

@@ -13,5 +13,8 @@ pub use alarm::Alarm;
 pub use buffer::Buffer;
 pub use client::{ClientConnection, ResponseFailure};
 pub use resolve::{ResolveError, Resolver};
-pub use stream::{ConnectError, Idleness, Resting, Stream, connect, keep_alive};
-pub use tls::{Certificate, Handshake, HandshakeFailure, Oldest, Reloaded, TlsError, TlsServer};
+pub use stream::{ConnectError, Idleness, Resting, Stream, connect, connect_securely, keep_alive};
+pub use tls::{
+    Certificate, Handshake, HandshakeFailure, Oldest, Reloaded, TlsClient, TlsError, TlsFailure, TlsName,
+    TlsServer, Untrusted,
+};

@@ -15,7 +15,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::Buffer;
-use crate::tls::{AtOnce, Handshake, HandshakeFailure, Session, TlsServer};
+use crate::tls::{
+    AtOnce, AtOnceAsOfNow, Handshake, HandshakeFailure, Session, TlsClient, TlsFailure, TlsName, TlsServer,
+};
 
 /// A connected TCP stream with Nagle's algorithm off, with or without TLS on it.
 #[derive(Debug)]
@@ -69,6 +71,8 @@ pub enum ConnectError {
     TimedOut,
     /// This process is out of descriptors, ports or memory: the address is not to blame.
     Local(io::Error),
+    /// Somebody answered, but no TLS came about.
+    Tls(TlsFailure),
 }
 
 impl std::fmt::Display for ConnectError {
@@ -78,6 +82,7 @@ impl std::fmt::Display for ConnectError {
             Self::Unreachable(error) => write!(f, "unreachable: {error}"),
             Self::TimedOut => f.write_str("connection timed out"),
             Self::Local(error) => write!(f, "no connection could be made from here: {error}"),
+            Self::Tls(failure) => failure.fmt(f),
         }
     }
 }
@@ -129,6 +134,21 @@ pub async fn connect(address: SocketAddr, timeout: Duration) -> Result<Stream, C
     }
 }
 
+/// Opens a connection to `address` and speaks TLS on it, both together within `timeout`.
+pub async fn connect_securely(
+    address: SocketAddr,
+    client: &TlsClient,
+    name: &TlsName,
+    timeout: Duration,
+) -> Result<(Stream, Handshake), ConnectError> {
+    let opening = async {
+        let mut stream = connect(address, timeout).await?;
+        let handshake = stream.secure_to(client, name).await.map_err(ConnectError::Tls)?;
+        Ok((stream, handshake))
+    };
+    tokio::time::timeout(timeout, opening).await.unwrap_or(Err(ConnectError::TimedOut))
+}
+
 impl Stream {
     /// Takes over a stream from a listener that has Nagle's algorithm off, which it inherits.
     pub fn accepted(tcp: TcpStream) -> Self {
@@ -162,7 +182,17 @@ impl Stream {
     ///
     /// Takes as long as the client does: who calls this bounds it.
     pub async fn secure(&mut self, server: &TlsServer, early: &[u8]) -> Result<Handshake, HandshakeFailure> {
-        let mut session = Box::new(Session::new(server, early)?);
+        let mut session = Box::new(Session::accepting(server, early)?);
+        let handshake = std::future::poll_fn(|cx| session.poll_handshake(cx, &mut self.tcp)).await?;
+        self.tls = Some(session);
+        Ok(handshake)
+    }
+
+    /// Speaks TLS from here on with a server, which has to be who is called `name`.
+    ///
+    /// Takes as long as the server does: who calls this bounds it.
+    pub async fn secure_to(&mut self, client: &TlsClient, name: &TlsName) -> Result<Handshake, TlsFailure> {
+        let mut session = Box::new(Session::connecting(client, name)?);
         let handshake = std::future::poll_fn(|cx| session.poll_handshake(cx, &mut self.tcp)).await?;
         self.tls = Some(session);
         Ok(handshake)
@@ -232,7 +262,8 @@ impl Stream {
         Poll::Ready(Ok(()))
     }
 
-    /// Ready when an idle connection is no longer idle: closed, reset, or bytes that nobody asked for.
+    /// Ready when an idle connection is no longer idle: closed, reset, or bytes that nobody asked for. Over TLS those may be a
+    /// server's tickets, of which [`Self::idleness`] knows.
     pub fn poll_disturbed(&self, cx: &mut Context<'_>) -> Poll<()> {
         match &self.tls {
             Some(session) if session.has_news() => Poll::Ready(()),
@@ -242,7 +273,10 @@ impl Stream {
 
     /// What has become of an idle connection, as far as the runtime knows: that costs no system call where nothing has
     /// happened, and what happened since it last looked shows itself in the next exchange.
-    pub fn idleness(&self) -> Idleness {
+    pub fn idleness(&mut self) -> Idleness {
+        if let Some(session) = &mut self.tls {
+            return session.idleness(AtOnce(&self.tcp));
+        }
         let mut byte = [0_u8; 1];
         match self.tcp.try_read(&mut byte) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Idleness::Quiet,
@@ -252,7 +286,10 @@ impl Stream {
     }
 
     /// The same as the kernel knows it at this moment, for a system call: for what cannot be sent a second time.
-    pub fn idleness_now(&self) -> Idleness {
+    pub fn idleness_now(&mut self) -> Idleness {
+        if let Some(session) = &mut self.tls {
+            return session.idleness(AtOnceAsOfNow(&self.tcp));
+        }
         let mut byte = [MaybeUninit::<u8>::uninit()];
         match SockRef::from(&self.tcp).peek(&mut byte) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Idleness::Quiet,
@@ -303,7 +340,7 @@ mod tests {
     /// What the kernel comes to know of a stream whose other end did this, while the runtime looks at nothing.
     async fn after(what: impl FnOnce(std::net::TcpStream)) -> Idleness {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let stream = connect(listener.local_addr().unwrap(), PATIENCE).await.unwrap();
+        let mut stream = connect(listener.local_addr().unwrap(), PATIENCE).await.unwrap();
         let (peer, _) = listener.accept().unwrap();
         assert_eq!(stream.idleness_now(), Idleness::Quiet);
         what(peer);

@@ -1,21 +1,23 @@
-//! TLS at the server's end of a connection (RFC 8446, RFC 5246). All that knows of `rustls` is in here.
+//! TLS at either end of a connection (RFC 8446, RFC 5246). All that knows of `rustls` is in here.
 //!
 //! ```text
 //! directory ──read──▶ Pairs ──into──▶ Certificates ◀── asked by each handshake, swapped whole by `reload`
 //!                                                                     │
-//! socket ◀──records── Session ◀──configuration, one for all workers── TlsServer
+//! socket ◀──records── Session ◀──configuration, one for all workers── TlsServer, or TlsClient
 //! ```
 //! No early data, because a request that comes with it could be sent again by somebody else; extended master secrets in
 //! TLS 1.2 (RFC 7627); tickets under one key for all workers, which is changed every six hours.
 
 mod certificates;
+mod client;
 mod directory;
 mod server;
 mod session;
 mod x509;
 
 pub use certificates::Certificate;
+pub use client::{TlsClient, TlsFailure, TlsName, Untrusted};
 pub use server::{Oldest, Reloaded, TlsError, TlsServer};
 pub use session::{Handshake, HandshakeFailure};
 
-pub(crate) use session::{AtOnce, Session};
+pub(crate) use session::{AtOnce, AtOnceAsOfNow, Session};

@@ -139,7 +139,7 @@ impl Request {
     }
 
     /// How to ask an idle connection whether it is one still: with more care for what could not be sent again.
-    pub(crate) fn idleness(&self) -> fn(&Stream) -> Idleness {
+    pub(crate) fn idleness(&self) -> fn(&mut Stream) -> Idleness {
         if self.repeat == Repeat::Never { Stream::idleness_now } else { Stream::idleness }
     }
 

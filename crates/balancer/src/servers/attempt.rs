@@ -371,7 +371,7 @@ fn opening(lease: &Lease, timeout: Duration) -> Line {
 fn connect_failure(error: &ConnectError) -> ConnectFailure {
     match error {
         ConnectError::Refused => ConnectFailure::Refused,
-        ConnectError::Unreachable(_) => ConnectFailure::Unreachable,
+        ConnectError::Unreachable(_) | ConnectError::Tls(_) => ConnectFailure::Unreachable,
         ConnectError::TimedOut => ConnectFailure::TimedOut,
         ConnectError::Local(_) => ConnectFailure::Local,
     }

@@ -29,7 +29,7 @@ impl Bound {
     /// The connection, with a place on its endpoint, if both are still good; otherwise it is closed, and the client is asked
     /// to authenticate anew on another.
     pub(crate) fn resume(self, group: &Group) -> Option<(Lease, ServerConnection)> {
-        let Self { endpoint, connection } = self;
+        let Self { endpoint, mut connection } = self;
         if connection.stream.idleness_now() != Idleness::Quiet {
             return None;
         }

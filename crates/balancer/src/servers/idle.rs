@@ -62,15 +62,17 @@ impl IdleConnections {
     pub(crate) fn take(
         &self,
         endpoint: &Endpoint,
-        idleness: impl Fn(&Stream) -> Idleness,
+        idleness: impl Fn(&mut Stream) -> Idleness,
         now: Instant,
     ) -> Option<ServerConnection> {
         let mut by_endpoint = self.by_endpoint.borrow_mut();
         let idle = by_endpoint.get_mut(&endpoint.id())?;
         let generation = endpoint.generation();
-        while let Some(Idle { connection, since }) = idle.pop() {
+        while let Some(Idle { mut connection, since }) = idle.pop() {
             let young = now.saturating_duration_since(since) < self.lifetime;
-            if young && connection.generation == generation && idleness(&connection.stream) == Idleness::Quiet
+            if young
+                && connection.generation == generation
+                && idleness(&mut connection.stream) == Idleness::Quiet
             {
                 return Some(connection);
             }
@@ -120,7 +122,7 @@ impl IdleConnections {
     fn drop_disturbed(&self, cx: &mut Context<'_>, closed: &mut impl FnMut(EndpointId)) {
         let now = now();
         self.by_endpoint.borrow_mut().retain(|endpoint, idle| {
-            idle.retain(|Idle { connection, since }| {
+            idle.retain_mut(|Idle { connection, since }| {
                 if now.saturating_duration_since(*since) >= self.lifetime {
                     return false;
                 }

@@ -61,7 +61,7 @@ async fn ask(
 
 fn connect_failure(error: &ConnectError) -> ProbeFailure {
     match error {
-        ConnectError::Refused | ConnectError::Unreachable(_) => ProbeFailure::Refused,
+        ConnectError::Refused | ConnectError::Unreachable(_) | ConnectError::Tls(_) => ProbeFailure::Refused,
         ConnectError::TimedOut => ProbeFailure::TimedOut,
         ConnectError::Local(_) => ProbeFailure::Local,
     }

@@ -13,15 +13,20 @@ use std::io::{self, IoSlice, Read, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use rustls::{HandshakeKind, ProtocolVersion, ServerConnection};
+use rustls::{Connection, HandshakeKind, ProtocolVersion};
+use socket2::SockRef;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::TlsServer;
-use crate::Buffer;
+use super::{TlsClient, TlsFailure, TlsName, TlsServer};
+use crate::{Buffer, Idleness};
 
 /// The most bytes that are encrypted before the socket has taken them: four records of the largest size.
 const MOST_HELD: usize = 64 * 1024;
+
+/// How often an idle connection is read from when it is asked for, at most: a server that has so much to say about TLS alone
+/// (a read takes in 4 KiB or more) has something else in mind.
+const MOST_IDLE_READS: usize = 16;
 
 /// How a handshake came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +58,7 @@ impl fmt::Display for HandshakeFailure {
 /// The state of TLS on one connection.
 #[derive(Debug)]
 pub(crate) struct Session {
-    connection: ServerConnection,
+    connection: Connection,
     /// What was received before it was known to be TLS.
     early: Vec<u8>,
     /// Decrypted bytes that nobody has read yet.
@@ -62,7 +67,7 @@ pub(crate) struct Session {
     held: usize,
     /// Bytes of records that the kernel took since somebody was told.
     taken: usize,
-    /// How the client's input ended, once it has.
+    /// How the other side's input ended, once it has.
     ended: Option<Ended>,
     is_parted: bool,
 }
@@ -75,38 +80,76 @@ enum Ended {
     CutOff,
 }
 
+/// What ended a session that should have gone on.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// What the socket said.
+    Socket(io::Error),
+    /// What TLS said.
+    Tls(rustls::Error),
+}
+
+impl From<Broken> for HandshakeFailure {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Socket(_) => Self::Gone,
+            Broken::Tls(error) => Self::Refused(error.to_string()),
+        }
+    }
+}
+
+impl From<Broken> for TlsFailure {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Socket(_) => Self::CutOff,
+            Broken::Tls(error) => error.into(),
+        }
+    }
+}
+
+impl From<Broken> for io::Error {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Socket(error) => error,
+            Broken::Tls(error) => Self::new(io::ErrorKind::InvalidData, TlsFailure::from(error)),
+        }
+    }
+}
+
 impl Session {
-    pub(crate) fn new(server: &TlsServer, early: &[u8]) -> Result<Self, HandshakeFailure> {
-        let mut connection =
-            server.connection().map_err(|error| HandshakeFailure::Refused(error.to_string()))?;
+    /// With a client; `early` is what was received of it already.
+    pub(crate) fn accepting(server: &TlsServer, early: &[u8]) -> Result<Self, Broken> {
+        let connection = server.connection().map_err(Broken::Tls)?;
+        Ok(Self::over(connection.into(), early.to_vec()))
+    }
+
+    /// With a server that has to be who is called so.
+    pub(crate) fn connecting(client: &TlsClient, name: &TlsName) -> Result<Self, Broken> {
+        let connection = client.connection(name).map_err(Broken::Tls)?;
+        Ok(Self::over(connection.into(), Vec::new()))
+    }
+
+    fn over(mut connection: Connection, early: Vec<u8>) -> Self {
         connection.set_buffer_limit(Some(MOST_HELD));
-        let early = early.to_vec();
-        Ok(Self { connection, early, waiting: 0, held: 0, taken: 0, ended: None, is_parted: false })
+        Self { connection, early, waiting: 0, held: 0, taken: 0, ended: None, is_parted: false }
     }
 
     pub(crate) fn poll_handshake(
         &mut self,
         cx: &mut Context<'_>,
         tcp: &mut TcpStream,
-    ) -> Poll<Result<Handshake, HandshakeFailure>> {
+    ) -> Poll<Result<Handshake, Broken>> {
         loop {
-            if ready!(self.poll_flush(cx, tcp)).is_err() {
-                return Poll::Ready(Err(HandshakeFailure::Gone));
-            }
+            ready!(self.poll_flush(cx, tcp)).map_err(Broken::Socket)?;
             if !self.connection.is_handshaking() {
                 return Poll::Ready(Ok(Handshake {
                     is_tls13: self.connection.protocol_version() == Some(ProtocolVersion::TLSv1_3),
                     is_resumed: self.connection.handshake_kind() == Some(HandshakeKind::Resumed),
                 }));
             }
-            let received = ready!(self.poll_receive(cx, tcp));
-            match received {
-                Ok(()) if self.ended.is_some() => return Poll::Ready(Err(HandshakeFailure::Gone)),
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                    return Poll::Ready(Err(HandshakeFailure::Refused(error.to_string())));
-                }
-                Err(_) => return Poll::Ready(Err(HandshakeFailure::Gone)),
+            ready!(self.poll_receive(cx, tcp))?;
+            if self.ended.is_some() && self.connection.is_handshaking() {
+                return Poll::Ready(Err(Broken::Socket(io::ErrorKind::UnexpectedEof.into())));
             }
         }
     }
@@ -114,6 +157,32 @@ impl Session {
     /// Whether something can be read without the socket having to say so.
     pub(crate) fn has_news(&self) -> bool {
         self.waiting > 0 || self.ended.is_some()
+    }
+
+    /// What has become of an idle connection to a server, whose `socket` is read from without waiting. What TLS says for itself
+    /// (tickets, new keys) is taken in and answered here.
+    pub(crate) fn idleness(&mut self, mut socket: impl Read + Write) -> Idleness {
+        for _ in 0..MOST_IDLE_READS {
+            if self.waiting > 0 {
+                return Idleness::Unasked;
+            }
+            if self.ended.is_some() || self.is_parted {
+                return Idleness::Closed;
+            }
+            let read = self.connection.read_tls(&mut socket);
+            match read {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Idleness::Quiet,
+                Err(_) => return Idleness::Closed,
+                Ok(count) => {
+                    let taken_in = self.take_in(count);
+                    self.flush_now(&mut socket);
+                    if taken_in.is_err() {
+                        return Idleness::Closed;
+                    }
+                }
+            }
+        }
+        Idleness::Unasked
     }
 
     #[inline(never)]
@@ -193,9 +262,13 @@ impl Session {
     /// The same, as far as the socket takes it at once.
     pub(crate) fn part_now(&mut self, mut socket: impl Write) {
         self.say_so();
-        while self.connection.wants_write()
-            && self.connection.write_tls(&mut socket).is_ok_and(|count| count > 0)
-        {}
+        self.flush_now(&mut socket);
+    }
+
+    fn flush_now(&mut self, socket: &mut impl Write) {
+        while self.connection.wants_write() && self.connection.write_tls(socket).is_ok_and(|count| count > 0)
+        {
+        }
     }
 
     fn say_so(&mut self) {
@@ -224,7 +297,7 @@ impl Session {
     }
 
     /// Takes in what has come, at most once from the socket.
-    fn poll_receive(&mut self, cx: &mut Context<'_>, tcp: &mut TcpStream) -> Poll<io::Result<()>> {
+    fn poll_receive(&mut self, cx: &mut Context<'_>, tcp: &mut TcpStream) -> Poll<Result<(), Broken>> {
         let read = if self.early.is_empty() {
             self.connection.read_tls(&mut Socket { cx, tcp })
         } else {
@@ -238,10 +311,23 @@ impl Session {
             read
         };
         match read {
-            Ok(0) => self.ended = Some(Ended::CutOff),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
-            Err(error) => return Poll::Ready(Err(error)),
+            Ok(count) => {
+                let taken_in = self.take_in(count);
+                if taken_in.is_err() {
+                    // Why, as an alert.
+                    let _ = self.poll_flush(cx, tcp);
+                }
+                Poll::Ready(taken_in.map_err(Broken::Tls))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+            Err(error) => Poll::Ready(Err(Broken::Socket(error))),
+        }
+    }
+
+    /// Understands what has been read, of which there were so many bytes.
+    fn take_in(&mut self, count: usize) -> Result<(), rustls::Error> {
+        if count == 0 {
+            self.ended = Some(Ended::CutOff);
         }
         match self.connection.process_new_packets() {
             Ok(state) => {
@@ -249,13 +335,11 @@ impl Session {
                 if state.peer_has_closed() {
                     self.ended = Some(Ended::InOrder);
                 }
-                Poll::Ready(Ok(()))
+                Ok(())
             }
             Err(error) => {
-                // Why, as an alert.
-                let _ = self.poll_flush(cx, tcp);
                 self.is_parted = true;
-                Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)))
+                Err(error)
             }
         }
     }
@@ -294,10 +378,36 @@ impl Write for Socket<'_, '_> {
     }
 }
 
-/// A socket that is written to as far as it takes something at once.
+/// A socket that is written to as far as it takes something at once, and read from as far as the runtime knows that there is
+/// something.
 pub(crate) struct AtOnce<'a>(pub(crate) &'a TcpStream);
 
+impl Read for AtOnce<'_> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        self.0.try_read(room)
+    }
+}
+
 impl Write for AtOnce<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The same, read from as far as the kernel knows.
+pub(crate) struct AtOnceAsOfNow<'a>(pub(crate) &'a TcpStream);
+
+impl Read for AtOnceAsOfNow<'_> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        (&*SockRef::from(self.0)).read(room)
+    }
+}
+
+impl Write for AtOnceAsOfNow<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.try_write(bytes)
     }
