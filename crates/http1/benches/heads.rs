@@ -45,6 +45,7 @@ fn request_heads(criterion: &mut Criterion) {
             upgrade: None,
 
             runs: false,
+            client_cert: b"",
         };
         let mut out = Vec::new();
         group.bench_function(format!("rewrite/{name}"), |bencher| {

@@ -46,6 +46,7 @@
 //!     request_id: b"42",
 //!     upgrade: None,
 //!     runs: false,
+//!     client_cert: b"",
 //! };
 //! rewrite(&request, received, &how, &mut to_server)?;
 //! let to_server = String::from_utf8(to_server)?;

@@ -12,8 +12,8 @@
 //! ```
 //!
 //! Beside that: who asked, as proxies tell it ([`Origin`], [`forwarded`]), what this side says itself ([`problem`],
-//! [`proxy_status`], [`status`]), which request ids are kept ([`request_id`]), credentials ([`basic`]), and the grammar that all of
-//! it is made of ([`text`]).
+//! [`proxy_status`], [`status`]), which request ids are kept ([`request_id`]), credentials ([`basic`]), clients
+//! with certificates ([`client_cert`]), and the grammar that all of it is made of ([`text`]).
 //!
 //! # What is not here
 //!
@@ -21,6 +21,7 @@
 //! I/O, no clock.
 
 pub mod basic;
+pub mod client_cert;
 pub mod forwarded;
 pub mod problem;
 pub mod proxy_status;

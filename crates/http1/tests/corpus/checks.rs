@@ -20,6 +20,7 @@ const HOW: RequestRewrite<'_> = RequestRewrite {
     request_id: b"1",
     upgrade: Some("websocket"),
     runs: false,
+    client_cert: b"",
 };
 
 /// The verdict on a head does not depend on how it arrives, and an accepted one is forwarded as exactly one head

@@ -29,6 +29,9 @@ pub struct RequestRewrite<'a> {
     /// Whether `X-Evenkeel-Run` and `X-Evenkeel-Fault` are passed on. They make servers write things down and fail, so not
     /// every client may send them.
     pub runs: bool,
+    /// Who the client is by its certificate, as [`client_cert::lines`](crate::client_cert::lines) writes it; empty where it has
+    /// shown none.
+    pub client_cert: &'a [u8],
 }
 
 /// What there is to know about a request head that was written.
@@ -81,6 +84,7 @@ pub fn rewrite(
     connection(head, how, out);
     via(head, how, out);
     forwarding::write(head, input, &how.origin, out);
+    out.extend_from_slice(how.client_cert);
     out.extend_from_slice(b"X-Request-Id: ");
     let request_id = out.len()..out.len() + how.request_id.len();
     value_of_line(how.request_id, out);
@@ -113,7 +117,7 @@ fn is_kept(line: &Field, head: &RequestHead, input: &[u8], how: &RequestRewrite<
         | Name::XForwardedProto
         | Name::XRealIp
         | Name::XRequestId
-        // Servers believe it, and no client has been asked for a certificate (RFC 9440 §2.4).
+        // Servers believe it, so nobody else may say it (RFC 9440 §2.4).
         | Name::ClientCert => false,
         Name::XForwardedOther => how.origin.told.is_some(),
         Name::XEvenkeel => how.runs,

@@ -228,3 +228,12 @@ fn a_trace_is_passed_on_unless_connection_names_it() {
     let named = forwarded(&get_with(&format!("{trace}Connection: TraceParent\r\n")));
     assert!(values(&named, "traceparent").is_empty(), "{named}");
 }
+
+#[test]
+fn a_client_is_introduced_by_the_certificate_that_it_showed_and_no_other() {
+    let theirs = get_with("Client-Cert: :dGhlaXJz:\r\nClient-Cert-Chain: :dGhlaXJz:\r\n");
+    let shown = evenkeel_message::client_cert::lines([&b"shown"[..]]).unwrap();
+    let head = forwarded_as(&theirs, &RequestRewrite { client_cert: &shown, ..HOW }).unwrap();
+    assert_eq!(values(&head, "client-cert"), [":c2hvd24=:"]);
+    assert!(values(&head, "client-cert-chain").is_empty());
+}

@@ -15,6 +15,7 @@ pub(crate) const HOW: RequestRewrite<'_> = RequestRewrite {
     request_id: b"id-1",
     upgrade: None,
     runs: false,
+    client_cert: b"",
 };
 
 /// A `GET /` with Host and these further lines, each with its CR LF.
