@@ -13,7 +13,7 @@ use std::{
 
 use crate::{
     Component, Problems, Reading, Reported, Variable, environment::Unknown, exit, healthcheck, logs,
-    logs::Logs, outlet, parent,
+    logs::Logs, outlet, parent, reading::Purpose,
 };
 
 /// How long the end of the process waits for a reader of its output that has stopped reading.
@@ -28,7 +28,7 @@ pub fn start<S>(
 ) -> ExitCode {
     let arguments: Vec<_> = env::args_os().skip(1).collect();
     match Command::of(&arguments) {
-        Some(Command::Run) => match settings(component, read) {
+        Some(Command::Run) => match settings(component, Purpose::Run, read) {
             Ok((settings, logs)) => match parent::bind() {
                 Ok(()) => {
                     logs.install();
@@ -40,7 +40,7 @@ pub fn start<S>(
             },
             Err(problems) => refuse(&problems.to_string()),
         },
-        Some(Command::Check) => match settings(component, read) {
+        Some(Command::Check) => match settings(component, Purpose::Check, read) {
             Ok(_) => say(&format!("{}: settings are fine\n", component.name)),
             Err(problems) => refuse(&problems.to_string()),
         },
@@ -91,10 +91,11 @@ impl Command {
 
 fn settings<S>(
     component: &Component,
+    purpose: Purpose,
     read: impl FnOnce(&mut Reading<'_>) -> Result<S, Reported>,
 ) -> Result<(S, Logs), Problems> {
-    let own = Reading::of(component, env::vars_os(), read);
-    let logs = Reading::with(&logs::SHARED, env::vars_os(), Unknown::Ignored, Logs::read);
+    let own = Reading::with(component, env::vars_os(), Unknown::Refused, purpose, read);
+    let logs = Reading::with(&logs::SHARED, env::vars_os(), Unknown::Ignored, purpose, Logs::read);
     match (own, logs) {
         (Ok(settings), Ok(logs)) => Ok((settings, logs)),
         (Err(mut problems), Err(shared)) => {

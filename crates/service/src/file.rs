@@ -1,5 +1,5 @@
 //! Files that settings name. A secret file keeps the owner and mode it has outside a container, so the error for one that
-//! cannot be read says who owns it, who asks, and what to do.
+//! cannot be read says who owns it, who asks, and what to do: nothing that lets everybody read it.
 
 use std::{
     fs::{self, File},
@@ -30,11 +30,11 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
 
 fn denied(path: &Path) -> String {
     let shown = path.display();
-    let asks = rustix::process::geteuid().as_raw();
+    let (asks, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     match fs::metadata(path) {
         Ok(file) => format!(
             "{shown} cannot be read: it belongs to user {}, group {}, with mode {:04o}, and this process is user {asks}; \
-             a mounted file keeps its owner and mode, so give it mode 0644",
+             a mounted file keeps its owner and mode, so give it to that user (chown {asks}), or to group {group} with mode 0640",
             file.uid(),
             file.gid(),
             file.mode() & 0o7777,
@@ -69,6 +69,6 @@ mod tests {
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
         // Called directly: a test that runs as root is never denied.
         let reason = denied(&file);
-        assert!(reason.contains("with mode 0600") && reason.ends_with("so give it mode 0644"), "{reason}");
+        assert!(reason.contains("with mode 0600") && reason.ends_with("with mode 0640"), "{reason}");
     }
 }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Component, Reading, environment::Unknown};
+use crate::{Component, Reading, environment::Unknown, reading::Purpose};
 
 /// How long a connection and each read or write may take. Docker's own default for a check is 30 s.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -25,7 +25,7 @@ pub(crate) fn run(
     let only: Vec<_> = component.variables.iter().filter(|variable| variable.name == name).copied().collect();
     let narrow = Component { variables: only.leak(), ..*component };
     let bound: SocketAddr =
-        Reading::with(&narrow, variables, Unknown::Ignored, |reading| reading.value(name))
+        Reading::with(&narrow, variables, Unknown::Ignored, Purpose::Run, |reading| reading.value(name))
             .map_err(|problems| problems.to_string())?;
     ready(reachable(bound))
 }

@@ -20,6 +20,15 @@ pub struct Reading<'a> {
     environment: Environment,
     problems: Vec<Problem>,
     asked: BTreeSet<&'static str>,
+    purpose: Purpose,
+}
+
+/// What settings are read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Run,
+    /// To say whether they are right (`--check`).
+    Check,
 }
 
 impl<'a> Reading<'a> {
@@ -31,17 +40,19 @@ impl<'a> Reading<'a> {
         variables: impl IntoIterator<Item = (OsString, OsString)>,
         read: impl FnOnce(&mut Reading<'_>) -> Result<S, Reported>,
     ) -> Result<S, Problems> {
-        Self::with(component, variables, Unknown::Refused, read)
+        Self::with(component, variables, Unknown::Refused, Purpose::Run, read)
     }
 
     pub(crate) fn with<S>(
         component: &'a Component,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
         unknown: Unknown,
+        purpose: Purpose,
         read: impl FnOnce(&mut Reading<'_>) -> Result<S, Reported>,
     ) -> Result<S, Problems> {
         let environment = Environment::of(component, variables, unknown);
-        let mut reading = Reading { component, environment, problems: Vec::new(), asked: BTreeSet::new() };
+        let mut reading =
+            Reading { component, environment, problems: Vec::new(), asked: BTreeSet::new(), purpose };
         let settings = read(&mut reading);
         let Reading { mut problems, environment, asked, .. } = reading;
         problems.extend(environment.problems);
@@ -193,6 +204,11 @@ impl<'a> Reading<'a> {
             }
         }
         shown
+    }
+
+    /// Whether they are read only to say whether they are right. Then also that is a problem which a process could start with.
+    pub fn is_check(&self) -> bool {
+        self.purpose == Purpose::Check
     }
 
     /// Records a problem that only the component can see, such as two settings that exclude each other.
