@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use evenkeel_service::{Shutdown, vital};
 use evenkeel_upstream::Upstream;
-use evenkeel_wire::{Resolver, TlsServer, keep_alive};
+use evenkeel_wire::{Resolver, keep_alive};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
@@ -41,7 +41,6 @@ use crate::records::roster::Roster;
 use crate::records::story::{self, Story};
 use crate::servers::group::Group;
 use crate::settings::Settings;
-use crate::settings::tls::TlsSettings;
 use crate::watch::{certificates, control};
 use leave::Door;
 
@@ -63,7 +62,8 @@ async fn serve(settings: Settings) -> io::Result<()> {
     let shutdown = Shutdown::on_signal()?;
     let plain = settings.bind.map(|bind| listen_for("BALANCER_BIND", bind)).transpose()?;
     let secured = settings.tls.as_ref().map(|tls| listen_for("BALANCER_TLS_BIND", tls.bind)).transpose()?;
-    let tls = settings.tls.as_ref().map(start_tls).transpose()?;
+    let tls = settings.tls.as_ref().map(|tls| tls.server.clone());
+    settings.tls.as_ref().map(|tls| certificates::start(tls.server.clone(), &tls.begun)).transpose()?;
     let listening = (address_of(plain.as_ref())?, address_of(secured.as_ref())?);
     let (upstream, control) = Upstream::new(settings.servers.clone(), settings.upstream.clone(), now());
     let (evidence, reports) = mpsc::channel(control::EVIDENCE_WAITING);
@@ -218,14 +218,6 @@ fn listen_for(variable: &str, address: SocketAddr) -> io::Result<TcpListener> {
 fn address_of(listener: Option<&TcpListener>) -> io::Result<String> {
     let address = listener.map(TcpListener::local_addr).transpose()?;
     Ok(address.map_or_else(|| "off".to_owned(), |address| address.to_string()))
-}
-
-fn start_tls(settings: &TlsSettings) -> io::Result<Arc<TlsServer>> {
-    let (tls, begun) = TlsServer::new(settings.certificates.clone(), settings.oldest)
-        .map_err(|error| io::Error::other(format!("BALANCER_TLS_CERTIFICATES: {error}")))?;
-    let tls = Arc::new(tls);
-    certificates::start(tls.clone(), &begun)?;
-    Ok(tls)
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {

@@ -15,6 +15,6 @@ pub use client::{ClientConnection, ResponseFailure};
 pub use resolve::{ResolveError, Resolver};
 pub use stream::{ConnectError, Idleness, Resting, Stream, connect, connect_securely, keep_alive};
 pub use tls::{
-    Certificate, Handshake, HandshakeFailure, Oldest, Reloaded, TlsClient, TlsError, TlsFailure, TlsName,
-    TlsServer, Untrusted,
+    Certificate, ClientAuthority, ClientAuthorityError, ClientRefusal, ClientsEnd, Handshake,
+    HandshakeFailure, Oldest, Reloaded, TlsClient, TlsError, TlsFailure, TlsName, TlsServer, Untrusted,
 };

@@ -182,8 +182,10 @@ impl Stream {
     ///
     /// Takes as long as the client does: who calls this bounds it.
     pub async fn secure(&mut self, server: &TlsServer, early: &[u8]) -> Result<Handshake, HandshakeFailure> {
-        let mut session = Box::new(Session::accepting(server, early)?);
+        let terms = server.terms();
+        let mut session = Box::new(Session::accepting(&terms, early)?);
         let handshake = std::future::poll_fn(|cx| session.poll_handshake(cx, &mut self.tcp)).await?;
+        session.identify(server, &terms, handshake)?;
         self.tls = Some(session);
         Ok(handshake)
     }
@@ -201,6 +203,11 @@ impl Stream {
     /// Whether it speaks TLS.
     pub fn is_secured(&self) -> bool {
         self.tls.is_some()
+    }
+
+    /// Which certificate the other side has shown, as lines of fields for servers (RFC 9440); empty where none.
+    pub fn client_cert(&self) -> &[u8] {
+        self.tls.as_ref().map_or(b"", |session| session.client_cert())
     }
 
     /// The address of the other side, if it is still known.

@@ -5,11 +5,14 @@
 //!                                                                     │
 //! socket ◀──records── Session ◀──configuration, one for all workers── TlsServer, or TlsClient
 //! ```
+//! Clients may have to show certificates too: `clients` says whose. What a client has shown stays with its session.
+//!
 //! No early data, because a request that comes with it could be sent again by somebody else; extended master secrets in
 //! TLS 1.2 (RFC 7627); tickets under one key for all workers, which is changed every six hours.
 
 mod certificates;
 mod client;
+mod clients;
 mod directory;
 mod server;
 mod session;
@@ -17,7 +20,8 @@ mod x509;
 
 pub use certificates::Certificate;
 pub use client::{TlsClient, TlsFailure, TlsName, Untrusted};
-pub use server::{Oldest, Reloaded, TlsError, TlsServer};
+pub use clients::{ClientAuthority, ClientAuthorityError, ClientRefusal};
+pub use server::{ClientsEnd, Oldest, Reloaded, TlsError, TlsServer};
 pub use session::{Handshake, HandshakeFailure};
 
 pub(crate) use session::{AtOnce, AtOnceAsOfNow, Session};

@@ -17,6 +17,10 @@ pub(super) async fn reload(admin: web::Data<Admin>, request: HttpRequest) -> Res
         return Err(Problem::new(StatusCode::CONFLICT, detail));
     };
     let reloaded = certificates::reload(tls.clone()).await;
-    let (changed, removed, problems) = (reloaded.changed, reloaded.removed, reloaded.problems);
-    Ok(HttpResponse::Ok().json(json!({ "changed": changed, "removed": removed, "problems": problems })))
+    Ok(HttpResponse::Ok().json(json!({
+        "changed": reloaded.changed,
+        "removed": reloaded.removed,
+        "clients_changed": reloaded.has_other_clients,
+        "problems": reloaded.problems,
+    })))
 }

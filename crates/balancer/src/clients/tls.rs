@@ -13,8 +13,9 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use evenkeel_wire::{Alarm, Buffer, Handshake, HandshakeFailure, Stream};
-use tracing::debug;
+use evenkeel_service::Rarely;
+use evenkeel_wire::{Alarm, Buffer, ClientRefusal, Handshake, HandshakeFailure, Stream};
+use tracing::{debug, info};
 
 use crate::clients::frontend::Frontend;
 use crate::clients::h1::client::Client;
@@ -23,7 +24,10 @@ use crate::clients::introduction;
 use crate::clock::{self, now};
 use crate::context::Worker;
 use crate::context::permit::Permit;
-use crate::records::metrics::Stats;
+use crate::records::metrics::{Counter, Stats};
+
+/// Clients that are turned away for their certificate, a second, that the log tells of.
+static TURNED_AWAY: Rarely = Rarely::new(1);
 
 /// Serves a client that has just connected and will speak TLS.
 pub(crate) fn serve(
@@ -68,9 +72,26 @@ async fn shake_hands(worker: &Worker, client: &mut Client) -> bool {
             stats.tls_refused.add(1);
             debug!(%peer, "no handshake: {why}");
         }
+        Some(Err(HandshakeFailure::Client(why))) => {
+            turned_away(stats, why).add(1);
+            if let Some(more) = TURNED_AWAY.admit(now()) {
+                info!(%peer, "no handshake: {why}{more}");
+            }
+        }
         None => stats.tls_late.add(1),
     }
     false
+}
+
+fn turned_away(stats: &Stats, why: ClientRefusal) -> &Counter {
+    match why {
+        ClientRefusal::Missing => &stats.tls_client_missing,
+        ClientRefusal::Unknown => &stats.tls_client_unknown,
+        ClientRefusal::Expired => &stats.tls_client_expired,
+        ClientRefusal::Revoked => &stats.tls_client_revoked,
+        ClientRefusal::Unchecked => &stats.tls_client_unchecked,
+        ClientRefusal::Invalid => &stats.tls_client_invalid,
+    }
 }
 
 fn count(stats: &Stats, handshake: Handshake) {

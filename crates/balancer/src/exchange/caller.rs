@@ -40,6 +40,9 @@ pub(crate) trait Caller {
     /// The scheme of what it asks for: `http` or `https`.
     fn scheme(&self) -> &'static str;
 
+    /// Which certificate it has shown, as lines of fields for servers (RFC 9440); empty where none.
+    fn client_cert(&self) -> &[u8];
+
     /// The head of the request, and the bytes that it is spans of.
     fn asked(&self) -> (&RequestHead, &[u8]);
 

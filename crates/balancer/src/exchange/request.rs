@@ -79,6 +79,7 @@ impl Request {
             request_id: id,
             upgrade,
             runs: settings.runs,
+            client_cert: caller.client_cert(),
         };
         request.clear();
         let rewritten = rewrite(head, input, &how, request)?;

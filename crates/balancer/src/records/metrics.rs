@@ -51,6 +51,12 @@ counters! {
     tls_refused => "evenkeel_tls_handshakes_total", "version=\"none\",outcome=\"refused\"", "Handshakes with clients, by version of TLS and outcome.";
     tls_gone => "evenkeel_tls_handshakes_total", "version=\"none\",outcome=\"gone\"", "Handshakes with clients, by version of TLS and outcome.";
     tls_late => "evenkeel_tls_handshakes_total", "version=\"none\",outcome=\"timeout\"", "Handshakes with clients, by version of TLS and outcome.";
+    tls_client_missing => "evenkeel_tls_handshakes_total", "version=\"none\",outcome=\"client_certificate_missing\"", "Handshakes with clients, by version of TLS and outcome.";
+    tls_client_unknown => "evenkeel_tls_handshakes_total", "version=\"none\",outcome=\"client_certificate_unknown\"", "Handshakes with clients, by version of TLS and outcome.";
+    tls_client_expired => "evenkeel_tls_handshakes_total", "version=\"none\",outcome=\"client_certificate_expired\"", "Handshakes with clients, by version of TLS and outcome.";
+    tls_client_revoked => "evenkeel_tls_handshakes_total", "version=\"none\",outcome=\"client_certificate_revoked\"", "Handshakes with clients, by version of TLS and outcome.";
+    tls_client_unchecked => "evenkeel_tls_handshakes_total", "version=\"none\",outcome=\"client_certificate_unchecked\"", "Handshakes with clients, by version of TLS and outcome.";
+    tls_client_invalid => "evenkeel_tls_handshakes_total", "version=\"none\",outcome=\"client_certificate_invalid\"", "Handshakes with clients, by version of TLS and outcome.";
     requests => "evenkeel_requests_total", "", "Requests received, whatever became of them.";
     answered_1xx => "evenkeel_responses_total", "class=\"1xx\"", "Responses sent to clients, by class of status.";
     answered_2xx => "evenkeel_responses_total", "class=\"2xx\"", "Responses sent to clients, by class of status.";

@@ -36,12 +36,31 @@ fn what_is_in_force_is_shown_without_secrets() {
 #[test]
 fn tls_needs_an_address_and_certificates_and_clients_need_one_or_the_other() {
     let with = |more: &[(&str, &str)]| of(&[&[("BALANCER_UPSTREAM", "a:1")], more].concat());
-    let (bind, certificates) =
-        (("BALANCER_TLS_BIND", "0.0.0.0:8443"), ("BALANCER_TLS_CERTIFICATES", "/certs"));
+    let directory = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["shop.example".to_owned()]).unwrap();
+    std::fs::write(directory.path().join("shop.crt"), made.cert.pem()).unwrap();
+    std::fs::write(directory.path().join("shop.key"), made.signing_key.serialize_pem()).unwrap();
+    let path = directory.path().to_str().unwrap();
+    let (bind, certificates) = (("BALANCER_TLS_BIND", "0.0.0.0:8443"), ("BALANCER_TLS_CERTIFICATES", path));
     assert!(with(&[]).unwrap().tls.is_none());
     let both = with(&[bind, certificates, ("BALANCER_BIND", "off"), ("BALANCER_TLS_MIN", "1.3")]).unwrap();
     assert!(both.bind.is_none());
-    assert_eq!(both.tls.unwrap().oldest, evenkeel_wire::Oldest::Tls13);
+    assert_eq!(both.tls.unwrap().server.certificates()[0].hosts, ["shop.example"]);
+    let nowhere = with(&[bind, ("BALANCER_TLS_CERTIFICATES", "/nowhere")]).unwrap_err();
+    assert!(nowhere.starts_with("BALANCER_TLS_CERTIFICATES: /nowhere cannot be read"), "{nowhere}");
+    let chain = directory.path().join("shop.crt");
+    let ca = ("BALANCER_TLS_CLIENT_CA", chain.to_str().unwrap());
+    for (name, value) in [("BALANCER_TLS_CLIENT_AUTH", "optional"), ("BALANCER_TLS_CLIENT_CRL", "/nowhere")] {
+        let alone = with(&[bind, certificates, (name, value)]).unwrap_err();
+        assert!(alone.starts_with(&format!("{name}: is set without authorities")), "{alone}");
+    }
+    assert!(with(&[ca]).unwrap_err().starts_with("BALANCER_TLS_CLIENT_CA: is set without TLS"));
+    assert!(with(&[bind, certificates, ca]).is_ok());
+    for name in ["BALANCER_TLS_CLIENT_CA", "BALANCER_TLS_CLIENT_CRL"] {
+        let key = directory.path().join("shop.key");
+        let wrong = with(&[bind, certificates, ca, (name, key.to_str().unwrap())]).unwrap_err();
+        assert!(wrong.starts_with(&format!("{name}: {}", key.display())), "{wrong}");
+    }
     assert!(with(&[bind]).unwrap_err().starts_with("BALANCER_TLS_BIND: is set without certificates"));
     assert!(with(&[certificates]).unwrap_err().starts_with("BALANCER_TLS_CERTIFICATES: is set without TLS"));
     assert!(

@@ -17,6 +17,21 @@ pub(crate) const COMPONENT: Component = Component {
             "a directory of NAME.crt (the certificate, then its chain) with NAME.key, or of NAME/fullchain.pem with privkey.pem; watched",
         ),
         Variable::new("TLS_MIN", "1.2", "the oldest version of TLS that is spoken: 1.2 or 1.3"),
+        Variable::optional(
+            "TLS_CLIENT_CA",
+            "any client",
+            "a PEM file: who signs the certificates that clients show; each goes on as Client-Cert; watched",
+        ),
+        Variable::new(
+            "TLS_CLIENT_AUTH",
+            "required",
+            "with BALANCER_TLS_CLIENT_CA: required, or optional for clients that may come without a certificate",
+        ),
+        Variable::optional(
+            "TLS_CLIENT_CRL",
+            "nobody is revoked",
+            "a PEM file: the lists of revoked client certificates, one of each issuer; watched",
+        ),
         Variable::new(
             "ADMIN_BIND",
             "0.0.0.0:9090",

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use evenkeel_service::vital;
-use evenkeel_wire::{Certificate, Reloaded, TlsServer};
+use evenkeel_wire::{Certificate, ClientsEnd, Reloaded, TlsServer};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
@@ -22,6 +22,9 @@ const INTERVAL: Duration = Duration::from_secs(5);
 
 /// From how long before its end on a certificate is warned of. ACME clients renew those of 90 days 30 days before.
 const SOON: Duration = Duration::from_hours(14 * 24);
+
+/// The same of a list of revoked certificates, of which many are made anew each day.
+const SOON_FOR_LISTS: Duration = Duration::from_hours(2);
 
 /// Catches SIGHUP from now on, and keeps the certificates as they are in their directory for as long as the process runs.
 ///
@@ -33,8 +36,7 @@ pub(crate) fn start(tls: Arc<TlsServer>, begun: &Reloaded) -> std::io::Result<()
         let Certificate { name, hosts, .. } = certificate;
         info!(certificate = name, hosts = hosts.join(","), "certificate");
     }
-    let told = begun.problems.clone();
-    tell_problems(&told);
+    let told = Told::default().tell(begun);
     actix_web::rt::spawn(vital::task("watch over certificates", watch(tls, hangup, told)));
     Ok(())
 }
@@ -43,30 +45,52 @@ pub(crate) fn start(tls: Arc<TlsServer>, begun: &Reloaded) -> std::io::Result<()
 pub(crate) async fn reload(tls: Arc<TlsServer>) -> Reloaded {
     let reloaded = look(tls, true).await.unwrap_or_default();
     tell_changes(&reloaded);
-    tell_problems(&reloaded.problems);
+    Told::default().tell(&reloaded);
     info!(changed = reloaded.changed.len(), removed = reloaded.removed.len(), "certificates were read again");
     reloaded
 }
 
-async fn watch(tls: Arc<TlsServer>, mut hangup: Signal, mut told: Vec<String>) {
+/// What the log has said of the last look: the same every five seconds would hide everything else.
+#[derive(Default)]
+struct Told {
+    problems: Vec<String>,
+    ignored: Vec<String>,
+}
+
+impl Told {
+    /// Says what is new in this.
+    fn tell(self, reloaded: &Reloaded) -> Self {
+        let Reloaded { problems, ignored, .. } = reloaded;
+        if *problems != self.problems {
+            for problem in problems {
+                warn!("not taken up, what was there before still holds: {problem}");
+            }
+        }
+        for name in ignored.iter().filter(|name| !self.ignored.contains(name)) {
+            info!(certificate = name, "an authority without a key is left alone");
+        }
+        Self { problems: problems.clone(), ignored: ignored.clone() }
+    }
+}
+
+async fn watch(tls: Arc<TlsServer>, mut hangup: Signal, mut told: Told) {
     let mut ticks = tokio::time::interval(INTERVAL);
     let mut ending = BTreeSet::new();
     loop {
         tokio::select! {
-            _ = hangup.recv() => told = reload(tls.clone()).await.problems,
+            _ = hangup.recv() => {
+                let Reloaded { problems, ignored, .. } = reload(tls.clone()).await;
+                told = Told { problems, ignored };
+            }
             _ = ticks.tick() => match look(tls.clone(), false).await {
                 Some(reloaded) => {
                     tell_changes(&reloaded);
-                    // The same problem every five seconds would hide everything else.
-                    if reloaded.problems != told {
-                        tell_problems(&reloaded.problems);
-                    }
-                    told = reloaded.problems;
+                    told = told.tell(&reloaded);
                 }
-                None => told.clear(),
+                None => told.problems.clear(),
             },
         }
-        tell_ends(&tls.certificates(), &mut ending);
+        tell_ends(&tls, &mut ending);
     }
 }
 
@@ -82,31 +106,77 @@ fn tell_changes(reloaded: &Reloaded) {
     for name in &reloaded.removed {
         info!(certificate = name, "the certificate is gone and shown no more");
     }
-}
-
-fn tell_problems(problems: &[String]) {
-    for problem in problems {
-        warn!("a certificate is not taken up, what was shown before still is: {problem}");
+    if reloaded.has_other_clients {
+        info!("clients are verified by new authorities or lists from now on; no session goes on from before");
     }
 }
 
-/// Warns once of each certificate that ends soon, and again when it has ended.
-fn tell_ends(certificates: &[Certificate], told: &mut BTreeSet<(String, bool)>) {
+/// Something that does not hold for ever.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Clone)]
+enum Ending {
+    Certificate(String),
+    /// Of those that sign clients' certificates.
+    Authority,
+    /// A list of clients' certificates that were revoked.
+    Revoked,
+}
+
+impl Ending {
+    /// From how long before its end on it is warned of.
+    fn soon(&self) -> Duration {
+        match self {
+            Self::Certificate(_) | Self::Authority => SOON,
+            Self::Revoked => SOON_FOR_LISTS,
+        }
+    }
+}
+
+/// Warns once of each that ends soon, and again when it has ended.
+fn tell_ends(tls: &TlsServer, told: &mut BTreeSet<(Ending, bool)>) {
+    let certificates = tls.certificates().into_iter().map(|one| (Ending::Certificate(one.name), one.ends));
+    let clients = tls.clients_end().into_iter().flat_map(|ClientsEnd { authority, revoked }| {
+        [(Ending::Authority, authority)].into_iter().chain(revoked.map(|ends| (Ending::Revoked, ends)))
+    });
     let now = SystemTime::now();
     let mut ending = BTreeSet::new();
-    for certificate in certificates.iter().filter(|certificate| certificate.ends < now + SOON) {
-        let name = &certificate.name;
-        let has_ended = certificate.ends <= now;
-        let of_it = (name.clone(), has_ended);
+    for (what, ends) in certificates.chain(clients).filter(|(what, ends)| *ends < now + what.soon()) {
+        let left = ends.duration_since(now).ok().filter(|left| !left.is_zero());
+        let of_it = (what.clone(), left.is_none());
         if !told.contains(&of_it) {
-            if let Ok(left) = certificate.ends.duration_since(now) {
-                let hours = left.as_secs() / 3_600;
-                warn!(certificate = name, hours, "the certificate ends soon; renew it");
-            } else {
-                warn!(certificate = name, "the certificate has ended, clients refuse it: renew it now");
-            }
+            warn_of(&what, left);
         }
         ending.insert(of_it);
     }
     *told = ending;
+}
+
+fn warn_of(what: &Ending, left: Option<Duration>) {
+    let hours = left.map(|left| left.as_secs() / 3_600);
+    match (what, hours) {
+        (Ending::Certificate(name), Some(hours)) => {
+            warn!(certificate = name, hours, "the certificate ends soon; renew it");
+        }
+        (Ending::Certificate(name), None) => {
+            warn!(certificate = name, "the certificate has ended, clients refuse it: renew it now");
+        }
+        (Ending::Authority, Some(hours)) => {
+            warn!(hours, "an authority of BALANCER_TLS_CLIENT_CA ends soon; put its successor beside it");
+        }
+        (Ending::Authority, None) => {
+            warn!(
+                "an authority of BALANCER_TLS_CLIENT_CA has ended, it vouches for nobody any more: replace it"
+            );
+        }
+        (Ending::Revoked, Some(hours)) => {
+            warn!(
+                hours,
+                "a list of BALANCER_TLS_CLIENT_CRL ends soon, and its issuer's clients are refused then; renew it"
+            );
+        }
+        (Ending::Revoked, None) => {
+            warn!(
+                "a list of BALANCER_TLS_CLIENT_CRL has ended, its issuer's clients are refused: renew it now"
+            );
+        }
+    }
 }

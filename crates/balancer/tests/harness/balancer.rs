@@ -79,6 +79,16 @@ impl Balancer {
         String::from_utf8(output.stderr).unwrap()
     }
 
+    /// What `--check` says is wrong with settings.
+    pub(crate) fn checked(settings: &[(&str, &str)]) -> Result<(), String> {
+        let output = command("127.0.0.1:1", settings).arg("--check").output().unwrap();
+        match output.status.code() {
+            Some(0) => Ok(()),
+            Some(64) => Err(String::from_utf8(output.stderr).unwrap()),
+            _ => panic!("{output:?}"),
+        }
+    }
+
     /// A client's connection.
     pub(crate) fn connect(&self) -> Connection {
         Connection::to(self.traffic)

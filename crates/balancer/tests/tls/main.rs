@@ -7,6 +7,7 @@
 mod harness;
 
 mod client;
+mod clients;
 mod ends;
 mod handshakes;
 mod reload;

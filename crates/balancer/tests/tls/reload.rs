@@ -1,12 +1,13 @@
 //! Certificates that change while connections go on.
 
 use std::fs;
+use std::time::{Duration, SystemTime};
 
 use rustix::process::{Signal, kill_process};
 use rustls::pki_types::CertificateDer;
 
 use crate::client::{Authority, Client};
-use crate::harness::OK;
+use crate::harness::{Balancer, OK};
 use crate::{GET, Secured};
 
 const FAILURES: &str = "evenkeel_certificate_reload_failures_total";
@@ -93,7 +94,7 @@ fn the_way_of_kubernetes_is_taken_up_at_once_when_asked() {
 #[test]
 fn a_certificate_that_has_ended_is_warned_of() {
     let authority = Authority::new();
-    let files = authority.sign_until("shop.example", 2020);
+    let files = authority.sign_until("shop.example", SystemTime::now() - Duration::from_hours(1));
     fs::write(authority.file("shop.crt"), files.chain).unwrap();
     fs::write(authority.file("shop.key"), files.key).unwrap();
     let secured = Secured::of(authority, &[]);
@@ -106,4 +107,39 @@ fn metrics_say_when_certificates_end() {
     let secured = Secured::new();
     let left = secured.count("evenkeel_certificate_seconds_left{certificate=\"shop\"}");
     assert!(left > 1_000_000, "{left}");
+}
+
+#[test]
+fn what_cannot_be_used_is_found_before_the_start_and_named() {
+    let authority = Authority::new();
+    authority.put("shop", "shop.example");
+    authority.place("ca.crt", authority.pem());
+    authority.place("clients.pem", authority.pem());
+    let (ca, nonsense) = (authority.file("clients.pem"), authority.file("nonsense.pem"));
+    authority.place("nonsense.pem", "nonsense");
+    let tls = [("TLS_BIND", "127.0.0.1:0"), ("TLS_CERTIFICATES", authority.path())];
+    let ca = [("TLS_CLIENT_CA", ca.to_str().unwrap())];
+    let with = |more: &[(&str, &str)]| Balancer::checked(&[&tls[..], &ca[..], more].concat());
+    assert_eq!(with(&[]), Ok(()));
+    for name in ["TLS_CLIENT_CA", "TLS_CLIENT_CRL"] {
+        let said = with(&[(name, nonsense.to_str().unwrap())]).unwrap_err();
+        assert!(said.starts_with(&format!("BALANCER_{name}: {}", nonsense.display())), "{said}");
+    }
+    // A start would do without this one.
+    authority.place("other.crt", authority.sign("other.example").chain);
+    let said = with(&[]).unwrap_err();
+    assert!(said.starts_with("BALANCER_TLS_CERTIFICATES: other: "), "{said}");
+    assert!(said.contains("other.key cannot be read"), "{said}");
+}
+
+#[test]
+fn an_authority_beside_the_certificates_is_left_alone() {
+    let authority = Authority::new();
+    authority.put("shop", "shop.example");
+    // The first by its name, if it were one.
+    authority.place("ca.crt", authority.pem());
+    let secured = Secured::of(authority, &[]);
+    secured.stage.balancer.says("an authority without a key is left alone");
+    assert_eq!(secured.count(FAILURES), 0);
+    fresh(&secured, "shop.example").unwrap();
 }

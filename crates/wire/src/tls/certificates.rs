@@ -69,6 +69,12 @@ impl Certificate {
     }
 }
 
+/// Whether the first certificate in this PEM is one that signs others.
+pub(super) fn is_authority(chain: &[u8]) -> bool {
+    let first = CertificateDer::pem_slice_iter(chain).next().and_then(Result::ok);
+    first.is_some_and(|first| x509::read(&first).is_some_and(|facts| facts.is_authority))
+}
+
 /// All certificates, found by name.
 #[derive(Debug)]
 pub(super) struct Certificates {

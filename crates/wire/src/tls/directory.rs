@@ -6,8 +6,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// The largest file that is read, bytes: a chain of ten certificates with large keys has less than half of it.
-const LARGEST: u64 = 256 * 1024;
+/// The largest file that is read, bytes. Chains have a hundredth of it; lists of revoked certificates are what is large.
+const LARGEST: u64 = 16 * 1024 * 1024;
 
 /// The most pairs of one directory.
 const MOST: usize = 1_000;
@@ -54,15 +54,25 @@ pub(super) fn pairs(directory: &Path) -> io::Result<Vec<Pair>> {
 impl Pair {
     /// The certificate with its chain, and the key, as they are in the files.
     pub(super) fn read(&self) -> Result<(Vec<u8>, Vec<u8>), String> {
-        Ok((read(&self.chain)?, read(&self.key)?))
+        Ok((self.chain()?, read(&self.key)?))
+    }
+
+    /// The certificate with its chain alone.
+    pub(super) fn chain(&self) -> Result<Vec<u8>, String> {
+        read(&self.chain)
+    }
+
+    /// Whether there is a file for the key.
+    pub(super) fn has_key(&self) -> bool {
+        self.key.exists()
     }
 }
 
 impl Fingerprint {
-    /// That of these pairs as they are now.
-    pub(super) fn of(pairs: &[Pair]) -> Self {
+    /// That of these pairs, and of other files, as they are now.
+    pub(super) fn of<'a>(pairs: &'a [Pair], others: impl Iterator<Item = &'a PathBuf>) -> Self {
         let files = pairs.iter().flat_map(|pair| [&pair.chain, &pair.key]);
-        let seen = files.map(|path| {
+        let seen = files.chain(others).map(|path| {
             let found = fs::metadata(path).ok()?;
             let [device, inode, size] = [found.dev(), found.ino(), found.size()].map(u64::cast_signed);
             Some([device, inode, size, found.mtime(), found.mtime_nsec(), found.ctime_nsec()])
@@ -71,12 +81,34 @@ impl Fingerprint {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let cannot = |error: io::Error| format!("{} cannot be read: {error}", path.display());
+/// The whole file, or why not.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let cannot = |error: io::Error| match error.kind() {
+        io::ErrorKind::PermissionDenied => denied(path),
+        _ => format!("{} cannot be read: {error}", path.display()),
+    };
     if fs::metadata(path).map_err(cannot)?.size() > LARGEST {
-        return Err(format!("{} is too large for a certificate", path.display()));
+        return Err(format!("{} is larger than {} MiB", path.display(), LARGEST >> 20));
     }
     fs::read(path).map_err(cannot)
+}
+
+/// A mounted key keeps its owner and its mode, and most keys are their owner's alone. Everybody's they should not become.
+fn denied(path: &Path) -> String {
+    let shown = path.display();
+    let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    match fs::metadata(path) {
+        Ok(file) => format!(
+            "{shown} cannot be read: it belongs to user {}, group {}, with mode {:04o}, and this process is user {user}; \
+             give it to that user (chown {user}), or to group {group} with mode 0640",
+            file.uid(),
+            file.gid(),
+            file.mode() & 0o7777,
+        ),
+        Err(_) => {
+            format!("{shown} cannot be read by user {user}: one of its directories is closed to it")
+        }
+    }
 }
 
 #[cfg(test)]
@@ -105,6 +137,15 @@ mod tests {
     }
 
     #[test]
+    fn a_denied_key_names_its_owner_and_a_remedy_that_keeps_it_from_others() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        // Called directly: a test that runs as root is never denied.
+        let reason = denied(file.path());
+        assert!(reason.contains("with mode 0600") && reason.contains("(chown "), "{reason}");
+        assert!(reason.ends_with("with mode 0640"), "{reason}");
+    }
+
+    #[test]
     fn a_link_that_leads_elsewhere_changes_the_fingerprint_and_nothing_else_does() {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
@@ -116,7 +157,7 @@ mod tests {
         symlink("..1", at("..data")).unwrap();
         symlink("..data/tls.crt", at("tls.crt")).unwrap();
         symlink("..data/tls.key", at("tls.key")).unwrap();
-        let now = || Fingerprint::of(&pairs(directory.path()).unwrap());
+        let now = || Fingerprint::of(&pairs(directory.path()).unwrap(), std::iter::empty());
         let before = now();
         assert_eq!(before, now());
         symlink("..2", at("..new")).unwrap();

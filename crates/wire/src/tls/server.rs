@@ -5,14 +5,17 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::SystemTime;
 
+use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{ServerConfig, ServerConnection};
+use rustls_pki_types::CertificateDer;
 
-use super::certificates::{Certificate, Certificates};
+use super::certificates::{self, Certificate, Certificates};
+use super::clients::{ClientAuthority, ClientAuthorityError, ClientRefusal, Clients};
 use super::directory::{self, Fingerprint};
 
 /// The oldest version of TLS that is spoken.
@@ -28,12 +31,34 @@ pub enum Oldest {
 #[derive(Debug)]
 pub struct TlsServer {
     directory: PathBuf,
+    oldest: Oldest,
+    /// Where it is said who may be a client; `None` where everybody may.
+    client_authority: Option<ClientAuthority>,
     provider: Arc<CryptoProvider>,
-    configuration: Arc<ServerConfig>,
+    terms: RwLock<Arc<Terms>>,
     shown: Arc<Shown>,
     /// What the certificates were read from, where all of it could be read.
     read: Mutex<Option<Fingerprint>>,
     failures: AtomicU64,
+}
+
+/// What handshakes are made on, from one change of it to the next.
+///
+/// A ticket brings back whom an earlier handshake has verified, and nothing is verified again. So its key lasts no longer than what
+/// clients were verified by.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) configuration: Arc<ServerConfig>,
+    clients: Option<Arc<Clients>>,
+}
+
+/// When what clients are verified by ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientsEnd {
+    /// The first of the authorities.
+    pub authority: SystemTime,
+    /// The first of the lists of revoked certificates, where there are any: from then on their issuers' clients are refused.
+    pub revoked: Option<SystemTime>,
 }
 
 /// What became of a look at the directory.
@@ -43,6 +68,10 @@ pub struct Reloaded {
     pub changed: Vec<String>,
     /// Certificates that are not there any more.
     pub removed: Vec<String>,
+    /// Authorities without a key that were left alone: they are there for somebody else.
+    pub ignored: Vec<String>,
+    /// Whether clients are verified by something new.
+    pub has_other_clients: bool,
     /// What could not be read, each with why. The certificate of that name, if there was one, is shown as before.
     pub problems: Vec<String>,
 }
@@ -54,6 +83,8 @@ pub enum TlsError {
     Directory(PathBuf, io::Error),
     /// There is nothing to show to a client; each with why.
     NoCertificate(PathBuf, Vec<String>),
+    /// It cannot be known who may be a client.
+    Clients(ClientAuthorityError),
     /// No key for tickets, or no configuration.
     Cryptography(rustls::Error),
 }
@@ -70,6 +101,7 @@ impl fmt::Display for TlsError {
                 )
             }
             Self::NoCertificate(_, problems) => f.write_str(&problems.join("; ")),
+            Self::Clients(error) => write!(f, "{error}"),
             Self::Cryptography(error) => write!(f, "{error}"),
         }
     }
@@ -99,45 +131,67 @@ pub(super) fn provider() -> CryptoProvider {
 
 impl TlsServer {
     /// With the certificates in `directory`. Those that cannot be read are named in what comes with it.
-    pub fn new(directory: PathBuf, oldest: Oldest) -> Result<(Self, Reloaded), TlsError> {
+    pub fn new(
+        directory: PathBuf,
+        oldest: Oldest,
+        client_authority: Option<ClientAuthority>,
+    ) -> Result<(Self, Reloaded), TlsError> {
         let provider = Arc::new(provider());
         let unreadable = |error| TlsError::Directory(directory.clone(), error);
         let pairs = directory::pairs(&directory).map_err(unreadable)?;
-        let fingerprint = Fingerprint::of(&pairs);
+        let fingerprint = Fingerprint::of(&pairs, client_authority.iter().flat_map(ClientAuthority::files));
         let (all, reloaded) = read(&pairs, &[], &provider);
         let Some(certificates) = Certificates::new(all) else {
             return Err(TlsError::NoCertificate(directory, reloaded.problems));
         };
         let shown = Arc::new(Shown(RwLock::new(Arc::new(certificates))));
-        let configuration =
-            configure(&provider, oldest, shown.clone()).map_err(TlsError::Cryptography)?.into();
-        let read = Mutex::new(reloaded.problems.is_empty().then_some(fingerprint));
-        let failures = AtomicU64::new(u64::from(!reloaded.problems.is_empty()));
-        Ok((Self { directory, provider, configuration, shown, read, failures }, reloaded))
+        let clients = client_authority.as_ref().map(|authority| authority.read(&provider));
+        let clients = clients.transpose().map_err(TlsError::Clients)?.map(Arc::new);
+        let terms = terms(&provider, oldest, shown.clone(), clients).map_err(TlsError::Cryptography)?;
+        let server = Self {
+            read: Mutex::new(reloaded.problems.is_empty().then_some(fingerprint)),
+            failures: AtomicU64::new(u64::from(!reloaded.problems.is_empty())),
+            terms: RwLock::new(Arc::new(terms)),
+            directory,
+            oldest,
+            client_authority,
+            provider,
+            shown,
+        };
+        Ok((server, reloaded))
     }
 
-    /// Looks at the directory again and takes up what has changed. `None` where nothing has since all of it could be read; with
+    /// Looks at the files again and takes up what has changed. `None` where nothing has since all of it could be read; with
     /// `anyway` it is read even then.
     ///
     /// Reads files, and waits for whoever does so already: not for a thread that has anything better to do.
     pub fn reload(&self, anyway: bool) -> Option<Reloaded> {
         let mut seen = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        let pairs = match directory::pairs(&self.directory) {
-            Ok(pairs) => pairs,
-            Err(error) => {
-                *seen = None;
-                self.failures.fetch_add(1, Ordering::Relaxed);
-                let problem = TlsError::Directory(self.directory.clone(), error).to_string();
-                return Some(Reloaded { changed: Vec::new(), removed: Vec::new(), problems: vec![problem] });
-            }
-        };
+        let mut reloaded = Reloaded::default();
+        let found = directory::pairs(&self.directory);
+        let pairs = found.as_deref().unwrap_or_default();
         // Taken before the files are read: whatever changes in the meantime is seen the next time.
-        let fingerprint = Fingerprint::of(&pairs);
-        if !anyway && seen.as_ref() == Some(&fingerprint) {
-            return None;
+        let others = self.client_authority.iter().flat_map(ClientAuthority::files);
+        let fingerprint = Fingerprint::of(pairs, others);
+        match &found {
+            Ok(_) if !anyway && seen.as_ref() == Some(&fingerprint) => return None,
+            Ok(pairs) => reloaded = self.reload_certificates(pairs),
+            Err(error) => {
+                reloaded.problems.push(format!("{} cannot be read: {error}", self.directory.display()));
+            }
         }
+        match self.reload_clients() {
+            Ok(has_changed) => reloaded.has_other_clients = has_changed,
+            Err(problem) => reloaded.problems.push(problem),
+        }
+        self.failures.fetch_add(u64::from(!reloaded.problems.is_empty()), Ordering::Relaxed);
+        *seen = reloaded.problems.is_empty().then_some(fingerprint);
+        Some(reloaded)
+    }
+
+    fn reload_certificates(&self, pairs: &[directory::Pair]) -> Reloaded {
         let before = self.shown.now();
-        let (all, mut reloaded) = read(&pairs, before.all(), &self.provider);
+        let (all, mut reloaded) = read(pairs, before.all(), &self.provider);
         if let Some(certificates) = Certificates::new(all) {
             *self.shown.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(certificates);
         } else {
@@ -145,9 +199,18 @@ impl TlsServer {
             let nothing = TlsError::NoCertificate(self.directory.clone(), Vec::new());
             reloaded.problems.push(nothing.to_string());
         }
-        self.failures.fetch_add(u64::from(!reloaded.problems.is_empty()), Ordering::Relaxed);
-        *seen = reloaded.problems.is_empty().then_some(fingerprint);
-        Some(reloaded)
+        reloaded
+    }
+
+    /// Whether clients are verified by something else from now on.
+    fn reload_clients(&self) -> Result<bool, String> {
+        let Some(authority) = &self.client_authority else { return Ok(false) };
+        let new = authority.read(&self.provider).map_err(|error| error.to_string())?;
+        if self.terms().clients.as_ref().is_some_and(|old| old.is_same(&new)) {
+            return Ok(false);
+        }
+        self.set_terms(Some(Arc::new(new))).map_err(|error| error.to_string())?;
+        Ok(true)
     }
 
     /// The certificates that clients are shown now.
@@ -155,13 +218,46 @@ impl TlsServer {
         self.shown.now().all().to_vec()
     }
 
-    /// How often the directory was looked at and something in it could not be taken up.
+    /// When what clients are verified by ends; `None` where they are not.
+    pub fn clients_end(&self) -> Option<ClientsEnd> {
+        let terms = self.terms();
+        let clients = terms.clients.as_ref()?;
+        Some(ClientsEnd { authority: clients.authority_ends, revoked: clients.revoked_ends })
+    }
+
+    /// How often the files were looked at and something in them could not be taken up.
     pub fn reload_failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn connection(&self) -> Result<ServerConnection, rustls::Error> {
-        ServerConnection::new(self.configuration.clone())
+    /// What a handshake that begins now is made on.
+    pub(crate) fn terms(&self) -> Arc<Terms> {
+        self.terms.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_terms(&self, clients: Option<Arc<Clients>>) -> Result<(), rustls::Error> {
+        let new = terms(&self.provider, self.oldest, self.shown.clone(), clients)?;
+        *self.terms.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+        Ok(())
+    }
+
+    /// Whether the client that a ticket has brought back, by a handshake on `terms`, may come in now.
+    ///
+    /// Each resumption gives a new ticket, so without this a certificate could be shown for ever that ended long ago. A client
+    /// that has got a new one in the meantime must be able to show it: the key is changed, and its next handshake is a full one.
+    /// Nobody can have that done twice with one certificate.
+    pub(crate) fn check_resumed(
+        &self,
+        terms: &Arc<Terms>,
+        chain: &[CertificateDer<'_>],
+    ) -> Result<(), ClientRefusal> {
+        let Some(clients) = &terms.clients else { return Ok(()) };
+        let checked = clients.still_verify(chain);
+        if checked.is_err() && Arc::ptr_eq(terms, &self.terms()) {
+            // Where there is no new key, the client is refused all the same.
+            let _ = self.set_terms(Some(clients.clone()));
+        }
+        checked
     }
 }
 
@@ -171,10 +267,15 @@ fn read(
     before: &[Certificate],
     provider: &CryptoProvider,
 ) -> (Vec<Certificate>, Reloaded) {
-    let mut reloaded = Reloaded { changed: Vec::new(), removed: Vec::new(), problems: Vec::new() };
+    let mut reloaded = Reloaded::default();
     let mut all = Vec::new();
     for pair in pairs {
         let old = before.iter().find(|certificate| certificate.name == pair.name);
+        if old.is_none() && !pair.has_key() && pair.chain().is_ok_and(|pem| certificates::is_authority(&pem))
+        {
+            reloaded.ignored.push(pair.name.clone());
+            continue;
+        }
         let read = pair.read().and_then(|(chain, key)| Certificate::read(&pair.name, &chain, &key, provider));
         match (read, old) {
             (Ok(new), Some(old)) if new.key.cert == old.key.cert => all.push(old.clone()),
@@ -194,19 +295,33 @@ fn read(
     (all, reloaded)
 }
 
+/// With a new key for tickets.
+fn terms(
+    provider: &Arc<CryptoProvider>,
+    oldest: Oldest,
+    shown: Arc<Shown>,
+    clients: Option<Arc<Clients>>,
+) -> Result<Terms, rustls::Error> {
+    let configuration = configure(provider, oldest, shown, clients.as_deref())?.into();
+    Ok(Terms { configuration, clients })
+}
+
 fn configure(
     provider: &Arc<CryptoProvider>,
     oldest: Oldest,
     shown: Arc<Shown>,
+    clients: Option<&Clients>,
 ) -> Result<ServerConfig, rustls::Error> {
     let versions: &[_] = match oldest {
         Oldest::Tls12 => rustls::ALL_VERSIONS,
         Oldest::Tls13 => &[&rustls::version::TLS13],
     };
-    let mut configuration = ServerConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(versions)?
-        .with_no_client_auth()
-        .with_cert_resolver(shown);
+    let builder = ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(versions)?;
+    let builder = match clients {
+        Some(clients) => builder.with_client_cert_verifier(clients.verifier.clone()),
+        None => builder.with_no_client_auth(),
+    };
+    let mut configuration = builder.with_cert_resolver(shown);
     configuration.alpn_protocols = vec![b"http/1.1".to_vec()];
     configuration.ticketer = aws_lc_rs::Ticketer::new()?;
     // Tickets are with the clients: nothing to be kept here, or to be told to another worker.
@@ -239,7 +354,7 @@ mod tests {
     fn a_pair_is_taken_up_when_it_fits_and_not_before() {
         let directory = tempfile::tempdir().unwrap();
         put(directory.path(), "a", "old.example");
-        let (server, begun) = TlsServer::new(directory.path().into(), Oldest::Tls12).unwrap();
+        let (server, begun) = TlsServer::new(directory.path().into(), Oldest::Tls12, None).unwrap();
         assert!(begun.problems.is_empty() && begun.changed == ["a"]);
         assert_eq!(server.reload(false), None);
         let made = rcgen::generate_simple_self_signed(vec!["new.example".to_owned()]).unwrap();
@@ -261,7 +376,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         put(directory.path(), "a", "a.example");
         put(directory.path(), "b", "b.example");
-        let (server, _) = TlsServer::new(directory.path().into(), Oldest::Tls13).unwrap();
+        let (server, _) = TlsServer::new(directory.path().into(), Oldest::Tls13, None).unwrap();
         fs::remove_file(directory.path().join("a.crt")).unwrap();
         assert_eq!(server.reload(false).unwrap().removed, ["a"]);
         assert_eq!(hosts(&server), ["b.example"]);
@@ -274,10 +389,10 @@ mod tests {
     #[test]
     fn without_a_certificate_there_is_no_server() {
         let directory = tempfile::tempdir().unwrap();
-        let error = TlsServer::new(directory.path().into(), Oldest::Tls12).unwrap_err().to_string();
+        let error = TlsServer::new(directory.path().into(), Oldest::Tls12, None).unwrap_err().to_string();
         assert!(error.starts_with("there is no NAME.crt"), "{error}");
         fs::write(directory.path().join("a.crt"), "").unwrap();
-        let error = TlsServer::new(directory.path().into(), Oldest::Tls12).unwrap_err().to_string();
+        let error = TlsServer::new(directory.path().into(), Oldest::Tls12, None).unwrap_err().to_string();
         assert!(error.contains("a.key cannot be read"), "{error}");
     }
 }

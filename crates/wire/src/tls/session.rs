@@ -11,13 +11,17 @@
 use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use rustls::{Connection, HandshakeKind, ProtocolVersion};
+use evenkeel_message::client_cert;
+use rustls::{Connection, HandshakeKind, ProtocolVersion, ServerConnection};
 use socket2::SockRef;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::clients::ClientRefusal;
+use super::server::Terms;
 use super::{TlsClient, TlsFailure, TlsName, TlsServer};
 use crate::{Buffer, Idleness};
 
@@ -44,6 +48,8 @@ pub enum HandshakeFailure {
     Gone,
     /// What the client sent is no handshake, or none that both understand.
     Refused(String),
+    /// Its certificate is not what is asked for.
+    Client(ClientRefusal),
 }
 
 impl fmt::Display for HandshakeFailure {
@@ -51,6 +57,7 @@ impl fmt::Display for HandshakeFailure {
         match self {
             Self::Gone => f.write_str("the client went away"),
             Self::Refused(why) => f.write_str(why),
+            Self::Client(why) => write!(f, "{why}"),
         }
     }
 }
@@ -70,6 +77,8 @@ pub(crate) struct Session {
     /// How the other side's input ended, once it has.
     ended: Option<Ended>,
     is_parted: bool,
+    /// What servers are told of the client's certificate: lines of fields.
+    client_cert: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +102,10 @@ impl From<Broken> for HandshakeFailure {
     fn from(broken: Broken) -> Self {
         match broken {
             Broken::Socket(_) => Self::Gone,
-            Broken::Tls(error) => Self::Refused(error.to_string()),
+            Broken::Tls(error) => match ClientRefusal::of(&error) {
+                Some(refusal) => Self::Client(refusal),
+                None => Self::Refused(error.to_string()),
+            },
         }
     }
 }
@@ -118,8 +130,8 @@ impl From<Broken> for io::Error {
 
 impl Session {
     /// With a client; `early` is what was received of it already.
-    pub(crate) fn accepting(server: &TlsServer, early: &[u8]) -> Result<Self, Broken> {
-        let connection = server.connection().map_err(Broken::Tls)?;
+    pub(crate) fn accepting(terms: &Terms, early: &[u8]) -> Result<Self, Broken> {
+        let connection = ServerConnection::new(terms.configuration.clone()).map_err(Broken::Tls)?;
         Ok(Self::over(connection.into(), early.to_vec()))
     }
 
@@ -131,7 +143,16 @@ impl Session {
 
     fn over(mut connection: Connection, early: Vec<u8>) -> Self {
         connection.set_buffer_limit(Some(MOST_HELD));
-        Self { connection, early, waiting: 0, held: 0, taken: 0, ended: None, is_parted: false }
+        Self {
+            connection,
+            early,
+            waiting: 0,
+            held: 0,
+            taken: 0,
+            ended: None,
+            is_parted: false,
+            client_cert: Vec::new(),
+        }
     }
 
     pub(crate) fn poll_handshake(
@@ -152,6 +173,27 @@ impl Session {
                 return Poll::Ready(Err(Broken::Socket(io::ErrorKind::UnexpectedEof.into())));
             }
         }
+    }
+
+    /// Takes in which certificate the client has shown, in a handshake on `terms`.
+    pub(crate) fn identify(
+        &mut self,
+        server: &TlsServer,
+        terms: &Arc<Terms>,
+        handshake: Handshake,
+    ) -> Result<(), HandshakeFailure> {
+        let Some(chain) = self.connection.peer_certificates() else { return Ok(()) };
+        if handshake.is_resumed {
+            server.check_resumed(terms, chain).map_err(HandshakeFailure::Client)?;
+        }
+        let lines = client_cert::lines(chain.iter().map(AsRef::as_ref));
+        // No server would take a head with it, and without it none would know who it is.
+        self.client_cert = lines.ok_or(HandshakeFailure::Client(ClientRefusal::Invalid))?;
+        Ok(())
+    }
+
+    pub(crate) fn client_cert(&self) -> &[u8] {
+        &self.client_cert
     }
 
     /// Whether something can be read without the socket having to say so.

@@ -12,13 +12,22 @@ pub(crate) struct Facts<'a> {
     pub(crate) subject: &'a [u8],
     pub(crate) begins: SystemTime,
     pub(crate) ends: SystemTime,
+    /// Whether it may sign others (RFC 5280 §4.2.1.9).
+    pub(crate) is_authority: bool,
 }
 
+const BOOLEAN: u8 = 0x01;
 const INTEGER: u8 = 0x02;
+const OCTETS: u8 = 0x04;
+const OBJECT: u8 = 0x06;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
+const EXTENSIONS: u8 = 0xa3;
+
+/// What the constraints of an authority are known by, `2.5.29.19`.
+const BASIC_CONSTRAINTS: &[u8] = b"\x55\x1d\x13";
 
 /// Reads a certificate in DER. `None` where it is none.
 pub(crate) fn read(der: &[u8]) -> Option<Facts<'_>> {
@@ -30,16 +39,55 @@ pub(crate) fn read(der: &[u8]) -> Option<Facts<'_>> {
     let (_algorithm, rest) = value(rest, SEQUENCE)?;
     let (issuer, rest) = value(rest, SEQUENCE)?;
     let (validity, rest) = value(rest, SEQUENCE)?;
-    let (subject, _) = value(rest, SEQUENCE)?;
-    let (begins, rest) = time(validity)?;
-    let (ends, _) = time(rest)?;
-    Some(Facts { issuer, subject, begins, ends })
+    let (subject, rest) = value(rest, SEQUENCE)?;
+    let (_key, rest) = value(rest, SEQUENCE)?;
+    let (begins, until) = time(validity)?;
+    let (ends, _) = time(until)?;
+    Some(Facts { issuer, subject, begins, ends, is_authority: is_authority(rest).unwrap_or_default() })
+}
+
+/// Whether what follows the key has an extension that says so.
+fn is_authority(mut rest: &[u8]) -> Option<bool> {
+    let extensions = loop {
+        let (content, after) = any(rest)?;
+        if rest[0] == EXTENSIONS {
+            break content;
+        }
+        rest = after;
+    };
+    let (mut extensions, _) = value(extensions, SEQUENCE)?;
+    while let Some((extension, after)) = value(extensions, SEQUENCE) {
+        extensions = after;
+        let (kind, rest) = value(extension, OBJECT)?;
+        if kind == BASIC_CONSTRAINTS {
+            let rest = value(rest, BOOLEAN).map_or(rest, |(_critical, rest)| rest);
+            let (constraints, _) = value(value(rest, OCTETS)?.0, SEQUENCE)?;
+            return Some(value(constraints, BOOLEAN).is_some_and(|(content, _)| content != [0]));
+        }
+    }
+    Some(false)
+}
+
+/// Until when a list of revoked certificates holds, where it says so (RFC 5280 §5.1.2.5).
+pub(crate) fn next_update(der: &[u8]) -> Option<SystemTime> {
+    let (list, _) = value(der, SEQUENCE)?;
+    let (signed, _) = value(list, SEQUENCE)?;
+    // Version 1 does not say so.
+    let rest = value(signed, INTEGER).map_or(signed, |(_, rest)| rest);
+    let (_algorithm, rest) = value(rest, SEQUENCE)?;
+    let (_issuer, rest) = value(rest, SEQUENCE)?;
+    let (_this_update, rest) = time(rest)?;
+    time(rest).map(|(next_update, _)| next_update)
 }
 
 /// The content of the value at the beginning, if it has this tag, and what follows it.
 fn value(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (&found, rest) = der.split_first()?;
-    let (&first, rest) = rest.split_first()?;
+    (*der.first()? == tag).then(|| any(der))?
+}
+
+/// The same of whatever tag.
+fn any(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&first, rest) = der.get(1..)?.split_first()?;
     let (length, rest) = match first {
         0..=0x7f => (usize::from(first), rest),
         0x81..=0x84 => {
@@ -48,8 +96,7 @@ fn value(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
         }
         _ => return None,
     };
-    let content = rest.split_at_checked(length)?;
-    (found == tag).then_some(content)
+    rest.split_at_checked(length)
 }
 
 /// A moment: two digits of the year below 2050, four from then on (RFC 5280 §4.1.2.5).
@@ -121,6 +168,22 @@ mod tests {
             [&b"\x17\x0d700101000001+"[..], b"\x17\x0b7001010000Z", b"\x17\x0d701301000001Z", b"\x17"]
         {
             assert_eq!(time(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn authorities_are_told_from_those_they_sign() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        for (is_ca, is_authority) in [
+            (rcgen::IsCa::NoCa, false),
+            (rcgen::IsCa::ExplicitNoCa, false),
+            (rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained), true),
+            (rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(1)), true),
+        ] {
+            let mut params = rcgen::CertificateParams::new(vec!["x.example".to_owned()]).unwrap();
+            params.is_ca = is_ca;
+            let made = params.self_signed(&key).unwrap();
+            assert_eq!(read(made.der()).unwrap().is_authority, is_authority);
         }
     }
 

@@ -54,6 +54,10 @@ impl Caller for Asking<'_> {
         if self.client.stream.is_secured() { "https" } else { "http" }
     }
 
+    fn client_cert(&self) -> &[u8] {
+        self.client.stream.client_cert()
+    }
+
     fn asked(&self) -> (&RequestHead, &[u8]) {
         (&self.storage.head, self.storage.received.filled())
     }

@@ -84,6 +84,10 @@ impl Caller for FieldsCaller {
         "https"
     }
 
+    fn client_cert(&self) -> &[u8] {
+        b""
+    }
+
     fn asked(&self) -> (&RequestHead, &[u8]) {
         (&self.asked, &self.storage)
     }

@@ -188,12 +188,23 @@ fn write_certificates(text: &mut String, tls: &TlsServer) -> fmt::Result {
     let metric = "evenkeel_certificate_seconds_left";
     describe(text, metric, "gauge", "Until a certificate ends; less than 0 where it has ended.")?;
     let now = SystemTime::now();
+    let left = |ends: SystemTime| match ends.duration_since(now) {
+        Ok(left) => left.as_secs_f64(),
+        Err(past) => -past.duration().as_secs_f64(),
+    };
     for certificate in tls.certificates() {
-        let left = match certificate.ends.duration_since(now) {
-            Ok(left) => left.as_secs_f64(),
-            Err(past) => -past.duration().as_secs_f64(),
-        };
+        let left = left(certificate.ends);
         writeln!(text, "{metric}{{certificate=\"{}\"}} {left:.0}", escaped(&certificate.name))?;
+    }
+    if let Some(end) = tls.clients_end() {
+        let metric = "evenkeel_client_authority_seconds_left";
+        describe(text, metric, "gauge", "Until the first authority of clients' certificates ends.")?;
+        writeln!(text, "{metric} {:.0}", left(end.authority))?;
+        if let Some(revoked) = end.revoked {
+            let metric = "evenkeel_client_revocations_seconds_left";
+            describe(text, metric, "gauge", "Until the first list of revoked client certificates ends.")?;
+            writeln!(text, "{metric} {:.0}", left(revoked))?;
+        }
     }
     let metric = "evenkeel_certificate_reload_failures_total";
     describe(text, metric, "counter", "Looks at the certificates that found one that cannot be used.")?;
