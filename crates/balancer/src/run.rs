@@ -7,6 +7,7 @@
 //! ```
 //! It leaves as [`leave`] says: the process ends when all clients have gone, or when the grace is over.
 
+mod held_back;
 mod leave;
 
 use std::io;
@@ -18,12 +19,13 @@ use std::thread;
 use std::time::Duration;
 
 use evenkeel_service::{Shutdown, vital};
+use evenkeel_sockopt::set_defer_accept;
 use evenkeel_upstream::Upstream;
 use evenkeel_wire::{Resolver, keep_alive};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::admin;
 use crate::clients::accept::{self, Arrival, Transport};
@@ -161,11 +163,9 @@ fn start_workers(
     }
     start(0, shared, &stats[0], async move |frontend| {
         let accepting = entrances.into_iter().map(async |(listener, transport, told, done)| {
-            match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => {
-                    accept::accept(frontend.clone(), listener, transport, others.clone(), told).await;
-                }
-                Err(error) => error!(%error, "the listener cannot be used"),
+            let accepting = accept::accept(frontend.clone(), listener, transport, others.clone(), told);
+            if let Err(error) = accepting.await {
+                error!(%error, "the listener cannot be used");
             }
             // The main thread waits for it, unless the process is ending anyway.
             let _ = done.send(());
@@ -229,6 +229,9 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_tcp_nodelay(true)?;
     keep_alive(&socket)?;
     socket.bind(&address.into())?;
+    if let Err(error) = set_defer_accept(&socket, accept::HELD_BACK) {
+        debug!(%error, "connections are accepted before they have something to say");
+    }
     socket.listen(accept::BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())

@@ -7,6 +7,7 @@ mod buffer;
 mod client;
 mod resolve;
 mod stream;
+mod tcp;
 mod tls;
 
 pub use alarm::Alarm;

@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpSocket;
 
 use crate::Buffer;
+use crate::tcp::Tcp;
 use crate::tls::{
     AtOnce, AtOnceAsOfNow, Handshake, HandshakeFailure, Session, TlsClient, TlsFailure, TlsName, TlsServer,
 };
@@ -22,7 +23,7 @@ use crate::tls::{
 /// A connected TCP stream with Nagle's algorithm off, with or without TLS on it.
 #[derive(Debug)]
 pub struct Stream {
-    tcp: TcpStream,
+    tcp: Tcp,
     /// Boxed, because it is large and most streams have none.
     tls: Option<Box<Session>>,
 }
@@ -128,7 +129,7 @@ pub async fn connect(address: SocketAddr, timeout: Duration) -> Result<Stream, C
             // Both fail only on a socket that is already dead, which the next read will tell better.
             let _ = tcp.set_nodelay(true);
             let _ = keep_alive(&tcp);
-            Ok(Stream { tcp, tls: None })
+            Ok(Stream { tcp: Tcp::Watched(tcp), tls: None })
         }
         Err(_) => Err(ConnectError::TimedOut),
     }
@@ -150,14 +151,10 @@ pub async fn connect_securely(
 }
 
 impl Stream {
-    /// Takes over a stream from a listener that has Nagle's algorithm off, which it inherits.
-    pub fn accepted(tcp: TcpStream) -> Self {
-        Self { tcp, tls: None }
-    }
-
-    /// Takes over a connected stream that was kept outside the runtime.
-    pub fn from_std(tcp: std::net::TcpStream) -> io::Result<Self> {
-        Ok(Self { tcp: TcpStream::from_std(tcp)?, tls: None })
+    /// Takes over a stream that does not block, from a listener that has Nagle's algorithm off, which it inherits. The runtime
+    /// hears of it when it first has to be waited for.
+    pub fn accepted(tcp: std::net::TcpStream) -> Self {
+        Self { tcp: Tcp::Unwatched(tcp), tls: None }
     }
 
     /// The socket itself, of a stream without TLS.
@@ -174,8 +171,21 @@ impl Stream {
     }
 
     /// Takes it up again.
-    pub fn resume(resting: Resting) -> io::Result<Self> {
-        Ok(Self { tcp: TcpStream::from_std(resting.tcp)?, tls: resting.tls })
+    pub fn resume(resting: Resting) -> Self {
+        Self { tcp: Tcp::Unwatched(resting.tcp), tls: resting.tls }
+    }
+
+    /// Whether the runtime watches it: where it does not, nobody is told what comes.
+    pub fn is_watched(&self) -> bool {
+        self.tcp.is_watched()
+    }
+
+    /// Has the runtime watch it.
+    ///
+    /// # Errors
+    /// When the process has no memory or no descriptor left for that: the stream is closed then.
+    pub fn watch(&mut self) -> io::Result<()> {
+        self.tcp.watch().map(|_| ())
     }
 
     /// Speaks TLS from here on; `early` are the first bytes of it that have been read already.
@@ -271,7 +281,7 @@ impl Stream {
 
     /// Ready when an idle connection is no longer idle: closed, reset, or bytes that nobody asked for. Over TLS those may be a
     /// server's tickets, of which [`Self::idleness`] knows.
-    pub fn poll_disturbed(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub fn poll_disturbed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &self.tls {
             Some(session) if session.has_news() => Poll::Ready(()),
             _ => self.tcp.poll_read_ready(cx).map(|_| ()),
@@ -298,7 +308,7 @@ impl Stream {
             return session.idleness(AtOnceAsOfNow(&self.tcp));
         }
         let mut byte = [MaybeUninit::<u8>::uninit()];
-        match SockRef::from(&self.tcp).peek(&mut byte) {
+        match self.tcp.socket().and_then(|socket| SockRef::from(&socket).peek(&mut byte)) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Idleness::Quiet,
             Ok(0) | Err(_) => Idleness::Closed,
             Ok(_) => Idleness::Unasked,
@@ -326,12 +336,12 @@ impl Stream {
         if let Some(session) = &mut self.tls {
             session.break_off();
         }
-        let _ = SockRef::from(&self.tcp).set_linger(Some(Duration::ZERO));
+        let _ = self.tcp.socket().and_then(|socket| SockRef::from(&socket).set_linger(Some(Duration::ZERO)));
     }
 
     /// Whether the connection has been reset, as the kernel knows it: also after this side has read its end of input.
     pub fn is_reset(&self) -> bool {
-        !matches!(self.tcp.take_error(), Ok(None))
+        !matches!(self.tcp.socket().and_then(|socket| SockRef::from(&socket).take_error()), Ok(None))
     }
 }
 

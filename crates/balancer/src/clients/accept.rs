@@ -5,17 +5,22 @@
 //! is out of descriptors the loop waits for one to come back. The loop lasts as long as the process; where it has to end before
 //! ([`crate::run::leave`]), the queue of connections that the kernel has already completed is emptied before the listener closes,
 //! because each of them may carry a request.
+//!
+//! The kernel keeps a connection back until its first bytes are there ([`HELD_BACK`]), so who is accepted is served at once: the
+//! runtime hears of a connection only when there is something to wait for.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
 use std::time::Duration;
 
 use evenkeel_service::Rarely;
 use evenkeel_wire::Stream;
-use tokio::net::{TcpListener, TcpStream};
+use rustix::net::{SocketFlags, acceptfrom_with};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
-use tracing::{debug, warn};
+use tracing::warn;
 
 use crate::clients::frontend::Frontend;
 use crate::clients::h1::connection;
@@ -25,7 +30,7 @@ use crate::context::permit::Permit;
 
 /// A connection on its way to the worker that will serve it.
 pub(crate) struct Arrival {
-    stream: std::net::TcpStream,
+    tcp: TcpStream,
     peer: SocketAddr,
     permit: Permit,
     transport: Transport,
@@ -45,48 +50,75 @@ pub(crate) const BACKLOG: i32 = 65_535;
 /// thousand clients that do not read exhaust what the machine has for all its connections (`net.ipv4.tcp_mem`).
 pub(crate) const UNSENT: u32 = 128 * 1024;
 
+/// How long the kernel keeps a connection back on which nothing has come: the shortest that it knows. A client that is silent for
+/// longer is accepted like any other and has [its time](crate::settings::Settings::first_byte_timeout) from then on.
+pub(crate) const HELD_BACK: Duration = Duration::from_secs(1);
+
+/// How many connections are accepted before those that are open have their turn.
+const AT_ONCE: usize = 16;
+
 /// How long to wait for a descriptor to come back before accepting again.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(10);
 
 static CANNOT_ACCEPT: Rarely = Rarely::new(1);
-static CANNOT_TAKE_OVER: Rarely = Rarely::new(1);
 
 /// Accepts until it is told to close; then empties the queue and closes the listener.
+///
+/// # Errors
+/// When the runtime cannot watch the listener.
 pub(crate) async fn accept(
     frontend: Rc<Frontend>,
     listener: TcpListener,
     transport: Transport,
     others: Vec<mpsc::UnboundedSender<Arrival>>,
     mut close: oneshot::Receiver<()>,
-) {
+) -> io::Result<()> {
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe, for types whose descriptor changes; a TcpListener's does not"
+    )]
+    let listener = AsyncFd::with_interest(listener, Interest::READABLE)?;
     let mut turn = 0;
-    loop {
-        let accepted = tokio::select! {
+    let mut admit = |(tcp, peer)| admit(&frontend, transport, &others, &mut turn, tcp, peer);
+    'open: loop {
+        let mut ready = tokio::select! {
             biased;
-            _ = &mut close => break,
-            accepted = listener.accept() => accepted,
+            _ = &mut close => break 'open,
+            ready = listener.readable() => ready?,
         };
-        match accepted {
-            Ok((tcp, peer)) => admit(&frontend, transport, &others, &mut turn, tcp, peer),
-            Err(error) => {
+        for _ in 0..AT_ONCE {
+            match next(listener.get_ref()) {
+                Ok(arrived) => admit(arrived),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ready.clear_ready();
+                    continue 'open;
+                }
                 // A client that went away before it was accepted is its own affair.
-                if error.kind() != io::ErrorKind::ConnectionAborted {
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
                     if let Some(more) = CANNOT_ACCEPT.admit(now()) {
                         warn!(%error, "cannot accept a connection; trying again{more}");
                     }
                     tokio::time::sleep(OUT_OF_DESCRIPTORS).await;
+                    continue 'open;
                 }
             }
         }
+        tokio::task::yield_now().await;
     }
     // The kernel is asked directly: the runtime may not have heard yet of what is in the queue.
-    let Ok(listener) = listener.into_std() else { return };
-    while let Ok((tcp, peer)) = listener.accept() {
-        match tcp.set_nonblocking(true).and_then(|()| TcpStream::from_std(tcp)) {
-            Ok(tcp) => admit(&frontend, transport, &others, &mut turn, tcp, peer),
-            Err(error) => debug!(%error, "a connection was lost while leaving"),
-        }
+    while let Ok(arrived) = next(listener.get_ref()) {
+        admit(arrived);
     }
+    Ok(())
+}
+
+/// The next connection of the queue, which does not block.
+fn next(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (tcp, peer) = acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    let peer =
+        peer.and_then(|peer| SocketAddr::try_from(peer).ok()).ok_or(io::ErrorKind::ConnectionAborted)?;
+    Ok((tcp.into(), peer))
 }
 
 fn admit(
@@ -114,11 +146,8 @@ fn admit(
         serve(frontend, transport, tcp, peer, permit);
         return;
     }
-    match tcp.into_std() {
-        // A worker that is gone has dropped its queue: so is the process.
-        Ok(stream) => drop(others[share - 1].send(Arrival { stream, peer, permit, transport })),
-        Err(error) => debug!(%error, "a connection was lost on its way to a worker"),
-    }
+    // A worker that is gone has dropped its queue: so is the process.
+    let _ = others[share - 1].send(Arrival { tcp, peer, permit, transport });
 }
 
 fn serve(frontend: &Rc<Frontend>, transport: Transport, tcp: TcpStream, peer: SocketAddr, permit: Permit) {
@@ -131,14 +160,7 @@ fn serve(frontend: &Rc<Frontend>, transport: Transport, tcp: TcpStream, peer: So
 
 /// Serves the connections that the first worker hands to this one.
 pub(crate) async fn receive(frontend: Rc<Frontend>, mut arrivals: mpsc::UnboundedReceiver<Arrival>) {
-    while let Some(Arrival { stream, peer, permit, transport }) = arrivals.recv().await {
-        match TcpStream::from_std(stream) {
-            Ok(tcp) => serve(&frontend, transport, tcp, peer, permit),
-            Err(error) => {
-                if let Some(more) = CANNOT_TAKE_OVER.admit(now()) {
-                    warn!(%error, "a connection could not be taken over{more}");
-                }
-            }
-        }
+    while let Some(Arrival { tcp, peer, permit, transport }) = arrivals.recv().await {
+        serve(&frontend, transport, tcp, peer, permit);
     }
 }

@@ -26,9 +26,6 @@ use crate::servers::bound::Bound;
 use crate::servers::upload::Upload;
 use crate::settings::pace::Patience;
 
-/// How often a client that is not read from is asked whether it is still there.
-pub(crate) const GONE_CHECK_INTERVAL: Duration = Duration::from_millis(500);
-
 /// One request's client.
 pub(crate) trait Caller {
     /// Who it is: the other end, or whom a proxy in front names at the beginning of the connection.
@@ -74,8 +71,11 @@ pub(crate) trait Caller {
     /// Whether it has said that it will send nothing more. It may be gone then, or wait for its answer.
     fn is_half_closed(&self) -> bool;
 
-    /// Whether it is known to be gone.
-    fn is_gone(&self) -> bool;
+    /// How soon a client that is not read from is asked again whether it is still there.
+    fn is_asked_again_after(&self) -> Duration;
+
+    /// Asks whether it is known to be gone.
+    fn is_gone(&mut self) -> bool;
 
     /// Writes an interim response (1xx).
     fn interim(&mut self, head: &ResponseHead, input: &[u8], how: &ResponseRewrite<'_>);

@@ -18,7 +18,7 @@ use evenkeel_message::ResponseRewrite;
 use evenkeel_upstream::attempt::{Action, Condition, Event, Failure, MAX_ATTEMPTS, TryNo, Verdict, Why};
 use evenkeel_upstream::{Doubtful, Outcome, Testimony, Tried, Unavailable, Want};
 
-use super::caller::{self, Caller, GONE_CHECK_INTERVAL, Trouble};
+use super::caller::{self, Caller, Trouble};
 use super::intake::too_late;
 use super::pace::Pace;
 use super::queue::Queued;
@@ -202,7 +202,7 @@ impl<C: Caller> Exchange<'_, C> {
         if self.is_read(senders) {
             self.timers.set(Timer::GoneCheck, None);
         } else {
-            self.timers.start(Timer::GoneCheck, || now() + GONE_CHECK_INTERVAL);
+            self.timers.start(Timer::GoneCheck, || now() + self.caller.is_asked_again_after());
         }
         self.caller.alarm().set(self.timers.next());
     }

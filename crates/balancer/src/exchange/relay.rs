@@ -20,7 +20,7 @@ use evenkeel_upstream::{Doubtful, ResponseFailure};
 use evenkeel_wire::Buffer;
 
 use super::Exchange;
-use super::caller::{Caller, GONE_CHECK_INTERVAL, Placed};
+use super::caller::{Caller, Placed};
 use super::deliver::Source;
 use super::timers::{Timer, Timers};
 use crate::clock::now;
@@ -273,12 +273,13 @@ impl<C: Caller> Relay<'_, '_, C> {
         let upload = &self.exchange.scratch.upload;
         let wants_more = !self.upload_broken && upload.wants_more(senders);
         let is_read = (!self.upload_broken || upload.is_ended()) && self.exchange.is_read(&senders);
+        let again = self.exchange.caller.is_asked_again_after();
         let timers = &mut self.exchange.timers;
         self.waits.arm(timers, is_down_to_client, wants_more, now);
         if is_read {
             timers.set(Timer::GoneCheck, None);
         } else {
-            timers.start(Timer::GoneCheck, || now + GONE_CHECK_INTERVAL);
+            timers.start(Timer::GoneCheck, || now + again);
         }
         let next = timers.next();
         self.exchange.caller.alarm().set(next);

@@ -9,6 +9,9 @@
 //! last request takes. The door closes when all who were there at the beginning have gone, in the first moment without
 //! anybody, or after [`SETTLED`] where clients come one after the other and there is no such moment.
 //!
+//! Clients who have connected and said nothing are [kept back](super::held_back) by the kernel while the balancer serves. From the
+//! beginning nobody is any more, and the door closes when they are in.
+//!
 //! Closing begins with a filter that drops requests for new connections, which a client's kernel repeats after a second, to
 //! whoever listens then; a closed listener would refuse them. A handshake that is under way comes to its end and is served.
 
@@ -20,6 +23,7 @@ use socket2::{SockFilter, SockRef};
 use tokio::sync::oneshot;
 use tracing::{debug, info};
 
+use super::held_back::HeldBack;
 use crate::clock::now;
 use crate::context::Shared;
 use crate::context::leaving::Phase;
@@ -47,6 +51,7 @@ pub(crate) struct Door {
 pub(crate) async fn leave(shared: &Shared, doors: Vec<Door>) {
     let Shared { leaving, connections, settings, .. } = shared;
     leaving.enter(Phase::Unready);
+    let mut held_back = HeldBack::let_in(doors.iter().map(|door| &door.listener), now());
     if !settings.leave_after.is_zero() {
         info!("still serving for {:?}", settings.leave_after);
         tokio::time::sleep(settings.leave_after).await;
@@ -56,7 +61,7 @@ pub(crate) async fn leave(shared: &Shared, doors: Vec<Door>) {
     connections.begin_later();
     leaving.enter(Phase::Telling);
     let mut farewell = Farewell::new(begun, settings.grace);
-    while farewell.goes_on(connections, now()) {
+    while farewell.goes_on(connections, now()) || farewell.waits_for(&mut held_back, now()) {
         tokio::time::sleep(GONE_CHECK_INTERVAL).await;
     }
     let mut left_open = Vec::new();
@@ -91,6 +96,11 @@ impl Farewell {
         }
         let alone = *self.alone.get_or_insert(now);
         connections.open() > 0 && now < self.latest.min(alone + SETTLED)
+    }
+
+    /// Clients that have connected and said nothing yet.
+    fn waits_for(&self, held_back: &mut HeldBack, now: Instant) -> bool {
+        now < self.latest && held_back.any(now)
     }
 }
 

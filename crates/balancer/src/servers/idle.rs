@@ -81,7 +81,7 @@ impl IdleConnections {
     }
 
     /// Keeps a connection whose exchange has ended cleanly.
-    pub(crate) fn put(&self, endpoint: &Endpoint, connection: ServerConnection, now: Instant) {
+    pub(crate) fn put(&self, endpoint: &Endpoint, mut connection: ServerConnection, now: Instant) {
         let watcher = self.watcher.borrow();
         let mut cx = Context::from_waker(&watcher);
         debug_assert!(!connection.bound, "it belongs to one client");

@@ -106,7 +106,8 @@ pub(crate) const COMPONENT: Component = Component {
         Variable::new(
             "FIRST_BYTE_TIMEOUT",
             "10s",
-            "for the first byte of a client's first request, the PROXY protocol header before it included",
+            "for the first byte of a client's first request, the PROXY protocol header before it included; a client that says nothing \
+             is accepted, and this begins, a second after it has connected",
         ),
         Variable::new("HEAD_TIMEOUT", "10s", "for a client to complete a request's head once it has begun"),
         Variable::new("BODY_TIMEOUT", "30s", "without progress of a body, in either direction"),

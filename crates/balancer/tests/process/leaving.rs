@@ -52,6 +52,21 @@ fn a_client_that_is_quiet_does_not_keep_the_balancer() {
     assert_eq!(stage.balancer.left(), Some(0));
 }
 
+/// The kernel keeps back who has said nothing: they are connected all the same, and must not find the door closed.
+#[test]
+fn clients_that_have_only_connected_are_answered_while_the_balancer_leaves() {
+    let balancer = Balancer::start(&ready_server(), &[]);
+    let mut silent: Vec<_> = (0..20).map(|_| balancer.connect()).collect();
+    balancer.leave();
+    for client in &mut silent {
+        client.send(GET);
+        let response = client.message();
+        assert_eq!((response.status(), response.closes()), (200, true));
+        assert_eq!(client.closed(), b"");
+    }
+    assert_eq!(balancer.left(), Some(0));
+}
+
 #[test]
 fn a_client_that_asks_again_while_the_balancer_leaves_is_answered() {
     let stage = Stage::new();

@@ -6,10 +6,12 @@ use crate::harness::{Balancer, Connection, OK, OK_CLOSE, Stage};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
-/// A client that has asked and closed its sending side, and the server's connection that has its request.
+/// A client that has asked and closed its sending side, and the server's connection that has its request. It has had an answer
+/// before: on a new connection the end is seen a moment later.
 fn half_closed(stage: &Stage) -> (Connection, Connection) {
-    let mut client = stage.client(GET);
-    let mut server = stage.servers.accept();
+    let (mut client, mut server) = stage.answered(OK);
+    assert_eq!(client.message().status(), 200);
+    client.send(GET);
     server.message();
     client.finish();
     (client, server)

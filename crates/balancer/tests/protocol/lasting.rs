@@ -39,6 +39,21 @@ fn p81_a_connection_that_is_parked_before_its_first_byte_is_closed_as_well() {
     assert_eq!(stage.balancer.connect().closed(), b"");
 }
 
+/// The kernel keeps back who has said nothing, as long as it is there.
+#[test]
+fn who_connects_and_closes_is_let_in_and_forgotten() {
+    let stage = Stage::new();
+    for _ in 0..10 {
+        let mut check = stage.balancer.connect();
+        check.finish();
+        assert_eq!(check.closed(), b"", "it is let in and closed in order");
+    }
+    stage.balancer.wait_until(|balancer| {
+        balancer.admin("/metrics").text().lines().any(|line| line == "evenkeel_connections_open 0")
+    });
+    stage.assert_untouched("connections without a request");
+}
+
 #[test]
 fn p81_an_introduction_is_no_first_byte_of_a_request() {
     let stage = Stage::with(&[("FIRST_BYTE_TIMEOUT", SHORT), ("PROXY_PROTOCOL", "on")]);

@@ -18,11 +18,11 @@ use evenkeel_message::client_cert;
 use rustls::{Connection, HandshakeKind, ProtocolVersion, ServerConnection};
 use socket2::SockRef;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::clients::ClientRefusal;
 use super::server::Terms;
 use super::{TlsClient, TlsFailure, TlsName, TlsServer};
+use crate::tcp::Tcp;
 use crate::{Buffer, Idleness};
 
 /// The most bytes that are encrypted before the socket has taken them: four records of the largest size.
@@ -158,7 +158,7 @@ impl Session {
     pub(crate) fn poll_handshake(
         &mut self,
         cx: &mut Context<'_>,
-        tcp: &mut TcpStream,
+        tcp: &mut Tcp,
     ) -> Poll<Result<Handshake, Broken>> {
         loop {
             ready!(self.poll_flush(cx, tcp)).map_err(Broken::Socket)?;
@@ -231,7 +231,7 @@ impl Session {
     pub(crate) fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
-        tcp: &mut TcpStream,
+        tcp: &mut Tcp,
         buffer: &mut Buffer,
     ) -> Poll<io::Result<usize>> {
         loop {
@@ -258,7 +258,7 @@ impl Session {
     pub(crate) fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
-        tcp: &mut TcpStream,
+        tcp: &mut Tcp,
         head: &[u8],
         body: &[u8],
         sent: &mut usize,
@@ -296,7 +296,7 @@ impl Session {
     }
 
     /// Says that nothing more will be sent (RFC 8446 §6.1).
-    pub(crate) fn poll_part(&mut self, cx: &mut Context<'_>, tcp: &mut TcpStream) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_part(&mut self, cx: &mut Context<'_>, tcp: &mut Tcp) -> Poll<io::Result<()>> {
         self.say_so();
         self.poll_flush(cx, tcp)
     }
@@ -326,7 +326,7 @@ impl Session {
     }
 
     /// Ready when all that is encrypted is with the kernel.
-    fn poll_flush(&mut self, cx: &mut Context<'_>, tcp: &mut TcpStream) -> Poll<io::Result<()>> {
+    fn poll_flush(&mut self, cx: &mut Context<'_>, tcp: &mut Tcp) -> Poll<io::Result<()>> {
         while self.connection.wants_write() {
             match self.connection.write_tls(&mut Socket { cx, tcp }) {
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
@@ -339,7 +339,7 @@ impl Session {
     }
 
     /// Takes in what has come, at most once from the socket.
-    fn poll_receive(&mut self, cx: &mut Context<'_>, tcp: &mut TcpStream) -> Poll<Result<(), Broken>> {
+    fn poll_receive(&mut self, cx: &mut Context<'_>, tcp: &mut Tcp) -> Poll<Result<(), Broken>> {
         let read = if self.early.is_empty() {
             self.connection.read_tls(&mut Socket { cx, tcp })
         } else {
@@ -390,7 +390,7 @@ impl Session {
 /// A socket as something that blocks, where blocking has the task woken.
 struct Socket<'a, 'b> {
     cx: &'a mut Context<'b>,
-    tcp: &'a mut TcpStream,
+    tcp: &'a mut Tcp,
 }
 
 impl Read for Socket<'_, '_> {
@@ -422,7 +422,7 @@ impl Write for Socket<'_, '_> {
 
 /// A socket that is written to as far as it takes something at once, and read from as far as the runtime knows that there is
 /// something.
-pub(crate) struct AtOnce<'a>(pub(crate) &'a TcpStream);
+pub(crate) struct AtOnce<'a>(pub(crate) &'a Tcp);
 
 impl Read for AtOnce<'_> {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
@@ -441,11 +441,12 @@ impl Write for AtOnce<'_> {
 }
 
 /// The same, read from as far as the kernel knows.
-pub(crate) struct AtOnceAsOfNow<'a>(pub(crate) &'a TcpStream);
+pub(crate) struct AtOnceAsOfNow<'a>(pub(crate) &'a Tcp);
 
 impl Read for AtOnceAsOfNow<'_> {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        (&*SockRef::from(self.0)).read(room)
+        let socket = self.0.socket()?;
+        (&*SockRef::from(&socket)).read(room)
     }
 }
 

@@ -59,7 +59,7 @@ fn the_usual_request_allocates_nothing() {
         let permit = shared.connections.admit().unwrap();
         let group = Group::new(Worker::new(shared, Arc::default()));
         let frontend = Frontend::new(group).unwrap();
-        tokio::task::spawn_local(serve(frontend, Stream::from_std(stream).unwrap(), peer, permit));
+        tokio::task::spawn_local(serve(frontend, Stream::accepted(stream), peer, permit));
         is_warm.await.unwrap();
     });
     let counted = allocation_counter::measure(|| {

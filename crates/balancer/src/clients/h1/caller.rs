@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use evenkeel_http1::After as Fate;
 use evenkeel_message::{Refusal, RequestHead, ResponseHead, ResponseRewrite, Version};
@@ -27,6 +28,13 @@ const READ_AHEAD: usize = Buffer::ORDINARY;
 
 /// Content up to this size is copied behind what stands before it: that is cheaper than a vectored write of two pieces.
 const COPIED: usize = 2 * 1024;
+
+/// How often a client that is not read from is asked whether it is still there.
+const GONE_CHECK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How long a client that has just come waits for its answer until the runtime watches it: most have had it by then, and
+/// many are gone with it.
+const UNWATCHED: Duration = Duration::from_millis(20);
 
 /// Where nothing is bound, which is where nobody asks.
 const ANYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
@@ -127,7 +135,7 @@ impl Caller for Asking<'_> {
         if self.client.half_closed {
             false
         } else if upload.is_ended() {
-            self.storage.received.len() < READ_AHEAD
+            self.storage.received.len() < READ_AHEAD && self.client.stream.is_watched()
         } else {
             wanted
         }
@@ -137,8 +145,13 @@ impl Caller for Asking<'_> {
         self.client.half_closed
     }
 
-    fn is_gone(&self) -> bool {
-        self.client.stream.is_reset()
+    fn is_asked_again_after(&self) -> Duration {
+        if self.client.stream.is_watched() { GONE_CHECK_INTERVAL } else { UNWATCHED }
+    }
+
+    /// One that is waited for so long is watched from now on.
+    fn is_gone(&mut self) -> bool {
+        self.client.stream.watch().is_err() || self.client.stream.is_reset()
     }
 
     fn interim(&mut self, head: &ResponseHead, input: &[u8], how: &ResponseRewrite<'_>) {

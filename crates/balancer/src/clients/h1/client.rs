@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use evenkeel_http1::Inbound;
@@ -106,16 +106,22 @@ impl Client {
             if self.half_closed {
                 return Next::Gone;
             }
-            let begun = *begun.get_or_insert_with(now);
             // A connection is taken for readable until a read has shown that it is not.
-            let is_quiet = received.is_empty();
-            self.alarm.set(Some(if is_quiet { begun } else { begun + settings.head_timeout }));
-            match self.fill(received).await {
+            let filled = if received.is_empty() {
+                match self.fill_at_once(received).await {
+                    Some(filled) => filled,
+                    None => return Next::Quiet,
+                }
+            } else {
+                let begun = *begun.get_or_insert_with(now);
+                self.alarm.set(Some(begun + settings.head_timeout));
+                self.fill(received).await
+            };
+            match filled {
                 Filled::Some => {}
                 Filled::Late if self.machine.begun() => {
                     return Next::Refused(Refusal::new(408, "The request's head did not arrive in time."));
                 }
-                Filled::Late if is_quiet => return Next::Quiet,
                 Filled::End | Filled::Broken | Filled::Late => return Next::Gone,
             }
         }
@@ -128,18 +134,30 @@ impl Client {
 
     /// Reads once, until the alarm rings.
     pub(crate) async fn fill(&mut self, received: &mut Buffer) -> Filled {
-        received.reserve(if received.len() < Buffer::ORDINARY {
-            Buffer::ORDINARY
-        } else {
-            2 * received.len()
-        });
-        poll_fn(|cx| match self.stream.poll_fill(cx, received) {
-            Poll::Ready(Ok(0)) => Poll::Ready(Filled::End),
-            Poll::Ready(Ok(_)) => Poll::Ready(Filled::Some),
-            Poll::Ready(Err(_)) => Poll::Ready(Filled::Broken),
+        make_room(received);
+        poll_fn(|cx| match self.poll_fill(cx, received) {
             Poll::Pending => self.alarm.poll(cx).map(|()| Filled::Late),
+            filled @ Poll::Ready(_) => filled,
         })
         .await
+    }
+
+    /// Reads what is there; `None` where that is nothing.
+    async fn fill_at_once(&mut self, received: &mut Buffer) -> Option<Filled> {
+        make_room(received);
+        poll_fn(|cx| match self.poll_fill(cx, received) {
+            Poll::Pending => Poll::Ready(None),
+            Poll::Ready(filled) => Poll::Ready(Some(filled)),
+        })
+        .await
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>, received: &mut Buffer) -> Poll<Filled> {
+        self.stream.poll_fill(cx, received).map(|filled| match filled {
+            Ok(0) => Filled::End,
+            Ok(_) => Filled::Some,
+            Err(_) => Filled::Broken,
+        })
     }
 
     /// Says that nothing more will come, and waits a bounded time, and at most `quiet` for each sign of it, until the client has
@@ -159,4 +177,9 @@ impl Client {
             }
         }
     }
+}
+
+/// For one read.
+fn make_room(received: &mut Buffer) {
+    received.reserve(if received.len() < Buffer::ORDINARY { Buffer::ORDINARY } else { 2 * received.len() });
 }

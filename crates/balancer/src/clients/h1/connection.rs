@@ -71,8 +71,7 @@ pub(crate) fn begin(frontend: &Frontend, stream: Stream, peer: SocketAddr) -> Cl
 /// Serves a client that was parked and has something to say.
 pub(crate) async fn resume(frontend: Rc<Frontend>, idle: Idle) {
     let Idle { stream, peer, destination, introduced, first_byte_by, permit } = idle;
-    let Ok(stream) = Stream::resume(stream) else { return };
-    let mut client = Client::new(stream, peer);
+    let mut client = Client::new(Stream::resume(stream), peer);
     client.destination = destination.map(|destination| *destination);
     client.introduced = introduced;
     client.first_byte_by = first_byte_by;
@@ -83,8 +82,7 @@ pub(crate) async fn resume(frontend: Rc<Frontend>, idle: Idle) {
 /// input and not a reset.
 pub(crate) async fn take_leave(idle: Idle) {
     let Idle { stream, peer, permit, .. } = idle;
-    let Ok(stream) = Stream::resume(stream) else { return };
-    Client::new(stream, peer).linger(LINGER_WHILE_LEAVING).await;
+    Client::new(Stream::resume(stream), peer).linger(LINGER_WHILE_LEAVING).await;
     drop(permit);
 }
 
@@ -117,7 +115,10 @@ pub(crate) async fn refuse(frontend: Rc<Frontend>, stream: Stream) {
 /// Serves a client until its connection is over, or can be parked.
 pub(crate) async fn last(mut client: Client, frontend: Rc<Frontend>, permit: Permit) {
     let mut since = now();
-    while hears_a_byte(&mut client, &frontend, since).await {
+    // Who is here now has come with a request, or has just broken a long silence.
+    let mut is_heard = client.introduced;
+    while is_heard || hears_a_byte(&mut client, &frontend, since).await {
+        is_heard = false;
         let mut busy = frontend.spare.take();
         let lasts = serve_some(&frontend, &mut client, &mut busy).await;
         frontend.spare.give_back(busy);

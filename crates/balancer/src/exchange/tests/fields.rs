@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use evenkeel_message::{
     Delivery, Form, Framing, Limits, Refusal, RequestBuilder, RequestHead, ResponseHead, ResponseRewrite,
@@ -128,7 +129,11 @@ impl Caller for FieldsCaller {
         false
     }
 
-    fn is_gone(&self) -> bool {
+    fn is_asked_again_after(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn is_gone(&mut self) -> bool {
         false
     }
 
