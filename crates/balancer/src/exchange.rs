@@ -14,6 +14,7 @@ mod failures;
 mod intake;
 pub(crate) mod pace;
 mod queue;
+mod redirect;
 mod relay;
 pub(crate) mod reply;
 mod request;
@@ -84,6 +85,9 @@ pub(crate) async fn run<C: Caller>(group: &Rc<Group>, caller: &mut C, scratch: &
 
 async fn serve<C: Caller>(group: &Rc<Group>, caller: &mut C, scratch: &mut Scratch) -> Then {
     scratch.request.clear();
+    if let Some(port) = redirect::to(group.settings(), caller) {
+        return redirect::redirect(&group.worker, caller, scratch, port).await;
+    }
     let request = match Request::prepare(group, caller, scratch) {
         Ok(request) => request,
         Err(refusal) => {

@@ -100,6 +100,11 @@ impl Settings {
         Patience { quiet: self.body_timeout, rate: self.min_rate }
     }
 
+    /// What answers to requests of this scheme say in `Strict-Transport-Security`.
+    pub(crate) fn hsts_over(&self, scheme: &str) -> Option<&str> {
+        self.tls.as_ref()?.hsts.as_deref().filter(|_| scheme == "https")
+    }
+
     /// The shortest time for which a client's connection may be without a byte.
     pub(crate) fn shortest_idle(&self) -> Duration {
         self.first_byte_timeout.min(self.idle_timeout)

@@ -103,7 +103,7 @@ impl<'a> Origin<'a> {
     }
 
     /// The scheme that the client used.
-    pub(crate) fn scheme(&self) -> &'a [u8] {
+    pub fn scheme(&self) -> &'a [u8] {
         self.told.and_then(|told| told.scheme).unwrap_or(self.own_scheme.as_bytes())
     }
 

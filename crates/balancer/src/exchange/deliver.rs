@@ -22,6 +22,7 @@ use crate::servers::bound::Bound;
 use crate::servers::digest::Finding;
 use crate::servers::idle::ServerConnection;
 use crate::servers::upload::Position;
+use crate::settings::tls::HSTS;
 use crate::settings::verify::Verify;
 
 /// Where an answer that is being delivered comes from.
@@ -50,7 +51,7 @@ impl<C: Caller> Exchange<'_, C> {
         worker.stats.answered(answer.head.status());
         self.scratch.account.status = answer.head.status();
         self.scratch.account.answered = Some(number);
-        self.add_lines(&lease);
+        self.add_lines(&lease, &answer);
         let date = worker.date.at(now());
         let how = ResponseRewrite { via: &worker.settings().name, date: &date, extra: &self.scratch.extra };
         self.caller.respond(&answer.head, answer.received.filled(), &how);
@@ -69,7 +70,7 @@ impl<C: Caller> Exchange<'_, C> {
     }
 
     /// The lines that the response gains here.
-    fn add_lines(&mut self, lease: &Lease) {
+    fn add_lines(&mut self, lease: &Lease, answer: &Answer) {
         let settings = self.group.settings();
         let extra = &mut self.scratch.extra;
         extra.clear();
@@ -83,6 +84,14 @@ impl<C: Caller> Exchange<'_, C> {
             let stays = self.request.want.pin.is_some_and(|old| old == pin || keeps(old));
             if !stays {
                 sticky.set_cookie(pin, extra);
+            }
+        }
+        if let Some(hsts) = settings.hsts_over(self.caller.scheme()) {
+            // A server that says it itself knows more of its site, or ends it.
+            if answer.head.field(answer.received.filled(), HSTS).is_none() {
+                for part in [HSTS, ": ", hsts, "\r\n"] {
+                    extra.extend_from_slice(part.as_bytes());
+                }
             }
         }
     }

@@ -9,6 +9,7 @@ use super::caller::Caller;
 use super::failures::Told;
 use crate::clock::now;
 use crate::context::Worker;
+use crate::settings::tls::HSTS;
 
 /// When a client that found no room should come back.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -58,7 +59,9 @@ pub(crate) fn too_many_connections<C: Caller>(worker: &Worker, caller: &mut C) {
 pub(crate) fn options<C: Caller>(worker: &Worker, caller: &mut C) {
     worker.stats.answered(204);
     let date = worker.date.at(now());
-    caller.answer(204, &[("Date", date.as_slice()), ("Cache-Control", b"no-store")], b"");
+    let mut fields = vec![("Date", date.as_slice()), ("Cache-Control", b"no-store")];
+    fields.extend(hsts(worker, caller));
+    caller.answer(204, &fields, b"");
 }
 
 struct Problem<'a> {
@@ -90,5 +93,10 @@ fn write<C: Caller>(worker: &Worker, caller: &mut C, what: &Problem<'_>) {
     if let Some(id) = what.request_id {
         fields.push(("X-Request-Id", id.as_bytes()));
     }
+    fields.extend(hsts(worker, caller));
     caller.answer(what.status, &fields, body.as_bytes());
+}
+
+fn hsts<'a, C: Caller>(worker: &'a Worker, caller: &C) -> Option<(&'static str, &'a [u8])> {
+    worker.settings().hsts_over(caller.scheme()).map(|value| (HSTS, value.as_bytes()))
 }

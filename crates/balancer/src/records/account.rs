@@ -41,7 +41,7 @@ pub(crate) struct Account {
 /// How a request ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The client has the whole answer of a server.
+    /// The client has the whole answer, of a server or one that the balancer was asked for.
     #[default]
     Complete,
     /// It broke the protocol or a limit: 4xx or 501 of the balancer's own.

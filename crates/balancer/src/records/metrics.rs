@@ -64,6 +64,7 @@ counters! {
     answered_4xx => "evenkeel_responses_total", "class=\"4xx\"", "Responses sent to clients, by class of status.";
     answered_5xx => "evenkeel_responses_total", "class=\"5xx\"", "Responses sent to clients, by class of status.";
     refused => "evenkeel_requests_refused_total", "", "Requests that broke the protocol or a limit, answered by the balancer.";
+    redirected => "evenkeel_requests_redirected_total", "", "Requests over plain HTTP that were sent to https.";
     failed => "evenkeel_requests_failed_total", "", "Requests that no server answered: 502, 503 or 504 of the balancer's own.";
     masked => "evenkeel_requests_masked_total", "", "Requests answered rightly though an earlier attempt failed.";
     truncated => "evenkeel_responses_truncated_total", "", "Responses that broke off after their head had gone to the client.";

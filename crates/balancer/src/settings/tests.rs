@@ -72,6 +72,36 @@ fn tls_needs_an_address_and_certificates_and_clients_need_one_or_the_other() {
 }
 
 #[test]
+fn https_is_said_and_sent_to_only_where_it_is_spoken() {
+    let upstream = ("BALANCER_UPSTREAM", "a:1");
+    for (name, value) in [("BALANCER_HTTPS_REDIRECT", "443"), ("BALANCER_HSTS", "1y")] {
+        let problem = of(&[upstream, (name, value)]).unwrap_err();
+        assert!(
+            problem.starts_with(&format!("{name}: ")) && problem.contains("BALANCER_TLS_BIND"),
+            "{problem}"
+        );
+    }
+    let said = |text: &str| {
+        let variables = [("BALANCER_HSTS", text), ("BALANCER_TLS_BIND", "0.0.0.0:1")];
+        let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+        let component = evenkeel_service::Component { variables: &HSTS_ALONE, ..COMPONENT };
+        Reading::of(&component, variables, |reading| {
+            let _ = reading.optional::<String>("TLS_BIND");
+            tls::hsts(reading)
+        })
+    };
+    for (text, value) in [("1y", "max-age=31536000"), ("180d", "max-age=15552000"), ("0s", "max-age=0")] {
+        assert_eq!(said(text).unwrap().as_deref(), Some(value));
+    }
+    for wrong in ["", "y", "1", "-1d", "9999999999999999999y", "1y; preload"] {
+        assert!(said(wrong).is_err(), "{wrong}");
+    }
+}
+
+const HSTS_ALONE: [Variable; 2] =
+    [Variable::optional("HSTS", "", ""), Variable::optional("TLS_BIND", "", "")];
+
+#[test]
 fn a_token_and_hosts_have_to_fit_into_headers() {
     let problems = of(&[
         ("BALANCER_UPSTREAM", "server:8080"),

@@ -32,6 +32,16 @@ pub(crate) const COMPONENT: Component = Component {
             "nobody is revoked",
             "a PEM file: the lists of revoked client certificates, one of each issuer; watched",
         ),
+        Variable::optional(
+            "HTTPS_REDIRECT",
+            "plain requests are served",
+            "the port of https, such as 443: plain requests get 308 to it, but for those of ACME challenges and those that trusted proxies had over https",
+        ),
+        Variable::optional(
+            "HSTS",
+            "not said",
+            "how long clients shall come over https alone, such as 1y: Strict-Transport-Security on answers over TLS that have none",
+        ),
         Variable::new(
             "ADMIN_BIND",
             "0.0.0.0:9090",

@@ -10,6 +10,7 @@ mod client;
 mod clients;
 mod ends;
 mod handshakes;
+mod https;
 mod reload;
 mod requests;
 
