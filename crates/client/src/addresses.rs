@@ -13,7 +13,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use evenkeel_wire::{ClientConnection, ConnectError, ResolveError, Resolver, Stream, connect};
+use evenkeel_wire::{ConnectError, ResolveError, Resolver, Stream, connect};
 use tokio::task::JoinSet;
 
 use crate::target::Target;
@@ -50,11 +50,7 @@ impl Addresses {
     }
 
     /// A connection opened at `now`, to whichever address gives one within `timeout`.
-    pub(crate) async fn connect(
-        &self,
-        now: Instant,
-        timeout: Duration,
-    ) -> Result<ClientConnection, NoConnection> {
+    pub(crate) async fn connect(&self, now: Instant, timeout: Duration) -> Result<Stream, NoConnection> {
         let addresses = self.in_turn(now).await.map_err(NoConnection::NoAddress)?;
         first_of(&addresses, timeout).await
     }
@@ -111,6 +107,7 @@ impl NoConnection {
             ConnectError::Refused => 1,
             ConnectError::TimedOut => 2,
             ConnectError::Local(_) => 3,
+            // Not spoken before one of them is open.
             ConnectError::Tls(_) => 4,
         };
         failures.iter().map(|(_, error)| error).max_by_key(|error| telling(error))
@@ -132,18 +129,15 @@ impl fmt::Display for NoConnection {
 }
 
 /// Connects to the first of `addresses` that takes it, within `timeout` for all of them.
-pub(crate) async fn first_of(
-    addresses: &[SocketAddr],
-    timeout: Duration,
-) -> Result<ClientConnection, NoConnection> {
+pub(crate) async fn first_of(addresses: &[SocketAddr], timeout: Duration) -> Result<Stream, NoConnection> {
     // The usual case, without a task of its own.
     if let &[address] = addresses {
-        let connected = ClientConnection::connect(address, timeout).await;
+        let connected = connect(address, timeout).await;
         return connected.map_err(|error| NoConnection::Failed(vec![(address, error)]));
     }
     let mut failures = Vec::new();
     match tokio::time::timeout(timeout, race(addresses, timeout, &mut failures)).await {
-        Ok(Some(stream)) => return Ok(ClientConnection::new(stream)),
+        Ok(Some(stream)) => return Ok(stream),
         Ok(None) => {}
         Err(_) => {
             let silent =
@@ -190,6 +184,7 @@ mod tests {
     use socket2::{Domain, Socket, Type};
 
     use super::*;
+    use crate::target::Scheme;
 
     /// Long enough for a busy machine; a test that waits for it fails anyway.
     const PATIENCE: Duration = Duration::from_secs(30);
@@ -219,8 +214,8 @@ mod tests {
     async fn an_address_that_refuses_is_passed_over() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let listening = listener.local_addr().unwrap();
-        let connection = first_of(&[refusing(), refusing(), listening], PATIENCE).await.unwrap();
-        assert_eq!(connection.into_parts().0.peer().unwrap(), listening);
+        let stream = first_of(&[refusing(), refusing(), listening], PATIENCE).await.unwrap();
+        assert_eq!(stream.peer().unwrap(), listening);
     }
 
     #[tokio::test]
@@ -228,8 +223,8 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let listening = listener.local_addr().unwrap();
         let (silent, _sockets) = silent();
-        let connection = first_of(&[silent, listening], PATIENCE).await.unwrap();
-        assert_eq!(connection.into_parts().0.peer().unwrap(), listening);
+        let stream = first_of(&[silent, listening], PATIENCE).await.unwrap();
+        assert_eq!(stream.peer().unwrap(), listening);
     }
 
     #[tokio::test]
@@ -274,7 +269,7 @@ mod tests {
 
     #[tokio::test]
     async fn connections_begin_with_each_address_in_turn() {
-        let target = Target { host: "name".into(), port: 80 };
+        let target = Target { scheme: Scheme::Http, host: "name".into(), port: 80 };
         let addresses = Addresses::new(Resolver::from_system(), &target);
         let [one, other] = [[127, 0, 0, 1], [127, 0, 0, 2]].map(IpAddr::from);
         *addresses.known.borrow_mut() = vec![one, other];

@@ -4,8 +4,8 @@ use crate::measure::{Latencies, Latency, Measurements, Noted};
 use crate::ms::Ms;
 use crate::proof::{Attempt, Verdict};
 use crate::report::{
-    ColumnReport, FailedRequest, FailureKind, InForce, LatencyReport, MixEntry, Quantiles, Report, Requests,
-    Server, SlowestRequest, Step, Stretch, TimelineReport,
+    ColumnReport, FailedRequest, FailureKind, Handshakes, InForce, LatencyReport, MixEntry, Quantiles,
+    Report, Requests, Server, SlowestRequest, Step, Stretch, TimelineReport,
 };
 use crate::request::request_id;
 use crate::run::Finished;
@@ -35,6 +35,7 @@ pub(crate) fn of(run: &str, target: &Target, settings: &Settings, finished: Fini
         seed: settings.seed,
         requests: requests(measured, finished.dropped),
         latency: latency(&measured.latencies),
+        handshakes: handshakes(measured),
         servers: servers(measured, names),
         mix: entries
             .iter()
@@ -97,6 +98,16 @@ fn latency(latencies: &Latencies) -> LatencyReport {
         head: quantiles(&latencies.head),
         connect: quantiles(&latencies.connect),
     }
+}
+
+fn handshakes(measured: &Measurements) -> Vec<Handshakes> {
+    let seen = measured.handshakes.seen();
+    seen.map(|(how, times)| Handshakes {
+        version: if how.is_tls13 { "TLS 1.3" } else { "TLS 1.2" },
+        resumed: how.is_resumed,
+        took: quantiles(times),
+    })
+    .collect()
 }
 
 fn quantiles(latency: &Latency) -> Quantiles {

@@ -3,7 +3,8 @@
 //! This talks awc; what is under test goes through `wire`, whose phases can be timed and whose failures can be told apart.
 //! The limits of what is here:
 //!
-//! * Plain HTTP/1.1. No TLS is compiled in, and without it awc negotiates no HTTP/2.
+//! * Plain HTTP/1.1. No TLS is compiled in, and without it awc negotiates no HTTP/2. A target over TLS is asked through `wire`
+//!   (`ready.rs`).
 //! * One GET a connection; no redirects are followed, nothing is decompressed, a 1xx passes for the answer.
 //! * A body has a length or is chunked. What goes on until the connection closes has no body here.
 //! * awc bounds the head (128 KiB), nobody the body: whoever reads it does.
@@ -37,7 +38,8 @@ use crate::clock;
 use crate::request::Credentials;
 use crate::target::Target;
 
-const NAME: &str = concat!("evenkeel-client/", env!("CARGO_PKG_VERSION"));
+/// Who asks.
+pub(crate) const NAME: &str = concat!("evenkeel-client/", env!("CARGO_PKG_VERSION"));
 
 /// A question to one target.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +61,11 @@ pub(crate) struct Answer {
 }
 
 impl Question<'_> {
+    /// What is asked.
+    pub(crate) fn url(&self) -> String {
+        format!("{}{}", self.target, self.path)
+    }
+
     /// Asks on a connection of its own.
     pub(crate) async fn ask(self, resolver: &Resolver) -> Result<Answer, String> {
         let Self { target, credentials, path, patience } = self;
@@ -127,11 +134,10 @@ fn told(error: SendRequestError) -> String {
 }
 
 async fn connected(addresses: &Addresses, patience: Duration, closed: Rc<Cell<bool>>) -> io::Result<Watched> {
-    let connection = addresses
+    let stream = addresses
         .connect(clock::now(), patience)
         .await
         .map_err(|error| io::Error::other(error.to_string()))?;
-    let (stream, _) = connection.into_parts();
     let tcp = Stream::into_std(stream).and_then(TcpStream::from_std)?;
     Ok(Watched { tcp, closed })
 }
@@ -191,6 +197,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::target::Scheme;
 
     /// Long enough for a busy machine; a test that waits for it fails anyway.
     const PATIENCE: Duration = Duration::from_secs(30);
@@ -203,7 +210,7 @@ mod tests {
     ) -> (String, Result<(u16, Vec<u8>), String>) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let SocketAddr::V4(address) = listener.local_addr().unwrap() else { unreachable!() };
-        let target = Target { host: address.ip().to_string(), port: address.port() };
+        let target = Target { scheme: Scheme::Http, host: address.ip().to_string(), port: address.port() };
         let answering = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut head = Vec::new();
@@ -265,7 +272,11 @@ mod tests {
     async fn every_address_of_a_name_is_tried_before_the_name_has_failed() {
         // `localhost` is `::1` too where there is IPv6, and nobody listens there.
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let target = Target { host: "localhost".into(), port: listener.local_addr().unwrap().port() };
+        let target = Target {
+            scheme: Scheme::Http,
+            host: "localhost".into(),
+            port: listener.local_addr().unwrap().port(),
+        };
         let answering = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();

@@ -7,8 +7,9 @@ use evenkeel_wire::{ClientConnection, ConnectError, ResponseFailure};
 
 use crate::addresses::{self, Addresses};
 use crate::clock;
-use crate::outcome::{Failure, Kind, Phase};
+use crate::outcome::{Failure, Kind, Phase, Shaken};
 use crate::request::{Connections, Request, Template};
+use crate::tls::{self, Secure};
 use crate::verify::{self, Answer, DigestCheck, Judge};
 use crate::workload::Entry;
 
@@ -49,6 +50,8 @@ impl Idle {
 pub(crate) struct Sender {
     /// Where to connect to.
     pub(crate) addresses: Addresses,
+    /// How connections are secured, where they are.
+    pub(crate) secure: Option<Secure>,
     /// Connections kept.
     pub(crate) idle: Idle,
     /// Whether they are kept at all.
@@ -68,6 +71,8 @@ pub(crate) struct Trace {
     pub(crate) phase: Phase,
     /// How long opening the connection took.
     pub(crate) connect: Option<Duration>,
+    /// How TLS came about on it.
+    pub(crate) handshake: Option<Shaken>,
     /// When the head was there.
     pub(crate) head: Option<Instant>,
     /// What the head said.
@@ -103,7 +108,15 @@ impl Sample {
 impl Trace {
     /// Nothing has happened yet.
     pub(crate) fn new(sample: Option<Sample>) -> Self {
-        Self { phase: Phase::Resolve, connect: None, head: None, answer: None, received: 0, sample }
+        Self {
+            phase: Phase::Resolve,
+            connect: None,
+            handshake: None,
+            head: None,
+            answer: None,
+            received: 0,
+            sample,
+        }
     }
 }
 
@@ -144,8 +157,13 @@ impl Sender {
         let head = connection.response().await;
         let status = match (head, sent) {
             (Ok(head), _) => head.status(),
-            (Err(_), Err(error)) => return Err(Failure::new(Phase::Send, Kind::Reset, error.to_string())),
-            (Err(failure), Ok(())) => return Err(no_head(&failure, kept)),
+            // Why a connection over TLS broke may have come before it did.
+            (Err(failure), sent) => {
+                match sent.err().filter(|_| !matches!(failure, ResponseFailure::Tls(_))) {
+                    None => return Err(no_head(&failure, kept)),
+                    Some(error) => return Err(Failure::new(Phase::Send, Kind::Reset, error.to_string())),
+                }
+            }
         };
         trace.head = Some(clock::now());
         trace.phase = Phase::Body;
@@ -178,24 +196,32 @@ impl Sender {
         let addresses =
             addresses.map_err(|error| Failure::new(Phase::Resolve, Kind::Unresolved, error.to_string()))?;
         trace.phase = Phase::Connect;
-        let connection = addresses::first_of(&addresses, self.connect_timeout).await.map_err(|error| {
+        let opening = clock::now();
+        let mut stream = addresses::first_of(&addresses, self.connect_timeout).await.map_err(|error| {
             let kind = match error.failure() {
                 None => Kind::Unresolved,
                 Some(ConnectError::Refused) => Kind::Refused,
-                Some(ConnectError::Unreachable(_) | ConnectError::Tls(_)) => Kind::Unreachable,
+                Some(ConnectError::Unreachable(_)) => Kind::Unreachable,
                 Some(ConnectError::TimedOut) => Kind::ConnectTimeout,
                 Some(ConnectError::Local(_)) => Kind::Local,
+                Some(ConnectError::Tls(_)) => Kind::Handshake,
             };
             Failure::new(Phase::Connect, kind, error.to_string())
         })?;
+        if let Some(secure) = &self.secure {
+            trace.phase = Phase::Handshake;
+            let left = self.connect_timeout.saturating_sub(clock::now().saturating_duration_since(opening));
+            trace.handshake = Some(secure.shake(&mut stream, left).await?);
+        }
         trace.connect = Some(clock::now().saturating_duration_since(begun));
-        Ok(connection)
+        Ok(ClientConnection::new(stream))
     }
 
     fn timed_out(&self, trace: &Trace) -> Failure {
         let kind = match trace.phase {
             Phase::Resolve => Kind::Unresolved,
             Phase::Connect => Kind::ConnectTimeout,
+            Phase::Handshake => Kind::HandshakeTimeout,
             Phase::Send | Phase::Wait => Kind::NoResponse,
             Phase::Body | Phase::Verify => Kind::Stalled,
         };
@@ -219,8 +245,9 @@ async fn send(
 fn no_head(failure: &ResponseFailure, kept: bool) -> Failure {
     let whose = if kept { "on a kept connection" } else { "on a fresh connection" };
     let kind = match failure {
+        ResponseFailure::Tls(failure) => return tls::failed(Phase::Wait, failure),
         ResponseFailure::Closed | ResponseFailure::Truncated => Kind::Closed,
-        ResponseFailure::Reset(_) | ResponseFailure::Tls(_) => Kind::Reset,
+        ResponseFailure::Reset(_) => Kind::Reset,
         ResponseFailure::Malformed(_) => Kind::Malformed,
     };
     Failure::new(Phase::Wait, kind, format!("{failure}, {whose}"))

@@ -31,6 +31,7 @@ mod show;
 mod slo;
 mod slowest;
 mod target;
+mod tls;
 mod told;
 mod verify;
 mod witness;
@@ -58,6 +59,7 @@ use crate::request::Origin;
 use crate::run::Plan;
 use crate::settings::{COMPONENT, Settings};
 use crate::target::Target;
+use crate::tls::Secure;
 use crate::told::Asker;
 
 fn main() -> ExitCode {
@@ -95,6 +97,7 @@ async fn measure_all(settings: Rc<Settings>) -> ExitCode {
                     settings.wait
                 ));
             }
+            Ended::Mistaken(reason) => return unavailable(&format!("the target cannot be asked: {reason}")),
             Ended::Stopped => break,
         }
         let name = run_name(&base, settings.targets.len(), number);
@@ -171,6 +174,7 @@ async fn measure(
     let templates = origin.templates(&settings.mix, settings.seed);
     let sender = Sender {
         addresses: Addresses::new(resolver.clone(), target),
+        secure: Secure::new(settings.tls.as_ref(), target),
         idle: Idle::default(),
         connections: settings.connections,
         timeout: settings.timeout,

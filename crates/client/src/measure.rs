@@ -10,6 +10,7 @@
 //! Nothing here reads a clock: every moment comes in with the exchange.
 
 mod failures;
+mod handshakes;
 mod latency;
 mod servers;
 mod timeline;
@@ -17,6 +18,7 @@ mod timeline;
 use std::time::{Duration, Instant};
 
 pub(crate) use failures::{Failures, Noted};
+pub(crate) use handshakes::Handshakes;
 pub(crate) use latency::Latency;
 pub(crate) use servers::{Servers, Tally};
 pub(crate) use timeline::{Column, Timeline};
@@ -62,6 +64,8 @@ pub(crate) struct Measurements {
     pub(crate) entries: Vec<Tally>,
     /// How long things took.
     pub(crate) latencies: Latencies,
+    /// How TLS came about.
+    pub(crate) handshakes: Handshakes,
     /// What went wrong.
     pub(crate) failures: Failures,
     /// Who answered.
@@ -96,6 +100,7 @@ impl Measurements {
             received: 0,
             entries: vec![Tally::default(); entries],
             latencies: Latencies::default(),
+            handshakes: Handshakes::default(),
             failures: Failures::new(failures_kept),
             servers: Servers::default(),
             timeline: Timeline::default(),
@@ -111,6 +116,9 @@ impl Measurements {
         self.received += exchange.received;
         self.late += u64::from(exchange.delay() > LATE);
         self.unmeasured += u64::from(!exchange.measured);
+        if let Some(shaken) = exchange.handshake {
+            self.handshakes.record(shaken);
+        }
         self.entries[exchange.entry].count(right);
         self.servers.count(exchange.server.as_deref(), right);
         self.timeline.record(self.since_begin(exchange.ended), exchange);
@@ -203,6 +211,7 @@ pub(crate) mod tests {
             intended: sent,
             begun: sent,
             connect: None,
+            handshake: None,
             head: Some(ended),
             ended,
             status: Some(200),

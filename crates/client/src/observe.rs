@@ -61,6 +61,7 @@ pub(crate) struct Observer {
     in_flight: IntGauge,
     received: IntCounter,
     opened: IntCounter,
+    handshakes: IntCounterVec,
     latency_right: Histogram,
     latency_failed: Histogram,
     service: Histogram,
@@ -131,6 +132,16 @@ impl Observer {
             ),
             received: counter("received_bytes_total", "Bytes of response bodies received."),
             opened: counter("connections_opened_total", "Connections opened for requests."),
+            handshakes: registered(
+                registry,
+                IntCounterVec::new(
+                    opts(
+                        "handshakes_total",
+                        "TLS handshakes on connections for requests, by version and whether they were resumed.",
+                    ),
+                    &["version", "resumed"],
+                ),
+            ),
             latency_right: latency("right"),
             latency_failed: latency("failed"),
             service: times(opts(
@@ -160,6 +171,11 @@ impl Observer {
         self.received.inc_by(exchange.received);
         self.late.inc_by(u64::from(exchange.delay() > LATE));
         self.opened.inc_by(u64::from(exchange.connect.is_some()));
+        if let Some(shaken) = exchange.handshake {
+            let version = if shaken.how.is_tls13 { "1.3" } else { "1.2" };
+            let resumed = if shaken.how.is_resumed { "yes" } else { "no" };
+            self.handshakes.with_label_values(&[version, resumed]).inc();
+        }
         match &exchange.outcome {
             Ok(()) => self.right.inc(),
             Err(failure) => {

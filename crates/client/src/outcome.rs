@@ -1,8 +1,8 @@
 //! What became of one request: answered rightly, or failed, and then where and how.
 //!
 //! ```text
-//! resolve ──▶ connect ──▶ send ──▶ wait ──▶ body ──▶ verify ──▶ right
-//!    └───────────┴──────────┴───────┴────────┴─────────┴──────▶ failed (phase, kind)
+//! resolve ──▶ connect ──▶ handshake ──▶ send ──▶ wait ──▶ body ──▶ verify ──▶ right
+//!    └───────────┴────────────┴───────────┴───────┴────────┴─────────┴──────▶ failed (phase, kind)
 //! ```
 //! The client never tries a request twice: what a balancer hides is for the balancer to do, and what it does not
 //! hide must show here.
@@ -10,6 +10,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use evenkeel_wire::Handshake;
 use serde::Serialize;
 
 /// The stretch of an exchange in which it failed.
@@ -20,6 +21,8 @@ pub(crate) enum Phase {
     Resolve,
     /// Opening a connection.
     Connect,
+    /// Coming to speak TLS on it.
+    Handshake,
     /// Writing the request.
     Send,
     /// Waiting for the response head.
@@ -35,6 +38,7 @@ impl fmt::Display for Phase {
         f.write_str(match self {
             Self::Resolve => "resolve",
             Self::Connect => "connect",
+            Self::Handshake => "handshake",
             Self::Send => "send",
             Self::Wait => "wait",
             Self::Body => "body",
@@ -56,6 +60,24 @@ pub(crate) enum Kind {
     ConnectTimeout,
     /// This process ran out of descriptors or ports: the target is not to blame.
     Local,
+    /// The target's certificate is signed by nobody who is trusted.
+    UnknownAuthority,
+    /// The target's certificate is for other names.
+    WrongName,
+    /// The target's certificate has ended.
+    Expired,
+    /// The target's certificate does not hold yet.
+    NotYetValid,
+    /// The target's certificate cannot be trusted for another reason.
+    Untrusted,
+    /// The target wants a certificate of the client, or another one.
+    ClientCertificate,
+    /// What came is not TLS.
+    NotTls,
+    /// No TLS came about.
+    Handshake,
+    /// No TLS came about within the connect timeout.
+    HandshakeTimeout,
     /// No response head within the timeout.
     NoResponse,
     /// The connection was closed before a response head.
@@ -87,6 +109,22 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// Whether a setting or a certificate has to change before it can be otherwise.
+    pub(crate) fn is_a_mistake(self) -> bool {
+        matches!(
+            self,
+            Self::UnknownAuthority
+                | Self::WrongName
+                | Self::Expired
+                | Self::NotYetValid
+                | Self::Untrusted
+                | Self::ClientCertificate
+                | Self::NotTls
+        )
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -95,6 +133,15 @@ impl fmt::Display for Kind {
             Self::Unreachable => "unreachable",
             Self::ConnectTimeout => "connect timeout",
             Self::Local => "no connection from here",
+            Self::UnknownAuthority => "certificate of an unknown authority",
+            Self::WrongName => "certificate for another name",
+            Self::Expired => "certificate expired",
+            Self::NotYetValid => "certificate not valid yet",
+            Self::Untrusted => "certificate not trusted",
+            Self::ClientCertificate => "client certificate refused",
+            Self::NotTls => "not TLS",
+            Self::Handshake => "no TLS handshake",
+            Self::HandshakeTimeout => "TLS handshake timeout",
             Self::NoResponse => "no response in time",
             Self::Closed => "closed before a response",
             Self::Reset => "connection reset",
@@ -134,6 +181,15 @@ impl Failure {
     }
 }
 
+/// How a connection came to speak TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shaken {
+    /// With which version, and whether it went on from an earlier one.
+    pub(crate) how: Handshake,
+    /// How long the handshake took.
+    pub(crate) took: Duration,
+}
+
 /// One request from its intended moment to its end.
 #[derive(Debug)]
 pub(crate) struct Exchange {
@@ -149,6 +205,8 @@ pub(crate) struct Exchange {
     pub(crate) begun: Instant,
     /// How long opening the connection took; `None` on a kept one.
     pub(crate) connect: Option<Duration>,
+    /// How TLS came about on it, where it did.
+    pub(crate) handshake: Option<Shaken>,
     /// When the response head was there.
     pub(crate) head: Option<Instant>,
     /// When the response was whole, or had failed.

@@ -41,6 +41,8 @@ pub(crate) struct Report {
     pub(crate) requests: Requests,
     /// How long they took.
     pub(crate) latency: LatencyReport,
+    /// How TLS came about on new connections; nothing where it is not spoken. Those of warming up are among them.
+    pub(crate) handshakes: Vec<Handshakes>,
     /// Who answered.
     pub(crate) servers: Vec<Server>,
     /// What was sent.
@@ -117,6 +119,25 @@ pub(crate) struct Quantiles {
     pub(crate) p99_ms: Ms,
     pub(crate) p999_ms: Ms,
     pub(crate) max_ms: Ms,
+}
+
+/// TLS handshakes of one kind, and how long they took.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Handshakes {
+    /// `TLS 1.3` or `TLS 1.2`.
+    pub(crate) version: &'static str,
+    /// Whether they went on from an earlier one.
+    pub(crate) resumed: bool,
+    /// The handshake alone, from its beginning on an open connection.
+    #[serde(flatten)]
+    pub(crate) took: Quantiles,
+}
+
+impl Handshakes {
+    /// What they are called in a table.
+    fn name(self) -> String {
+        format!("{}, {}", self.version, if self.resumed { "resumed" } else { "whole" })
+    }
 }
 
 /// A setting that was set.

@@ -24,6 +24,14 @@ pub(crate) struct Credentials {
     pub(crate) password: Secret,
 }
 
+impl Credentials {
+    /// As a field's line.
+    pub(crate) fn line(&self) -> String {
+        let pair = BASE64_STANDARD.encode(format!("{}:{}", self.username, self.password.expose()));
+        format!("Authorization: Basic {pair}\r\n")
+    }
+}
+
 /// What happens to a connection after its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Connections {
@@ -97,9 +105,8 @@ impl Origin<'_> {
         for (name, value) in self.fields {
             head.extend([name, ": ", value, "\r\n"]);
         }
-        if let Some(Credentials { username, password }) = self.credentials {
-            let pair = BASE64_STANDARD.encode(format!("{username}:{}", password.expose()));
-            head.extend(["Authorization: Basic ", &pair, "\r\n"]);
+        if let Some(credentials) = self.credentials {
+            head.push_str(&credentials.line());
         }
         if self.connections == Connections::Fresh {
             head.push_str("Connection: close\r\n");

@@ -249,6 +249,7 @@ impl Run {
             intended: ticket.intended.unwrap_or(begun),
             begun,
             connect: trace.connect,
+            handshake: trace.handshake,
             head: trace.head,
             ended: clock::now(),
             status,

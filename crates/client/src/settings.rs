@@ -1,5 +1,6 @@
 //! The client's settings: every `CLIENT_…` variable, parsed once.
 
+mod tls;
 mod variables;
 
 use std::fs;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use evenkeel_service::{Reading, Reported, Setting as _, Size, in_range};
+use evenkeel_wire::TlsClient;
 
 pub(crate) use variables::COMPONENT;
 
@@ -23,6 +25,8 @@ use crate::workload::{Entry, Expect, Mix, body_size};
 pub(crate) struct Settings {
     /// Where to send; measured one after the other.
     pub(crate) targets: Vec<Target>,
+    /// Whom to trust over TLS, where a target speaks it.
+    pub(crate) tls: Option<TlsClient>,
     /// How long to wait for each until it is ready.
     pub(crate) wait: Duration,
     /// The path asked while waiting.
@@ -95,9 +99,10 @@ impl Settings {
     /// Reads all variables and reports everything that is wrong with them.
     pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Self, Reported> {
         let targets = reading.value_with("TARGET", targets);
+        let tls = tls::read(reading, &targets);
         let wait = reading.value("WAIT");
         let ready = reading.value_with("READY", |text| Entry::new("GET", text).map(|entry| entry.path));
-        let admin = reading.optional("ADMIN");
+        let admin = reading.optional_with("ADMIN", Target::plain);
         let admin_bind = reading.optional("ADMIN_BIND");
         let run_length = run_length(reading);
         let concurrency = reading.optional_with("CONCURRENCY", |text| in_range(text, &(1..=65_536)));
@@ -147,6 +152,7 @@ impl Settings {
         let open = phases.iter().any(|phase| phase.load != Load::Closed);
         Ok(Self {
             targets: targets?,
+            tls: tls?,
             wait: wait?,
             ready: ready?,
             admin: admin?,

@@ -1,38 +1,82 @@
-//! Where requests go: `http://host:port`, and nothing that another setting says better.
+//! Where requests go: `http://host:port` or `https://host:port`, and nothing that another setting says better.
 
 use std::fmt;
 
 use evenkeel_service::Setting;
+use evenkeel_wire::TlsName;
 
 /// The origin under test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
+    /// What is spoken there.
+    pub(crate) scheme: Scheme,
     /// A name or a literal address; an IPv6 address without its brackets.
     pub(crate) host: String,
     /// The TCP port.
     pub(crate) port: u16,
 }
 
+/// What is spoken with a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    /// HTTP on its own.
+    Http,
+    /// HTTP over TLS.
+    Https,
+}
+
+impl Scheme {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// The port where none is written.
+    fn port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
 impl Target {
+    /// Whether TLS is spoken there.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.scheme == Scheme::Https
+    }
+
+    /// One that is asked in plain HTTP, whatever is under test.
+    pub(crate) fn plain(text: &str) -> Result<Self, String> {
+        let target = Self::parse(text)?;
+        if target.is_secure() {
+            return Err(format!("`{text}` asks for TLS, which is not spoken there; write http://…"));
+        }
+        Ok(target)
+    }
+
     /// The value of `Host` (RFC 9110 §7.2): the port only where it is not the scheme's own.
     pub(crate) fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        if self.port == 80 { host } else { format!("{host}:{}", self.port) }
+        if self.port == self.scheme.port() { host } else { format!("{host}:{}", self.port) }
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}", self.authority())
+        write!(f, "{}://{}", self.scheme.name(), self.authority())
     }
 }
 
 impl Setting for Target {
     fn parse(text: &str) -> Result<Self, String> {
-        if text.starts_with("https://") {
-            return Err(format!("`{text}` asks for TLS, which is not supported yet; write http://…"));
-        }
-        let Some(rest) = text.strip_prefix("http://") else {
+        let (scheme, rest) = if let Some(rest) = text.strip_prefix("http://") {
+            (Scheme::Http, rest)
+        } else if let Some(rest) = text.strip_prefix("https://") {
+            (Scheme::Https, rest)
+        } else {
             return Err(format!("`{text}` is no address to send to; write it as http://balancer:8080"));
         };
         let authority = rest.strip_suffix('/').unwrap_or(rest);
@@ -43,26 +87,30 @@ impl Setting for Target {
             // The text is not repeated: it holds a password.
             return Err("it has credentials in it; give them in CLIENT_USERNAME and CLIENT_PASSWORD".into());
         }
-        let (host, port) = split_port(authority).ok_or_else(|| format!("`{text}` has a bad port"))?;
+        let (host, port) =
+            split_port(authority, scheme.port()).ok_or_else(|| format!("`{text}` has a bad port"))?;
         if host.is_empty() || host.bytes().any(|byte| !byte.is_ascii_graphic()) {
             return Err(format!("`{text}` has no host name; write it as http://balancer:8080"));
         }
-        Ok(Self { host: host.to_owned(), port })
+        if scheme == Scheme::Https && TlsName::new(host).is_none() {
+            return Err(format!("`{host}` is no name that a certificate could be for"));
+        }
+        Ok(Self { scheme, host: host.to_owned(), port })
     }
 }
 
-/// Host and port of an authority; `None` when there is a port that is none.
-fn split_port(authority: &str) -> Option<(&str, u16)> {
+/// Host and port of an authority, `usual` where it has none; `None` when there is a port that is none.
+fn split_port(authority: &str, usual: u16) -> Option<(&str, u16)> {
     if let Some(bracketed) = authority.strip_prefix('[') {
         let (host, after) = bracketed.split_once(']')?;
         return match after.strip_prefix(':') {
             Some(port) => Some((host, nonzero(port)?)),
-            None => after.is_empty().then_some((host, 80)),
+            None => after.is_empty().then_some((host, usual)),
         };
     }
     match authority.split_once(':') {
         Some((host, port)) => Some((host, nonzero(port)?)),
-        None => Some((authority, 80)),
+        None => Some((authority, usual)),
     }
 }
 
@@ -80,16 +128,22 @@ mod tests {
 
     #[test]
     fn a_name_and_a_port_are_taken_with_or_without_a_final_slash() {
-        let expected = Target { host: "balancer".into(), port: 8080 };
+        let expected = Target { scheme: Scheme::Http, host: "balancer".into(), port: 8080 };
         assert_eq!(target("http://balancer:8080"), Ok(expected.clone()));
         assert_eq!(target("http://balancer:8080/"), Ok(expected));
     }
 
     #[test]
-    fn the_port_is_80_and_unwritten_when_none_is_given() {
-        let target = target("http://balancer").unwrap();
-        assert_eq!(target.port, 80);
-        assert_eq!(target.authority(), "balancer");
+    fn the_port_is_the_schemes_own_and_unwritten_when_none_is_given() {
+        for (text, port) in [("http://balancer", 80), ("https://balancer", 443)] {
+            let target = target(text).unwrap();
+            assert_eq!(
+                (target.port, target.authority().as_str(), target.to_string().as_str()),
+                (port, "balancer", text)
+            );
+        }
+        assert_eq!(target("https://balancer:80").unwrap().authority(), "balancer:80");
+        assert!(Target::plain("https://balancer").unwrap_err().contains("write http://"));
     }
 
     #[test]
@@ -101,7 +155,8 @@ mod tests {
 
     #[test]
     fn what_belongs_elsewhere_is_sent_there() {
-        assert!(target("https://balancer").unwrap_err().contains("TLS"));
+        assert!(target("https://bal ancer").unwrap_err().contains("no host name"));
+        assert!(target("https://bal_ancer!").unwrap_err().contains("no name that a certificate"));
         assert!(target("balancer:8080").unwrap_err().contains("http://balancer:8080"));
         assert!(target("http://balancer/data").unwrap_err().contains("CLIENT_PATH"));
         assert!(target("http://balancer:0").unwrap_err().contains("bad port"));

@@ -228,7 +228,12 @@ fn fate(exchange: &Exchange) -> Fate {
             Fate::TurnedAway
         }
         Err(Failure { kind: Kind::Status(status), .. }) => Fate::Refused(*status),
-        Err(Failure { phase: Phase::Resolve | Phase::Connect, .. }) => Fate::FailedAtHome,
+        // That a certificate is refused may be told only when a request was on its way (RFC 8446 §4.4.2), which nobody has then
+        // read.
+        Err(
+            Failure { phase: Phase::Resolve | Phase::Connect | Phase::Handshake, .. }
+            | Failure { kind: Kind::ClientCertificate, .. },
+        ) => Fate::FailedAtHome,
         Err(_) => Fate::Broken { head: exchange.head.is_some() },
     }
 }
@@ -301,6 +306,8 @@ mod tests {
             fate(&exchange)
         };
         assert_eq!(fate_of(Phase::Connect, Kind::Refused, false), Fate::FailedAtHome);
+        assert_eq!(fate_of(Phase::Handshake, Kind::Expired, false), Fate::FailedAtHome);
+        assert_eq!(fate_of(Phase::Wait, Kind::ClientCertificate, false), Fate::FailedAtHome);
         assert_eq!(fate_of(Phase::Wait, Kind::Closed, false), Fate::Broken { head: false });
         assert_eq!(fate_of(Phase::Verify, Kind::WrongDigest, true), Fate::Broken { head: true });
         assert_eq!(fate_of(Phase::Verify, Kind::Status(504), true), Fate::Refused(504));

@@ -52,6 +52,7 @@ fn one(page: &mut String, run: &Report) {
     summary(page, run);
     page.push_str(&charts::of(run));
     servers(page, run);
+    handshakes(page, run);
     incidents(page, run);
     proof(page, run);
     failures(page, run);
@@ -143,6 +144,24 @@ fn servers(page: &mut String, run: &Report) {
         let (right, failed) = (words::count(tally.right), words::count(tally.failed));
         let share = words::share(tally.right, run.requests.right);
         row(page, &[&name, &right, &failed, &share, address.unwrap_or("–")], None);
+    }
+    page.push_str("</tbody>\n</table>\n</section>\n");
+}
+
+/// How TLS came about, where it is spoken.
+fn handshakes(page: &mut String, run: &Report) {
+    if run.handshakes.is_empty() {
+        return;
+    }
+    page.push_str(
+        "<section>\n<table>\n<thead><tr><th>Handshakes</th><th>Count</th><th>p50</th><th>p99</th><th>Slowest</th></tr></thead>\n\
+         <tbody>\n",
+    );
+    for shaken in &run.handshakes {
+        let took = &shaken.took;
+        let times = [took.p50_ms, took.p99_ms, took.max_ms].map(|ms| words::duration(ms.0));
+        let [p50, p99, slowest] = &times;
+        row(page, &[&shaken.name(), &words::count(took.count), p50, p99, slowest], None);
     }
     page.push_str("</tbody>\n</table>\n</section>\n");
 }

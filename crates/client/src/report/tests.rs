@@ -205,6 +205,7 @@ fn every_name_in_the_json_is_described() {
     let mut run = report(&[], 10, &[Kind::Status(502)], Some(proof(Verdict::Contradicted)));
     run.incidents.push(crate::incident::tests::some_incident());
     run.slowest = Some(some_slowest());
+    run.handshakes.push(Handshakes { version: "TLS 1.3", resumed: true, took: run.latency.right });
     let json: serde_json::Value = serde_json::from_str(&Reports::new(vec![run], 1).json()).unwrap();
     let mut found = std::collections::BTreeSet::new();
     names(&json, &mut found);

@@ -154,7 +154,11 @@ fn counts(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (requests.dropped, "never sent: all senders were busy"),
         (requests.unmeasured, "warmed up: not in the latencies"),
     ];
-    more.into_iter().filter(|(count, _)| *count > 0).try_for_each(|(count, what)| row(count, what))
+    more.into_iter().filter(|(count, _)| *count > 0).try_for_each(|(count, what)| row(count, what))?;
+    report.handshakes.iter().try_for_each(|shaken| {
+        let what = if shaken.resumed { "resumptions of" } else { "handshakes of" };
+        writeln!(f, "{:>11} {what} {}", words::count(shaken.took.count), shaken.version)
+    })
 }
 
 fn by_server(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -189,10 +193,12 @@ fn latencies(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         ("failed requests", &latency.failed),
         ("new connections", &latency.connect),
     ];
-    for (name, quantiles) in lines.into_iter().filter(|(_, quantiles)| quantiles.count > 0) {
+    let lines = lines.map(|(name, quantiles)| (name.to_owned(), quantiles)).into_iter();
+    let handshakes = report.handshakes.iter().map(|shaken| (format!("  {}", shaken.name()), &shaken.took));
+    for (name, quantiles) in lines.chain(handshakes).filter(|(_, quantiles)| quantiles.count > 0) {
         let Quantiles { p50_ms, p90_ms, p99_ms, p999_ms, max_ms, mean_ms, .. } = quantiles;
         let cells = [p50_ms, p90_ms, p99_ms, p999_ms, max_ms, mean_ms].map(|ms| words::duration(ms.0));
-        table.add_row(std::iter::once(name.to_owned()).chain(cells));
+        table.add_row(std::iter::once(name).chain(cells));
     }
     let gap = report.longest_gap;
     writeln!(f, "\n{}", aligned(table, 1))?;

@@ -6,7 +6,7 @@ fn read(variables: &[(&str, &str)]) -> Result<Settings, String> {
     of(&variables)
 }
 
-fn of(variables: &[(&str, &str)]) -> Result<Settings, String> {
+pub(super) fn of(variables: &[(&str, &str)]) -> Result<Settings, String> {
     let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
     Reading::of(&COMPONENT, variables, Settings::read).map_err(|problems| problems.to_string())
 }

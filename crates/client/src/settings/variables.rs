@@ -10,7 +10,23 @@ pub(crate) const COMPONENT: Component = Component {
     variables: &[
         Variable::required(
             "TARGET",
-            "where to send, such as http://balancer:8080; a comma list is measured one after the other and compared",
+            "where to send, such as http://balancer:8080 or https://balancer:8443; a comma list is measured one after the other and compared",
+        ),
+        Variable::optional(
+            "TLS_CA",
+            "required for https",
+            "a file (PEM) with the certificates of the authorities that may have signed the target's; none is built in",
+        ),
+        Variable::optional(
+            "TLS_CERTIFICATE",
+            "none is shown",
+            "a file (PEM) with the client's own certificate and its chain, for a target that asks for one (mTLS)",
+        ),
+        Variable::optional("TLS_KEY", "none", "a file (PEM) with the key of that certificate"),
+        Variable::new(
+            "TLS_RESUME",
+            "on",
+            "whether a new connection goes on from the TLS session of an earlier one; off has each shake hands anew",
         ),
         Variable::new("WAIT", "60s", "how long to wait until the target is ready; then it ends with 69"),
         Variable::new("READY", "/", "the path asked while waiting: any answer below 500 is ready"),

@@ -7,6 +7,7 @@ mod origin;
 mod proof;
 mod requests;
 mod terminal;
+mod tls;
 
 use std::process::{Command, Output, Stdio};
 

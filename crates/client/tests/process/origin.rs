@@ -1,9 +1,11 @@
 //! An HTTP origin that answers as a test says, mistakes included, and remembers what it was asked.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::thread;
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -59,6 +61,21 @@ pub(crate) struct Origin {
 impl Origin {
     /// Answers every request with what `reply` says.
     pub(crate) fn start(reply: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_with(None::<fn(usize) -> Arc<ServerConfig>>, reply)
+    }
+
+    /// The same over TLS, on each connection as `tls` says of its number.
+    pub(crate) fn start_secure(
+        tls: impl Fn(usize) -> Arc<ServerConfig> + Send + 'static,
+        reply: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        Self::start_with(Some(tls), reply)
+    }
+
+    fn start_with(
+        tls: Option<impl Fn(usize) -> Arc<ServerConfig> + Send + 'static>,
+        reply: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -67,7 +84,11 @@ impl Origin {
             for (connection, stream) in listener.incoming().enumerate() {
                 let (reply, log) = (Arc::clone(&reply), Arc::clone(&log));
                 // A client that goes away ends its own connection only.
-                thread::spawn(move || serve(connection, &stream.unwrap(), &log, &*reply));
+                let tls = tls.as_ref().map(|tls| ServerConnection::new(tls(connection)).unwrap());
+                thread::spawn(move || match tls {
+                    None => serve(connection, &stream.unwrap(), &log, &*reply),
+                    Some(tls) => serve(connection, StreamOwned::new(tls, stream.unwrap()), &log, &*reply),
+                });
             }
         });
         Self { address, seen }
@@ -82,19 +103,18 @@ impl Origin {
 
 fn serve(
     connection: usize,
-    stream: &TcpStream,
+    stream: impl Read + Write,
     log: &Mutex<Vec<Seen>>,
     reply: &dyn Fn(&Seen) -> Reply,
 ) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
-    let mut writer = stream;
     while let Some(request) = read(connection, &mut reader)? {
         log.lock().unwrap().push(request.clone());
         match reply(&request) {
-            Reply::Send(bytes) => writer.write_all(&bytes)?,
-            Reply::Close(bytes) => return writer.write_all(&bytes),
+            Reply::Send(bytes) => reader.get_mut().write_all(&bytes)?,
+            Reply::Close(bytes) => return reader.get_mut().write_all(&bytes),
             Reply::Hang(bytes) => {
-                writer.write_all(&bytes)?;
+                reader.get_mut().write_all(&bytes)?;
                 return reader.read_to_end(&mut Vec::new()).map(|_| ());
             }
         }

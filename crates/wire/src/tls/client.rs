@@ -20,7 +20,10 @@ const REMEMBERED_SERVERS: usize = 256;
 
 /// TLS as it is spoken to servers. Cheap to clone; clones share what they remember of servers.
 #[derive(Debug, Clone)]
-pub struct TlsClient(Arc<ClientConfig>);
+pub struct TlsClient {
+    configuration: Arc<ClientConfig>,
+    resumes: bool,
+}
 
 /// Who a server has to be: what its certificate is held against, and what it is asked for (SNI, RFC 6066 §3) unless it is an
 /// address.
@@ -53,19 +56,19 @@ impl TlsClient {
             .map(|(chain, key)| Certificate::read("client", chain, key, &provider))
             .transpose()
             .map_err(Untrusted::Pair)?;
-        configure(&provider, roots, pair, resumes).map(|configuration| Self(Arc::new(configuration)))
+        configure(&provider, roots, pair, resumes).map(|configuration| Self { configuration: Arc::new(configuration), resumes })
     }
 
     /// The same with a memory of its own: for servers of one name that do not know each other's tickets.
     #[must_use]
     pub fn apart(&self) -> Self {
-        let mut configuration = (*self.0).clone();
-        configuration.resumption = Resumption::in_memory_sessions(REMEMBERED_SERVERS);
-        Self(Arc::new(configuration))
+        let mut configuration = (*self.configuration).clone();
+        configuration.resumption = resumption(self.resumes);
+        Self { configuration: Arc::new(configuration), resumes: self.resumes }
     }
 
     pub(super) fn connection(&self, name: &TlsName) -> Result<ClientConnection, rustls::Error> {
-        ClientConnection::new(self.0.clone(), name.0.clone())
+        ClientConnection::new(self.configuration.clone(), name.0.clone())
     }
 }
 
@@ -116,9 +119,12 @@ fn configure(
     };
     configuration.alpn_protocols = vec![b"http/1.1".to_vec()];
     configuration.require_ems = true;
-    configuration.resumption =
-        if resumes { Resumption::in_memory_sessions(REMEMBERED_SERVERS) } else { Resumption::disabled() };
+    configuration.resumption = resumption(resumes);
     Ok(configuration)
+}
+
+fn resumption(resumes: bool) -> Resumption {
+    if resumes { Resumption::in_memory_sessions(REMEMBERED_SERVERS) } else { Resumption::disabled() }
 }
 
 /// Why a server and this side do not come to speak TLS, or do so no longer.
