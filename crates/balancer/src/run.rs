@@ -43,7 +43,7 @@ use crate::records::roster::Roster;
 use crate::records::story::{self, Story};
 use crate::servers::group::Group;
 use crate::settings::Settings;
-use crate::watch::{certificates, control};
+use crate::watch::{certificates, control, trust};
 use leave::Door;
 
 /// How often the process looks whether the first server is there.
@@ -66,6 +66,7 @@ async fn serve(settings: Settings) -> io::Result<()> {
     let secured = settings.tls.as_ref().map(|tls| listen_for("BALANCER_TLS_BIND", tls.bind)).transpose()?;
     let tls = settings.tls.as_ref().map(|tls| tls.server.clone());
     settings.tls.as_ref().map(|tls| certificates::start(tls.server.clone(), &tls.begun)).transpose()?;
+    settings.server_tls.as_ref().map(|servers| trust::start(servers.tls.clone())).transpose()?;
     let listening = (address_of(plain.as_ref())?, address_of(secured.as_ref())?);
     let (upstream, control) = Upstream::new(settings.servers.clone(), settings.upstream.clone(), now());
     let (evidence, reports) = mpsc::channel(control::EVIDENCE_WAITING);

@@ -6,6 +6,7 @@ pub(crate) mod affinity;
 pub(crate) mod pace;
 pub(crate) mod probe;
 pub(crate) mod repeat;
+pub(crate) mod server_tls;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tls;
@@ -34,6 +35,7 @@ use affinity::{KeySource, Sticky, is_token};
 use pace::{Patience, Rate};
 use probe::{Expect, ProbeHost, ProbeKind};
 use repeat::RepeatSetting;
+use server_tls::ServerTls;
 use tls::TlsSettings;
 use trust::TrustedProxies;
 use upgrades::Upgrades;
@@ -57,6 +59,8 @@ pub(crate) struct Settings {
     /// Bytes; `None` for no ledger.
     pub(crate) ledger: Option<usize>,
     pub(crate) servers: UpstreamSpec,
+    /// `None` where servers are spoken to in plain HTTP.
+    pub(crate) server_tls: Option<ServerTls>,
     pub(crate) upstream: evenkeel_upstream::Settings,
     pub(crate) hash_key: KeySource,
     pub(crate) sticky: Option<Sticky>,
@@ -142,9 +146,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     let access_log = access_log(reading);
     let runs = reading.value("RUNS");
     let ledger = reading.value_with("LEDGER", ledger_bytes);
-    let servers = reading.value_with("UPSTREAM", |text| {
-        text.parse().map_err(|error: evenkeel_upstream::SpecError| error.to_string())
-    });
+    let servers = servers(reading);
     let upstream = upstream(reading);
     let hash_key = reading.value("HASH_KEY");
     let sticky = sticky(reading);
@@ -188,6 +190,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     let grace = reading.value("GRACE");
     let in_force = COMPONENT.variables.iter().map(|variable| in_force(reading, variable)).collect();
     let (probe, mut upstream) = (probe?, upstream?);
+    let (servers, server_tls) = servers?;
     upstream.probes.enabled = probe != ProbeKind::Off;
     let sticky = sticky?;
     let runs = runs?;
@@ -201,7 +204,8 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
         runs,
         // Without runs there is nothing that anybody would read there.
         ledger: ledger?.filter(|_| runs),
-        servers: servers?,
+        servers,
+        server_tls,
         upstream,
         hash_key: hash_key?,
         sticky,
@@ -235,6 +239,14 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
         grace: grace?,
         in_force,
     })
+}
+
+fn servers(reading: &mut Reading<'_>) -> Result<(UpstreamSpec, Option<ServerTls>), Reported> {
+    let servers = reading.value_with("UPSTREAM", |text| {
+        text.parse().map_err(|error: evenkeel_upstream::SpecError| error.to_string())
+    });
+    let tls = server_tls::read(reading, servers.as_ref().ok());
+    Ok((servers?, tls?))
 }
 
 fn upstream(reading: &mut Reading<'_>) -> Result<evenkeel_upstream::Settings, Reported> {

@@ -6,3 +6,5 @@ pub(crate) mod names;
 pub(crate) mod naming;
 pub(crate) mod orders;
 pub(crate) mod probe;
+pub(crate) mod strangers;
+pub(crate) mod trust;

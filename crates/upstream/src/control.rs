@@ -163,6 +163,11 @@ impl Control {
         self.by_address.get(&address).copied()
     }
 
+    /// The host that an endpoint was found by.
+    pub fn host(&self, id: EndpointId) -> Option<&str> {
+        self.members.get(&id).map(|member| member.endpoint.host())
+    }
+
     /// When [`Control::tick`] is due.
     pub fn next_wake(&self) -> Option<Instant> {
         self.next_tick

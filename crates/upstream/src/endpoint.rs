@@ -18,6 +18,7 @@ use siphasher::sip::SipHasher13;
 
 use crate::evidence::{Evidence, FailureClass};
 use crate::latency::{Expected, FadingMean, Latency};
+use crate::spec::NameSpec;
 pub(crate) use standing::{Flags, Rank};
 
 /// Names an endpoint for the life of the process; never given twice, not even to an address that returns.
@@ -64,6 +65,7 @@ impl fmt::Display for Weight {
 pub struct Endpoint {
     id: EndpointId,
     address: SocketAddr,
+    host: Box<str>,
     label: Box<str>,
     address_hash: u64,
     backup: bool,
@@ -117,16 +119,16 @@ impl Endpoint {
     pub(crate) fn new(
         id: EndpointId,
         address: SocketAddr,
-        label: &str,
-        weight: Weight,
-        backup: bool,
+        name: &NameSpec,
         limit: u32,
         epoch: Instant,
     ) -> Self {
+        let NameSpec { weight, backup, .. } = *name;
         let endpoint = Self {
             id,
             address,
-            label: label.into(),
+            host: name.host.as_str().into(),
+            label: format!("{name} {}", address.ip()).into(),
             address_hash: SipHasher13::new().hash(address.to_string().as_bytes()),
             backup,
             epoch,
@@ -144,6 +146,11 @@ impl Endpoint {
     /// Its name for the life of the process.
     pub fn id(&self) -> EndpointId {
         self.id
+    }
+
+    /// The host that it was found by: a name, or its address where that was written.
+    pub fn host(&self) -> &str {
+        &self.host
     }
 
     /// Where it listens.

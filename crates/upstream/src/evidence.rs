@@ -124,6 +124,25 @@ pub enum ConnectFailure {
     Unreachable,
     /// This process could not even try (no descriptor, no port). Says nothing about the endpoint.
     Local,
+    /// Somebody listens there who is not spoken to, or will not be: nothing but the handshake was sent.
+    Tls(TlsFailure),
+}
+
+/// Why a handshake of TLS came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TlsFailure {
+    /// Nobody who is trusted has signed its certificate.
+    Untrusted,
+    /// Its certificate is for another name.
+    WrongName,
+    /// Its certificate has ended.
+    Expired,
+    /// Its certificate begins in the future.
+    NotYetValid,
+    /// It would not, or speaks no TLS that is spoken here.
+    Refused,
+    /// The connection ended before the handshake did.
+    Cut,
 }
 
 /// Why there is no whole response.
@@ -262,7 +281,18 @@ impl fmt::Display for Evidence {
 
 impl ConnectFailure {
     /// Every reason.
-    pub const ALL: [Self; 4] = [Self::Refused, Self::TimedOut, Self::Unreachable, Self::Local];
+    pub const ALL: [Self; 10] = [
+        Self::Refused,
+        Self::TimedOut,
+        Self::Unreachable,
+        Self::Local,
+        Self::Tls(TlsFailure::Untrusted),
+        Self::Tls(TlsFailure::WrongName),
+        Self::Tls(TlsFailure::Expired),
+        Self::Tls(TlsFailure::NotYetValid),
+        Self::Tls(TlsFailure::Refused),
+        Self::Tls(TlsFailure::Cut),
+    ];
 
     /// The word for programs.
     pub fn name(self) -> &'static str {
@@ -276,6 +306,26 @@ impl ConnectFailure {
             Self::TimedOut => ("connect_timeout", "connect timed out"),
             Self::Unreachable => ("unreachable", "no route"),
             Self::Local => ("no_local_resources", "no local resources to connect"),
+            Self::Tls(why) => why.words(),
+        }
+    }
+}
+
+impl TlsFailure {
+    /// Whether it is the certificate that is wrong: that mends itself only when somebody replaces it.
+    pub fn is_of_certificate(self) -> bool {
+        !matches!(self, Self::Refused | Self::Cut)
+    }
+
+    /// For programs and for people.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Untrusted => ("certificate_untrusted", "certificate not trusted"),
+            Self::WrongName => ("certificate_wrong_name", "certificate for another name"),
+            Self::Expired => ("certificate_expired", "certificate expired"),
+            Self::NotYetValid => ("certificate_not_yet_valid", "certificate not yet valid"),
+            Self::Refused => ("tls_refused", "TLS handshake refused"),
+            Self::Cut => ("tls_cut", "TLS handshake cut off"),
         }
     }
 }
@@ -302,6 +352,12 @@ impl ResponseFailure {
 }
 
 impl fmt::Display for ConnectFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words().1)
+    }
+}
+
+impl fmt::Display for TlsFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.words().1)
     }

@@ -49,6 +49,7 @@ pub use control::{
 pub use endpoint::{Endpoint, EndpointId, Usual, Weight};
 pub use evidence::{
     Author, ConnectFailure, Evidence, FailureClass, Response, ResponseFailure, Standing, Testimony,
+    TlsFailure,
 };
 pub use health::{Cause, Health, Source};
 pub use kinds::Kind;

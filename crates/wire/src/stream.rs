@@ -17,7 +17,8 @@ use tokio::net::TcpSocket;
 use crate::Buffer;
 use crate::tcp::Tcp;
 use crate::tls::{
-    AtOnce, AtOnceAsOfNow, Handshake, HandshakeFailure, Session, TlsClient, TlsFailure, TlsName, TlsServer,
+    AtOnce, AtOnceAsOfNow, Handshake, HandshakeFailure, Session, Socket, TlsClient, TlsFailure, TlsName,
+    TlsServer, still_holds,
 };
 
 /// A connected TCP stream with Nagle's algorithm off, with or without TLS on it.
@@ -206,6 +207,9 @@ impl Stream {
     pub async fn secure_to(&mut self, client: &TlsClient, name: &TlsName) -> Result<Handshake, TlsFailure> {
         let mut session = Box::new(Session::connecting(client, name)?);
         let handshake = std::future::poll_fn(|cx| session.poll_handshake(cx, &mut self.tcp)).await?;
+        if handshake.is_resumed {
+            session.shown().map_or(Ok(()), still_holds)?;
+        }
         self.tls = Some(session);
         Ok(handshake)
     }
@@ -279,12 +283,15 @@ impl Stream {
         Poll::Ready(Ok(()))
     }
 
-    /// Ready when an idle connection is no longer idle: closed, reset, or bytes that nobody asked for. Over TLS those may be a
-    /// server's tickets, of which [`Self::idleness`] knows.
+    /// Ready when an idle connection is no longer idle: closed, reset, or bytes that nobody asked for. What TLS says for itself
+    /// (tickets, new keys) is taken in, and disturbs nobody.
     pub fn poll_disturbed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match &self.tls {
-            Some(session) if session.has_news() => Poll::Ready(()),
-            _ => self.tcp.poll_read_ready(cx).map(|_| ()),
+        match &mut self.tls {
+            None => self.tcp.poll_read_ready(cx).map(|_| ()),
+            Some(session) => match session.idleness(Socket { cx, tcp: &mut self.tcp }) {
+                Idleness::Quiet => Poll::Pending,
+                Idleness::Closed | Idleness::Unasked => Poll::Ready(()),
+            },
         }
     }
 

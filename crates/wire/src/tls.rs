@@ -15,6 +15,7 @@ mod client;
 mod clients;
 mod directory;
 mod server;
+mod servers;
 mod session;
 mod x509;
 
@@ -22,6 +23,8 @@ pub use certificates::Certificate;
 pub use client::{TlsClient, TlsFailure, TlsName, Untrusted};
 pub use clients::{ClientAuthority, ClientAuthorityError, ClientRefusal};
 pub use server::{ClientsEnd, Oldest, Reloaded, TlsError, TlsServer};
+pub use servers::{OwnFiles, TlsFile, TlsFileProblem, TlsFiles, TlsServers, Trust};
 pub use session::{Handshake, HandshakeFailure};
 
-pub(crate) use session::{AtOnce, AtOnceAsOfNow, Session};
+pub(crate) use client::still_holds;
+pub(crate) use session::{AtOnce, AtOnceAsOfNow, Session, Socket};

@@ -1,26 +1,42 @@
-//! Reading anew what may change while the balancer runs: the certificates.
+//! Reading anew what may change while the balancer runs: what TLS is spoken with.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
+use evenkeel_wire::Reloaded;
 use serde_json::json;
 
 use super::Admin;
 use super::guard::authorise;
 use super::problem::Problem;
-use crate::watch::certificates;
+use crate::watch::{certificates, trust};
 
-/// Reads the certificates anew and says what came of it.
+/// Reads the certificates anew, those that clients are shown and what servers are trusted by, and says what came of it.
 pub(super) async fn reload(admin: web::Data<Admin>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     authorise(&request, &admin.shared.settings.admin)?;
-    let Some(tls) = &admin.shared.tls else {
-        let detail = "There is nothing to read anew: no TLS is spoken. BALANCER_TLS_BIND says where it is.";
+    let (clients, servers) = (&admin.shared.tls, &admin.shared.settings.server_tls);
+    if clients.is_none() && servers.is_none() {
+        let detail = "There is nothing to read anew: no TLS is spoken. BALANCER_TLS_BIND and BALANCER_UPSTREAM_TLS say where it is.";
         return Err(Problem::new(StatusCode::CONFLICT, detail));
-    };
-    let reloaded = certificates::reload(tls.clone()).await;
+    }
+    let (mut all, mut has_other_clients) = (Reloaded::default(), false);
+    if let Some(tls) = clients {
+        let reloaded = certificates::reload(tls.clone()).await;
+        has_other_clients = reloaded.has_other_clients;
+        take_in(&mut all, reloaded);
+    }
+    if let Some(servers) = servers {
+        take_in(&mut all, trust::reload(servers.tls.clone()).await);
+    }
     Ok(HttpResponse::Ok().json(json!({
-        "changed": reloaded.changed,
-        "removed": reloaded.removed,
-        "clients_changed": reloaded.has_other_clients,
-        "problems": reloaded.problems,
+        "changed": all.changed,
+        "removed": all.removed,
+        "clients_changed": has_other_clients,
+        "problems": all.problems,
     })))
+}
+
+fn take_in(all: &mut Reloaded, reloaded: Reloaded) {
+    all.changed.extend(reloaded.changed);
+    all.removed.extend(reloaded.removed);
+    all.problems.extend(reloaded.problems);
 }

@@ -280,11 +280,10 @@ impl<C: Caller> Exchange<'_, C> {
             match action {
                 Action::Try(number, why) => self.try_another(number, why, now),
                 Action::Reconnect(number) => {
-                    let timeout = self.group.settings().upstream.attempts.connect_timeout;
                     if let Some(attempt) =
                         self.scratch.live.iter_mut().find(|attempt| attempt.number == number)
                     {
-                        attempt.reconnect(timeout, now);
+                        attempt.reconnect(self.group, now);
                     }
                 }
                 Action::Cancel(number) => self.cancel(number, now),
@@ -347,8 +346,7 @@ impl<C: Caller> Exchange<'_, C> {
             self.group.worker.stats.reused.add(1);
             Attempt::on_idle(number, lease, connection, answer, now)
         } else {
-            let timeout = self.group.settings().upstream.attempts.connect_timeout;
-            Attempt::on_fresh(number, lease, answer, timeout, now)
+            Attempt::on_fresh(number, lease, answer, self.group, now)
         };
         attempt.number_in_head(&self.scratch.request, self.request.attempt_at);
         self.scratch.live.push(attempt);

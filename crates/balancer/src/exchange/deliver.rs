@@ -113,7 +113,7 @@ impl<C: Caller> Exchange<'_, C> {
 
     /// What the delivery came to: for the account, the endpoint and both connections.
     fn finish(&mut self, source: Source, ended: Result<Finding, Broke>) -> Then {
-        let Source { connection, answer, lease, request_sent } = source;
+        let Source { mut connection, answer, lease, request_sent } = source;
         let now = now();
         let endpoint = lease.endpoint().clone();
         let held = answer.body.as_ref().map_or(0, |body| body.end);
@@ -140,6 +140,8 @@ impl<C: Caller> Exchange<'_, C> {
                     } else {
                         self.group.idle.put(&endpoint, connection, now);
                     }
+                } else {
+                    connection.stream.part();
                 }
                 return self.caller.after().into();
             }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use evenkeel_upstream::attempt::Failure;
-use evenkeel_upstream::{ConnectFailure, ResponseFailure};
+use evenkeel_upstream::{ConnectFailure, ResponseFailure, TlsFailure};
 
 /// After a 503 of ours it is worth asking again after this time: a probe interval.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -32,6 +32,9 @@ pub(crate) fn told(failure: Failure, unresolved: bool) -> Told {
             ConnectFailure::TimedOut => "connection_timeout",
             ConnectFailure::Unreachable => "destination_ip_unroutable",
             ConnectFailure::Local => "proxy_internal_error",
+            ConnectFailure::Tls(why) if why.is_of_certificate() => "tls_certificate_error",
+            ConnectFailure::Tls(TlsFailure::Cut) => "connection_terminated",
+            ConnectFailure::Tls(_) => "tls_protocol_error",
         }),
         Failure::Response(ResponseFailure::TimedOut) | Failure::Deadline => Told {
             status: 504,
@@ -77,6 +80,12 @@ mod tests {
             (503, "connection_timeout"),
             (503, "destination_ip_unroutable"),
             (503, "proxy_internal_error"),
+            (503, "tls_certificate_error"),
+            (503, "tls_certificate_error"),
+            (503, "tls_certificate_error"),
+            (503, "tls_certificate_error"),
+            (503, "tls_protocol_error"),
+            (503, "connection_terminated"),
             (502, "connection_terminated"),
             (502, "connection_terminated"),
             (502, "http_response_incomplete"),

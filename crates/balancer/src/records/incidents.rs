@@ -243,8 +243,13 @@ impl Incidents {
 
     fn probe_failed(&mut self, server: &Server, why: ProbeFailure, at_ms: u64) {
         let Some(member) = self.members.get(&server.address) else { return };
-        // Nobody listens: that is no question of time.
-        let proves = why == ProbeFailure::Refused && member.has_served && member.serves;
+        // Nobody listens, or nobody who could be trusted: that is no question of time.
+        let is_certain = match why {
+            ProbeFailure::Refused => true,
+            ProbeFailure::Tls(why) => why.is_of_certificate(),
+            _ => false,
+        };
+        let proves = is_certain && member.has_served && member.serves;
         if proves {
             self.suspect(server, at_ms);
         }

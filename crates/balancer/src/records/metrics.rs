@@ -76,6 +76,13 @@ counters! {
     hedge => "evenkeel_attempts_total", "reason=\"hedge\"", "Attempts begun, by reason.";
     opened => "evenkeel_server_connections_opened_total", "", "Connections to servers opened.";
     reused => "evenkeel_server_connections_reused_total", "", "Exchanges on a connection that had been idle.";
+    server_tls13_full => "evenkeel_server_tls_handshakes_total", "version=\"1.3\",outcome=\"full\"", "Handshakes with servers for requests, by version of TLS and outcome.";
+    server_tls13_resumed => "evenkeel_server_tls_handshakes_total", "version=\"1.3\",outcome=\"resumed\"", "Handshakes with servers for requests, by version of TLS and outcome.";
+    server_tls12_full => "evenkeel_server_tls_handshakes_total", "version=\"1.2\",outcome=\"full\"", "Handshakes with servers for requests, by version of TLS and outcome.";
+    server_tls12_resumed => "evenkeel_server_tls_handshakes_total", "version=\"1.2\",outcome=\"resumed\"", "Handshakes with servers for requests, by version of TLS and outcome.";
+    server_tls_untrusted => "evenkeel_server_tls_handshakes_total", "version=\"none\",outcome=\"untrusted\"", "Handshakes with servers for requests, by version of TLS and outcome.";
+    server_tls_refused => "evenkeel_server_tls_handshakes_total", "version=\"none\",outcome=\"refused\"", "Handshakes with servers for requests, by version of TLS and outcome.";
+    server_tls_gone => "evenkeel_server_tls_handshakes_total", "version=\"none\",outcome=\"gone\"", "Handshakes with servers for requests, by version of TLS and outcome.";
     wrong_digest => "evenkeel_digest_failures_total", "", "Responses whose bytes did not match their digest.";
     missing_digest => "evenkeel_digests_missing_total", "", "Responses that came without the digest that they had announced in Trailer.";
     bytes_in => "evenkeel_received_bytes_total", "", "Bytes of request bodies received from clients.";

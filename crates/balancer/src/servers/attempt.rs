@@ -6,8 +6,7 @@
 //!    (a connection that was idle starts here)     └──▶ parked: the body is left for whoever relays it
 //! ```
 
-use std::future::Future;
-use std::pin::Pin;
+use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -15,13 +14,14 @@ use std::time::{Duration, Instant};
 use evenkeel_message::{Limits, Method, ResponseError};
 use evenkeel_upstream::attempt::{TryNo, Verdict};
 use evenkeel_upstream::{ConnectFailure, Lease, Outcome, Response, ResponseFailure};
-use evenkeel_wire::{Buffer, ConnectError, Stream, connect};
+use evenkeel_wire::Buffer;
 
 use crate::clock::now;
 use crate::servers::answer::Answer;
 use crate::servers::digest::{self, Promised};
 use crate::servers::group::Group;
 use crate::servers::idle::ServerConnection;
+use crate::servers::opening::{Opening, connect_failure, open};
 use crate::servers::status;
 use crate::servers::upload::{Position, Upload};
 
@@ -42,7 +42,7 @@ pub(crate) struct Attempt {
 }
 
 enum Line {
-    Opening(Pin<Box<dyn Future<Output = Result<Stream, ConnectError>>>>),
+    Opening(Opening),
     Open { connection: ServerConnection, reused: bool },
     Gone,
 }
@@ -114,10 +114,10 @@ impl Attempt {
         number: TryNo,
         lease: Lease,
         answer: Box<Answer>,
-        timeout: Duration,
+        group: &Group,
         now: Instant,
     ) -> Self {
-        let line = opening(&lease, timeout);
+        let line = Line::Opening(open(group, lease.endpoint()));
         Self::new(number, lease, line, answer, now)
     }
 
@@ -135,8 +135,8 @@ impl Attempt {
     }
 
     /// Opens a fresh connection to the same endpoint, after the idle one turned out to be stale.
-    pub(crate) fn reconnect(&mut self, timeout: Duration, now: Instant) {
-        self.line = opening(&self.lease, timeout);
+    pub(crate) fn reconnect(&mut self, group: &Group, now: Instant) {
+        self.line = Line::Opening(open(group, self.lease.endpoint()));
         self.sent = Position::default();
         self.progress = Progress::Unsent;
         self.since = now;
@@ -285,7 +285,11 @@ impl Attempt {
             match ready!(connection.stream.poll_fill(cx, received)) {
                 Ok(0) => return Poll::Ready(self.ended(false)),
                 Ok(_) => {}
-                Err(_) => return Poll::Ready(self.ended(true)),
+                // Over TLS an end without a word of parting, which says no more than FIN does.
+                Err(error) => {
+                    let is_reset = error.kind() != io::ErrorKind::UnexpectedEof;
+                    return Poll::Ready(self.ended(is_reset));
+                }
             }
         }
     }
@@ -362,17 +366,4 @@ pub(crate) fn open_for_later(group: &Rc<Group>, attempt: Attempt) {
             group.idle.put(&endpoint, ServerConnection::fresh(stream, generation), now());
         }
     });
-}
-
-fn opening(lease: &Lease, timeout: Duration) -> Line {
-    Line::Opening(Box::pin(connect(lease.endpoint().address(), timeout)))
-}
-
-fn connect_failure(error: &ConnectError) -> ConnectFailure {
-    match error {
-        ConnectError::Refused => ConnectFailure::Refused,
-        ConnectError::Unreachable(_) | ConnectError::Tls(_) => ConnectFailure::Unreachable,
-        ConnectError::TimedOut => ConnectFailure::TimedOut,
-        ConnectError::Local(_) => ConnectFailure::Local,
-    }
 }

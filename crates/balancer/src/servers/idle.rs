@@ -76,6 +76,7 @@ impl IdleConnections {
             {
                 return Some(connection);
             }
+            connection.stream.part();
         }
         None
     }
@@ -89,6 +90,7 @@ impl IdleConnections {
             || connection.generation != endpoint.generation()
             || connection.stream.poll_disturbed(&mut cx).is_ready()
         {
+            connection.stream.part();
             return;
         }
         let mut by_endpoint = self.by_endpoint.borrow_mut();
@@ -124,6 +126,7 @@ impl IdleConnections {
         self.by_endpoint.borrow_mut().retain(|endpoint, idle| {
             idle.retain_mut(|Idle { connection, since }| {
                 if now.saturating_duration_since(*since) >= self.lifetime {
+                    connection.stream.part();
                     return false;
                 }
                 if connection.stream.poll_disturbed(cx).is_pending() {

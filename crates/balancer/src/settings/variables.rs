@@ -74,6 +74,31 @@ pub(crate) const COMPONENT: Component = Component {
             "the servers, such as server:8080 or a:8080;weight=2,b:8080;backup; each name means all its addresses; anna=10.0.0.1:8080 calls one anna",
         ),
         Variable::new(
+            "UPSTREAM_TLS",
+            "off",
+            "on: servers are spoken to over TLS, in requests and probes, and their certificates are always verified",
+        ),
+        Variable::optional(
+            "UPSTREAM_TLS_CA",
+            "nobody",
+            "a PEM file: who signs the certificates of servers; required with BALANCER_UPSTREAM_TLS; watched",
+        ),
+        Variable::optional(
+            "UPSTREAM_TLS_NAME",
+            "the host in BALANCER_UPSTREAM",
+            "the name that servers are asked for (SNI) and that their certificates have to be for",
+        ),
+        Variable::optional(
+            "UPSTREAM_TLS_CERTIFICATE",
+            "none is shown",
+            "a PEM file: the certificate that servers are shown which ask for one, then its chain; watched",
+        ),
+        Variable::optional(
+            "UPSTREAM_TLS_KEY",
+            "none is shown",
+            "a PEM file: the key of BALANCER_UPSTREAM_TLS_CERTIFICATE",
+        ),
+        Variable::new(
             "POLICY",
             "least_requests",
             "who gets the next request: least_requests, round_robin, random_two, peak_ewma or consistent_hash",

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use evenkeel_service::{More, Rarely, vital};
 use evenkeel_upstream::{
-    Change, Command, Control, EndpointId, EndpointState, Evidence, LookupFailed, News, Probe, ProbeResult,
-    Testimony, UnknownEndpoint,
+    Change, Command, Control, EndpointId, EndpointState, Evidence, LookupFailed, News, Probe, Testimony,
+    UnknownEndpoint,
 };
 use evenkeel_wire::{ResolveError, Resolver};
 use tokio::sync::{mpsc, oneshot};
@@ -22,7 +22,8 @@ use crate::records::roster::Server;
 use crate::watch::names::Names;
 use crate::watch::naming::{self, Naming};
 use crate::watch::orders::Orders;
-use crate::watch::probe::probe;
+use crate::watch::probe::{Finding, probe};
+use crate::watch::strangers::Strangers;
 
 /// Reports waiting for the control task: beyond that they are dropped, and counted.
 pub(crate) const EVIDENCE_WAITING: usize = 4096;
@@ -39,7 +40,7 @@ pub(crate) enum Ask {
 enum Found {
     Probed {
         endpoint: EndpointId,
-        result: ProbeResult,
+        finding: Finding,
         took: Duration,
     },
     /// All addresses of the name with this index, and what DNS calls those that are new.
@@ -64,6 +65,7 @@ pub(crate) async fn run(
     let mut random = fastrand::Rng::new();
     let mut orders = Orders::default();
     let mut naming = Naming::new();
+    let mut strangers = Strangers::default();
     loop {
         let turn = now();
         control.tick(turn);
@@ -73,9 +75,13 @@ pub(crate) async fn run(
             }
         }
         for due in control.probes_due(turn, &mut || random.u64(..)) {
-            begin_probe(due, &shared, &report);
+            let host = control.host(due.endpoint).unwrap_or_default().to_owned();
+            begin_probe(due, host, &shared, &report);
         }
         for change in publish(&mut control, &orders, &naming, &shared) {
+            if change.news == News::Removed {
+                strangers.forget(change.endpoint);
+            }
             if change.news == News::Healthy && !naming.is_given(change.address) {
                 ask_for_name(&change, &resolver, &report);
             }
@@ -91,7 +97,10 @@ pub(crate) async fn run(
             }
             Some(ask) = asks.recv() => answer(&mut control, &mut orders, ask),
             Some(found) = found.recv() => match found {
-                Found::Probed { endpoint, result, took } => {
+                Found::Probed { endpoint, finding: Finding { result, wrong }, took } => {
+                    if let Some(server) = shared.roster.of(endpoint) {
+                        strangers.probed(endpoint, &server, wrong);
+                    }
                     shared.control_stats.probed(result);
                     tell(&shared, endpoint, Fact::Probed(result), now());
                     control.probed(endpoint, result, took, now());
@@ -225,17 +234,14 @@ fn ask_for_name(change: &Change, resolver: &Resolver, report: &mpsc::UnboundedSe
     }));
 }
 
-fn begin_probe(due: Probe, shared: &Arc<Shared>, report: &mpsc::UnboundedSender<Found>) {
+fn begin_probe(due: Probe, host: String, shared: &Arc<Shared>, report: &mpsc::UnboundedSender<Found>) {
     let (shared, report) = (shared.clone(), report.clone());
     // An endpoint whose probe never ends would never be probed again.
     tokio::task::spawn_local(vital::task("probe", async move {
-        let settings = &shared.settings;
         let begun = now();
-        let result =
-            probe(&settings.probe, settings.probe_host.as_ref(), settings.expect, due.address, due.timeout)
-                .await;
+        let finding = probe(&shared.settings, &host, due.address, due.timeout).await;
         let took = now().saturating_duration_since(begun);
         // Nobody listens any more when the process ends.
-        let _ = report.send(Found::Probed { endpoint: due.endpoint, result, took });
+        let _ = report.send(Found::Probed { endpoint: due.endpoint, finding, took });
     }));
 }

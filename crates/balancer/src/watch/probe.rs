@@ -6,64 +6,94 @@ use std::time::Duration;
 
 use evenkeel_message::Method;
 use evenkeel_upstream::{ProbeFailure, ProbeResult};
-use evenkeel_wire::{ClientConnection, ConnectError, ResponseFailure, connect};
+use evenkeel_wire::{ClientConnection, ConnectError, ResponseFailure, Stream, TlsFailure, Trust, connect};
 
+use crate::servers::opening::{nameless, tls_failure};
+use crate::settings::Settings;
 use crate::settings::probe::{Expect, ProbeHost, ProbeKind};
 
-/// Probes the endpoint at `address` once.
+/// What a probe has found.
+pub(crate) struct Finding {
+    pub(crate) result: ProbeResult,
+    /// What exactly kept TLS from being spoken.
+    pub(crate) wrong: Option<TlsFailure>,
+}
+
+impl From<ProbeResult> for Finding {
+    fn from(result: ProbeResult) -> Self {
+        Self { result, wrong: None }
+    }
+}
+
+impl From<TlsFailure> for Finding {
+    fn from(failure: TlsFailure) -> Self {
+        let result = ProbeResult::Failed(ProbeFailure::Tls(tls_failure(&failure)));
+        Self { result, wrong: Some(failure) }
+    }
+}
+
+impl From<ConnectError> for Finding {
+    fn from(error: ConnectError) -> Self {
+        Self::from(ProbeResult::Failed(match error {
+            ConnectError::Refused | ConnectError::Unreachable(_) => ProbeFailure::Refused,
+            ConnectError::TimedOut => ProbeFailure::TimedOut,
+            ConnectError::Local(_) => ProbeFailure::Local,
+            ConnectError::Tls(failure) => return failure.into(),
+        }))
+    }
+}
+
+/// Probes the endpoint at `address` once, which was found by `host`.
 pub(crate) async fn probe(
-    kind: &ProbeKind,
-    host: Option<&ProbeHost>,
-    expect: Expect,
+    settings: &Settings,
+    host: &str,
     address: SocketAddr,
     timeout: Duration,
-) -> ProbeResult {
+) -> Finding {
     let asked = async {
-        match kind {
-            ProbeKind::Off => ProbeResult::Passed,
-            ProbeKind::Tcp => match connect(address, timeout).await {
-                Ok(_) => ProbeResult::Passed,
-                Err(error) => ProbeResult::Failed(connect_failure(&error)),
-            },
+        match &settings.probe {
+            ProbeKind::Off => Ok(ProbeResult::Passed),
+            ProbeKind::Tcp => open(settings, host, address, timeout).await.map(|_| ProbeResult::Passed),
             ProbeKind::Http { port, path } => {
-                let asked = SocketAddr::new(address.ip(), port.unwrap_or(address.port()));
-                ask(asked, path, host, expect, timeout).await
+                let address = SocketAddr::new(address.ip(), port.unwrap_or(address.port()));
+                let stream = open(settings, host, address, timeout).await?;
+                let asked = settings.probe_host.as_ref().map(ProbeHost::as_str);
+                ask(stream, path, asked.unwrap_or(&address.to_string()), settings.expect).await
             }
         }
     };
-    tokio::time::timeout(timeout, asked).await.unwrap_or(ProbeResult::Failed(ProbeFailure::TimedOut))
+    match tokio::time::timeout(timeout, asked).await {
+        Ok(Ok(result)) => result.into(),
+        Ok(Err(finding)) => finding,
+        Err(_) => ProbeResult::Failed(ProbeFailure::TimedOut).into(),
+    }
 }
 
-async fn ask(
+/// With TLS nothing is taken over from an earlier connection: what has ended since, or is not trusted any more, is found out here.
+async fn open(
+    settings: &Settings,
+    host: &str,
     address: SocketAddr,
-    path: &str,
-    host: Option<&ProbeHost>,
-    expect: Expect,
     timeout: Duration,
-) -> ProbeResult {
-    let mut connection = match ClientConnection::connect(address, timeout).await {
-        Ok(connection) => connection,
-        Err(error) => return ProbeResult::Failed(connect_failure(&error)),
-    };
-    let host = host.map_or_else(|| address.to_string(), |host| host.as_str().to_owned());
+) -> Result<Stream, Finding> {
+    let Some(tls) = &settings.server_tls else { return Ok(connect(address, timeout).await?) };
+    let name = tls.name(host).ok_or_else(nameless)?;
+    let (stream, _) = tls.tls.connect(address, &name, Trust::Anew, timeout).await?;
+    Ok(stream)
+}
+
+async fn ask(stream: Stream, path: &str, host: &str, expect: Expect) -> Result<ProbeResult, Finding> {
+    let mut connection = ClientConnection::new(stream);
     let head = format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: evenkeel-probe\r\nConnection: close\r\n\r\n"
     );
-    if connection.send(Method::Get, head.as_bytes(), b"").await.is_err() {
-        return ProbeResult::Failed(ProbeFailure::Closed);
-    }
+    // A server that takes nothing may have said why.
+    let _ = connection.send(Method::Get, head.as_bytes(), b"").await;
     match connection.response().await {
-        Ok(head) => judge(head.status(), expect),
-        Err(ResponseFailure::Malformed(_)) => ProbeResult::Failed(ProbeFailure::Garbage),
-        Err(_) => ProbeResult::Failed(ProbeFailure::Closed),
-    }
-}
-
-fn connect_failure(error: &ConnectError) -> ProbeFailure {
-    match error {
-        ConnectError::Refused | ConnectError::Unreachable(_) | ConnectError::Tls(_) => ProbeFailure::Refused,
-        ConnectError::TimedOut => ProbeFailure::TimedOut,
-        ConnectError::Local(_) => ProbeFailure::Local,
+        Ok(head) => Ok(judge(head.status(), expect)),
+        Err(ResponseFailure::Malformed(_)) => Ok(ProbeResult::Failed(ProbeFailure::Garbage)),
+        Err(ResponseFailure::Tls(failure)) => Err(failure.into()),
+        Err(_) => Ok(ProbeResult::Failed(ProbeFailure::Closed)),
     }
 }
 

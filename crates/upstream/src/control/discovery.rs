@@ -61,9 +61,8 @@ impl Control {
         let Some(name) = self.spec.names().get(index) else { return false };
         let id = EndpointId(self.next_id);
         self.next_id += 1;
-        let label = format!("{name} {}", address.ip());
         let limit = self.settings.admission.per_endpoint;
-        let endpoint = Endpoint::new(id, address, &label, name.weight, name.backup, limit, self.epoch);
+        let endpoint = Endpoint::new(id, address, name, limit, self.epoch);
         let member = Member::new(Arc::new(endpoint), name.weight, index, &self.settings, now);
         member.write_bits(&self.settings, now);
         self.changes.add(&member, News::Added, now);

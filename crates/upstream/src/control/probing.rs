@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::endpoint::EndpointId;
+use crate::evidence::TlsFailure;
 use crate::health::Health;
 
 use super::Control;
@@ -54,6 +55,8 @@ pub enum ProbeFailure {
     Status(u16),
     /// This process could not even try; says nothing about the endpoint.
     Local,
+    /// Somebody listens there, and no handshake came about.
+    Tls(TlsFailure),
 }
 
 impl fmt::Display for ProbeResult {
@@ -75,6 +78,7 @@ impl fmt::Display for ProbeFailure {
             Self::Garbage => f.write_str("malformed response"),
             Self::Status(status) => write!(f, "status {status}"),
             Self::Local => f.write_str("no local resources to probe"),
+            Self::Tls(why) => why.fmt(f),
         }
     }
 }

@@ -13,6 +13,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::endpoint::{EndpointId, Flags};
 use crate::settings::Settings;
+use crate::spec::NameSpec;
 
 /// Endpoints with a policy over them, and no control task.
 struct Bench {
@@ -123,7 +124,8 @@ impl Bench {
 fn endpoint(id: usize, weight: u16, epoch: Instant) -> Arc<Endpoint> {
     let address = ([10, 0, (id / 250) as u8, (id % 250) as u8], 8080).into();
     let weight = Weight::new(weight).unwrap();
-    let endpoint = Endpoint::new(EndpointId(id as u32), address, "server", weight, false, 10_000, epoch);
+    let name = NameSpec { called: None, host: "server".to_owned(), port: 8080, weight, backup: false };
+    let endpoint = Endpoint::new(EndpointId(id as u32), address, &name, 10_000, epoch);
     endpoint.set_flags(Flags::HEALTHY, true);
     Arc::new(endpoint)
 }

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
@@ -14,6 +15,7 @@ use rustls_pki_types::{CertificateDer, ServerName};
 
 use super::certificates::Certificate;
 use super::server::provider;
+use super::x509;
 
 /// Of how many servers tickets are kept, up to eight of each: what no handshake uses is forgotten.
 const REMEMBERED_SERVERS: usize = 256;
@@ -65,6 +67,11 @@ impl TlsClient {
         let mut configuration = (*self.configuration).clone();
         configuration.resumption = resumption(self.resumes);
         Self { configuration: Arc::new(configuration), resumes: self.resumes }
+    }
+
+    /// Whether a certificate with its chain and a key, both in PEM, belong together; why not, in half a sentence.
+    pub(super) fn fits(chain: &[u8], key: &[u8]) -> Result<(), String> {
+        Certificate::read("client", chain, key, &provider()).map(drop)
     }
 
     pub(super) fn connection(&self, name: &TlsName) -> Result<ClientConnection, rustls::Error> {
@@ -172,6 +179,14 @@ impl TlsFailure {
     }
 }
 
+/// Whether a certificate that was verified in an earlier handshake still holds: going on from that verifies nothing.
+pub(crate) fn still_holds(certificate: &CertificateDer<'_>) -> Result<(), TlsFailure> {
+    match x509::read(certificate) {
+        Some(facts) if facts.ends < SystemTime::now() => Err(TlsFailure::Expired),
+        _ => Ok(()),
+    }
+}
+
 impl From<rustls::Error> for TlsFailure {
     fn from(error: rustls::Error) -> Self {
         use rustls::{AlertDescription as Alert, Error};
@@ -195,7 +210,8 @@ impl From<rustls::Error> for TlsFailure {
 
 fn of_certificate(error: CertificateError) -> TlsFailure {
     match error {
-        CertificateError::UnknownIssuer => TlsFailure::UnknownAuthority,
+        // An authority that was made anew has the name of the one before, and another key.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => TlsFailure::UnknownAuthority,
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => TlsFailure::Expired,
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             TlsFailure::NotYetValid

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use evenkeel_message::client_cert;
+use rustls::pki_types::CertificateDer;
 use rustls::{Connection, HandshakeKind, ProtocolVersion, ServerConnection};
 use socket2::SockRef;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
@@ -196,9 +197,9 @@ impl Session {
         &self.client_cert
     }
 
-    /// Whether something can be read without the socket having to say so.
-    pub(crate) fn has_news(&self) -> bool {
-        self.waiting > 0 || self.ended.is_some()
+    /// The certificate that the other side has shown, now or in the handshake that this one goes on from.
+    pub(crate) fn shown(&self) -> Option<&CertificateDer<'static>> {
+        self.connection.peer_certificates()?.first()
     }
 
     /// What has become of an idle connection to a server, whose `socket` is read from without waiting. What TLS says for itself
@@ -247,9 +248,8 @@ impl Session {
                 None => {}
             }
             // A change of keys that the client wants is answered though nothing else is to be said. It need not be out to go on.
-            if let Poll::Ready(Err(error)) = self.poll_flush(cx, tcp) {
-                return Poll::Ready(Err(error));
-            }
+            // Nor need it be possible: who takes nothing any more may have answered before.
+            let _ = self.poll_flush(cx, tcp);
             ready!(self.poll_receive(cx, tcp))?;
         }
     }
@@ -388,9 +388,9 @@ impl Session {
 }
 
 /// A socket as something that blocks, where blocking has the task woken.
-struct Socket<'a, 'b> {
-    cx: &'a mut Context<'b>,
-    tcp: &'a mut Tcp,
+pub(crate) struct Socket<'a, 'b> {
+    pub(crate) cx: &'a mut Context<'b>,
+    pub(crate) tcp: &'a mut Tcp,
 }
 
 impl Read for Socket<'_, '_> {

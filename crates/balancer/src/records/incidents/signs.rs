@@ -2,7 +2,9 @@
 //! become clearer with the next sign: a server whose connections broke has crashed once nobody listens there any more.
 
 use evenkeel_upstream::attempt::TrailOutcome;
-use evenkeel_upstream::{Cause as Charge, ConnectFailure, Evidence, ProbeFailure, ResponseFailure};
+use evenkeel_upstream::{
+    Cause as Charge, ConnectFailure, Evidence, ProbeFailure, ResponseFailure, TlsFailure,
+};
 
 /// What was the matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub(crate) enum Cause {
     CutOff,
     /// No connection comes about.
     Unreachable,
+    /// It is there, and no TLS can be spoken with it: its certificate will not do, or it refuses.
+    Untrusted,
     /// Its answers do not match their digests.
     Corrupting,
     /// Its connections break in the middle of requests, though it goes on serving.
@@ -45,6 +49,7 @@ impl Cause {
             Self::Silent => "silent",
             Self::CutOff => "cut_off",
             Self::Unreachable => "unreachable",
+            Self::Untrusted => "untrusted",
             Self::Corrupting => "corrupting",
             Self::Breaking => "breaking",
             Self::Failing => "failing",
@@ -74,6 +79,8 @@ pub(super) struct Signs {
     outpaced: bool,
     idle_closed: bool,
     probe_refused: bool,
+    /// Why no handshake came about, other than that it was cut off: the latest reason.
+    pub(super) untrusted: Option<TlsFailure>,
     probe_timeouts: u64,
     /// Attempts:
     pub(super) broken: u64,
@@ -94,6 +101,9 @@ impl Signs {
         match outcome {
             TrailOutcome::ConnectFailed(ConnectFailure::Refused) => self.refused += 1,
             TrailOutcome::ConnectFailed(ConnectFailure::Local) => {}
+            TrailOutcome::ConnectFailed(ConnectFailure::Tls(why)) if why != TlsFailure::Cut => {
+                self.untrusted = Some(why);
+            }
             TrailOutcome::ConnectFailed(_) => self.unconnected += 1,
             TrailOutcome::ResponseFailed(ResponseFailure::TimedOut) => self.timeouts += 1,
             TrailOutcome::ResponseFailed(_) => self.broken += 1,
@@ -126,7 +136,12 @@ impl Signs {
         match why {
             ProbeFailure::Refused => self.probe_refused = true,
             ProbeFailure::TimedOut => self.probe_timeouts += 1,
-            ProbeFailure::Closed | ProbeFailure::Garbage | ProbeFailure::Status(_) | ProbeFailure::Local => {}
+            ProbeFailure::Tls(why) if why != TlsFailure::Cut => self.untrusted = Some(why),
+            ProbeFailure::Tls(_)
+            | ProbeFailure::Closed
+            | ProbeFailure::Garbage
+            | ProbeFailure::Status(_)
+            | ProbeFailure::Local => {}
         }
     }
 
@@ -140,7 +155,10 @@ impl Signs {
         // Who crashes breaks what is under way: a request that waited in vain was at a server that was there and silent.
         let broke = self.broken > 0 || self.idle_closed && self.timeouts == 0;
         let is_away = nobody_listens || self.vanished || self.unreachable;
-        if self.announced {
+        // Whatever it began with: it is there again, and this is what keeps it out.
+        if self.untrusted.is_some() {
+            Cause::Untrusted
+        } else if self.announced {
             Cause::Stopped
         } else if self.wrong_digests > self.broken + self.refused + self.timeouts {
             Cause::Corrupting

@@ -29,6 +29,10 @@ pub(super) fn headline(episode: &Episode) -> String {
         Cause::Silent => format!("{server} was silent from {at} UTC on"),
         Cause::CutOff => format!("{server} was cut off from the network at {at} UTC"),
         Cause::Unreachable => format!("{server} could not be reached from {at} UTC on"),
+        Cause::Untrusted => {
+            let reason = signs.untrusted.map(|why| format!(" ({why})")).unwrap_or_default();
+            format!("{server} could not be spoken to over TLS from {at} UTC on{reason}")
+        }
         Cause::Corrupting => format!(
             "{server} sent wrong bytes from {at} UTC on ({} did not match {} digest)",
             count(signs.wrong_digests, "answer"),
@@ -148,6 +152,10 @@ pub(super) fn why(episode: &Episode) -> String {
         }
         Cause::Unreachable => {
             "No connection came about. Nothing had been sent, so every request could move, whatever its method."
+        }
+        Cause::Untrusted => {
+            "It listens, and no handshake came about, so nothing of a request was sent there: every request could move, whatever \
+             its method. The log says what is wrong with its certificate. It serves again once a probe finds nothing wrong."
         }
         Cause::Corrupting => {
             "Each answer is held until its bytes match their digest, so a wrong one is a failed attempt that the client never \

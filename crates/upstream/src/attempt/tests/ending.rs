@@ -1,6 +1,7 @@
 //! What the client gets in the end.
 
 use super::*;
+use crate::evidence::TlsFailure;
 
 #[test]
 fn the_deadline_counts_from_the_start_and_not_from_when_the_request_was_known() {
@@ -252,6 +253,20 @@ fn every_end_of_an_attempt_has_its_word_in_each_vocabulary() {
         (TimedOut, "connect_timeout", "connect timed out"),
         (ConnectFailure::Unreachable, "unreachable", "no route"),
         (ConnectFailure::Local, "no_local_resources", "no local resources to connect"),
+        (ConnectFailure::Tls(TlsFailure::Untrusted), "certificate_untrusted", "certificate not trusted"),
+        (
+            ConnectFailure::Tls(TlsFailure::WrongName),
+            "certificate_wrong_name",
+            "certificate for another name",
+        ),
+        (ConnectFailure::Tls(TlsFailure::Expired), "certificate_expired", "certificate expired"),
+        (
+            ConnectFailure::Tls(TlsFailure::NotYetValid),
+            "certificate_not_yet_valid",
+            "certificate not yet valid",
+        ),
+        (ConnectFailure::Tls(TlsFailure::Refused), "tls_refused", "TLS handshake refused"),
+        (ConnectFailure::Tls(TlsFailure::Cut), "tls_cut", "TLS handshake cut off"),
     ];
     assert!(connects.iter().map(|connect| connect.0).eq(ConnectFailure::ALL));
     ends.extend(

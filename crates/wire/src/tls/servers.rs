@@ -1,0 +1,235 @@
+//! TLS to the servers of an upstream: whom this side trusts and who it is itself, as files say, and how both change while it runs.
+//!
+//! ```text
+//! authorities, own pair ──read──▶ Known ──▶ a client for each server, with the tickets of that one
+//!                         reload ──▶ swapped whole, and the tickets forgotten with it
+//! ```
+//! A handshake that goes on from an earlier one verifies nothing: so tickets live no longer than the authorities that they
+//! were got under, and no longer than the certificate that was shown for them.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use super::client::{TlsClient, TlsName, Untrusted};
+use super::directory::{self, Fingerprint};
+use super::server::Reloaded;
+use super::session::Handshake;
+use crate::{ConnectError, Stream, connect_securely};
+
+/// The most servers whose tickets are kept; one more has those of all others forgotten.
+const MOST_SERVERS: usize = 1_024;
+
+/// Where that is which TLS is spoken with to servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// Certificates in PEM: whoever has one that these have signed is trusted. One that has signed itself may be among them.
+    pub authorities: PathBuf,
+    /// This side's own certificate, for servers that ask for one.
+    pub own: Option<OwnFiles>,
+}
+
+/// A certificate with its chain, and its key, in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnFiles {
+    /// The certificate first, then its chain.
+    pub certificate: PathBuf,
+    /// The key of the first.
+    pub key: PathBuf,
+}
+
+/// One of these files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsFile {
+    /// [`TlsFiles::authorities`]
+    Authorities,
+    /// [`OwnFiles::certificate`], or that with its key.
+    Certificate,
+    /// [`OwnFiles::key`]
+    Key,
+}
+
+/// What is wrong with a file, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFileProblem {
+    /// With which.
+    pub file: TlsFile,
+    /// What.
+    pub why: String,
+}
+
+/// What a server is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// The ticket of an earlier connection, for as long as the certificate that came with it holds.
+    Kept,
+    /// Nothing but a certificate, verified now.
+    Anew,
+}
+
+/// TLS as all workers speak it to servers.
+#[derive(Debug)]
+pub struct TlsServers {
+    files: TlsFiles,
+    known: RwLock<Arc<Known>>,
+    /// What it was read from, where all of it could be read.
+    read: Mutex<Option<Fingerprint>>,
+    failures: AtomicU64,
+}
+
+/// What the files held.
+struct Known {
+    authorities: Vec<u8>,
+    own: Option<(Vec<u8>, Vec<u8>)>,
+    /// Remembers no server.
+    anew: TlsClient,
+    /// Each with the tickets of its server: those of another would be of no use there, though it has the same name.
+    by_server: Mutex<HashMap<SocketAddr, TlsClient>>,
+}
+
+/// Without what is secret.
+impl fmt::Debug for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Known").field("has_own", &self.own.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl TlsServers {
+    /// With what is in these files, or with all that is wrong with them.
+    pub fn new(files: TlsFiles) -> Result<Self, Vec<TlsFileProblem>> {
+        let fingerprint = fingerprint(&files);
+        let known = Known::read(&files)?;
+        Ok(Self {
+            files,
+            known: RwLock::new(Arc::new(known)),
+            read: Mutex::new(Some(fingerprint)),
+            failures: AtomicU64::new(0),
+        })
+    }
+
+    /// Opens a connection to the server at `address`, which has to be who is called `name`, all within `timeout`.
+    pub async fn connect(
+        &self,
+        address: SocketAddr,
+        name: &TlsName,
+        trust: Trust,
+        timeout: Duration,
+    ) -> Result<(Stream, Handshake), ConnectError> {
+        let client = match trust {
+            Trust::Kept => self.now().with_tickets_of(address),
+            Trust::Anew => self.now().anew.clone(),
+        };
+        connect_securely(address, &client, name, timeout).await
+    }
+
+    /// Looks at the files again and takes up what has changed, all of it or nothing. `None` where nothing has since all of it could
+    /// be read; with `anyway` they are read even then.
+    ///
+    /// Reads files, and waits for whoever does so already: not for a thread that has anything better to do.
+    pub fn reload(&self, anyway: bool) -> Option<Reloaded> {
+        let mut seen = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        // Taken before the files are read: whatever changes in the meantime is seen the next time.
+        let fingerprint = fingerprint(&self.files);
+        if !anyway && seen.as_ref() == Some(&fingerprint) {
+            return None;
+        }
+        let mut reloaded = Reloaded::default();
+        match Known::read(&self.files) {
+            Ok(new) => {
+                *seen = Some(fingerprint);
+                reloaded.changed = self.differences(&new);
+                if !reloaded.changed.is_empty() {
+                    *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+                }
+            }
+            Err(problems) => {
+                *seen = None;
+                self.failures.fetch_add(1, Ordering::Relaxed);
+                reloaded.problems = problems.into_iter().map(|problem| problem.why).collect();
+            }
+        }
+        Some(reloaded)
+    }
+
+    /// How often the files were looked at and could not be taken up.
+    pub fn reload_failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    fn now(&self) -> Arc<Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The files whose content is another now.
+    fn differences(&self, new: &Known) -> Vec<String> {
+        let old = self.now();
+        let mut different = Vec::new();
+        if new.authorities != old.authorities {
+            different.push(self.files.authorities.display().to_string());
+        }
+        if let Some(own) = self.files.own.as_ref().filter(|_| new.own != old.own) {
+            different.push(own.certificate.display().to_string());
+        }
+        different
+    }
+}
+
+impl Known {
+    fn read(files: &TlsFiles) -> Result<Self, Vec<TlsFileProblem>> {
+        let mut problems = Vec::new();
+        let mut read = |path: &PathBuf, file| {
+            let read = directory::read(path);
+            read.map_err(|why| problems.push(TlsFileProblem { file, why })).unwrap_or_default()
+        };
+        let authorities = read(&files.authorities, TlsFile::Authorities);
+        let own = files
+            .own
+            .as_ref()
+            .map(|own| (read(&own.certificate, TlsFile::Certificate), read(&own.key, TlsFile::Key)));
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let pair = own.as_ref().map(|(chain, key)| (&chain[..], &key[..]));
+        let client = TlsClient::new(&authorities, pair, false);
+        let anew = client.map_err(|untrusted| {
+            let problem = |untrusted: Untrusted| match untrusted {
+                Untrusted::Authorities(why) => {
+                    let why = format!("{}: {why}", files.authorities.display());
+                    TlsFileProblem { file: TlsFile::Authorities, why }
+                }
+                Untrusted::Pair(why) => {
+                    let path = files.own.as_ref().map(|own| own.certificate.display().to_string());
+                    let why = format!("{}: {why}", path.unwrap_or_default());
+                    TlsFileProblem { file: TlsFile::Certificate, why }
+                }
+            };
+            let mut problems = vec![problem(untrusted)];
+            // The pair is looked at only where the authorities will do.
+            if problems[0].file == TlsFile::Authorities
+                && let Some((chain, key)) = pair
+                && let Err(why) = TlsClient::fits(chain, key)
+            {
+                problems.push(problem(Untrusted::Pair(why)));
+            }
+            problems
+        })?;
+        Ok(Self { authorities, own, anew, by_server: Mutex::default() })
+    }
+
+    fn with_tickets_of(&self, server: SocketAddr) -> TlsClient {
+        let mut by_server = self.by_server.lock().unwrap_or_else(PoisonError::into_inner);
+        if by_server.len() >= MOST_SERVERS && !by_server.contains_key(&server) {
+            by_server.clear();
+        }
+        by_server.entry(server).or_insert_with(|| self.anew.apart()).clone()
+    }
+}
+
+fn fingerprint(files: &TlsFiles) -> Fingerprint {
+    let own = files.own.iter().flat_map(|own| [&own.certificate, &own.key]);
+    Fingerprint::of(&[], std::iter::once(&files.authorities).chain(own))
+}
