@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use super::message::Message;
-use super::{Connection, PATIENCE};
+use super::{Connection, PATIENCE, transport};
 
 /// A running balancer; it ends with the test.
 pub(crate) struct Balancer {
@@ -133,7 +133,10 @@ impl Balancer {
     pub(crate) fn says(&self, words: &str) {
         let mut said = self.begin.contains(words);
         while !said {
-            said = self.log.recv_timeout(PATIENCE).expect("the log does not say it").contains(words);
+            let line = self.log.recv_timeout(PATIENCE);
+            said = line
+                .unwrap_or_else(|_| panic!("the log does not say {words:?}: {}", self.begin))
+                .contains(words);
         }
     }
 
@@ -210,7 +213,9 @@ fn command(upstream: &str, settings: &[(&str, &str)]) -> Command {
         ("PROBE", "off"),
         ("SERVER_IDLE", "1m"),
     ];
-    for (name, value) in usual.iter().chain(settings).chain(&[("UPSTREAM", upstream)]) {
+    for (name, value) in
+        usual.iter().chain(&transport::settings()).chain(settings).chain(&[("UPSTREAM", upstream)])
+    {
         command.env(format!("BALANCER_{name}"), value);
     }
     command

@@ -1,18 +1,21 @@
 //! One TCP connection in the hands of a test, at the client's end or at a server's.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustls::{ServerConfig, ServerConnection};
 use socket2::SockRef;
 
 use super::PATIENCE;
 use super::message::{Head, Message};
+use super::transport::{Parting, Transport};
 
 /// A connection whose every read and write ends within [`PATIENCE`].
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Transport,
     unread: Vec<u8>,
 }
 
@@ -33,60 +36,82 @@ impl Connection {
 
     /// Takes over a stream.
     pub(crate) fn of(stream: TcpStream) -> Self {
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self { stream, unread: Vec::new() }
+        bound(&stream);
+        Self { stream: Transport::Plain(stream), unread: Vec::new() }
+    }
+
+    /// Takes over a stream that a server has accepted, and shakes hands on it.
+    pub(crate) fn secured(stream: TcpStream, config: Arc<ServerConfig>) -> io::Result<Self> {
+        bound(&stream);
+        Ok(Self { stream: Transport::secured(stream, config)?, unread: Vec::new() })
+    }
+
+    /// What TLS knows of it, at a server's end.
+    pub(crate) fn tls(&mut self) -> &mut ServerConnection {
+        self.stream.tls()
+    }
+
+    /// Sends what TLS has to say for itself.
+    pub(crate) fn flush(&mut self) -> &mut Self {
+        self.stream.flush().unwrap();
+        self
+    }
+
+    /// Says that nothing more will be sent with TLS alone (`close_notify`), or with TCP alone (FIN).
+    pub(crate) fn part(&mut self, how: Parting) -> &mut Self {
+        self.stream.part(how);
+        self
     }
 
     /// This end's address.
     pub(crate) fn local(&self) -> SocketAddr {
-        self.stream.local_addr().unwrap()
+        self.stream.tcp().local_addr().unwrap()
     }
 
     /// Sends all of it.
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         self.stream.write_all(bytes.as_ref()).unwrap();
+        self.stream.flush().unwrap();
         self
     }
 
     /// Sends until all is out, or the other side takes no more within its deadline: says whether all went out.
     pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        self.stream.write_all(bytes.as_ref()).is_ok()
+        self.stream.write_all(bytes.as_ref()).and_then(|()| self.stream.flush()).is_ok()
     }
 
     /// Sends as much of it as is taken at once, and says how much that is; `None` when the connection has ended.
     pub(crate) fn send_some(&mut self, bytes: &[u8]) -> Option<usize> {
-        self.stream.set_nonblocking(true).unwrap();
+        self.stream.tcp().set_nonblocking(true).unwrap();
         let sent = match self.stream.write(bytes) {
             Ok(sent) => Some(sent),
             Err(error) => (error.kind() == ErrorKind::WouldBlock).then_some(0),
         };
-        self.stream.set_nonblocking(false).unwrap();
+        self.stream.tcp().set_nonblocking(false).unwrap();
         sent
     }
 
     /// Whether one of them takes more bytes, or ends, within `time`.
     pub(crate) fn one_takes_more<'a>(them: impl Iterator<Item = &'a Self>, time: Duration) -> bool {
         let mut them: Vec<_> =
-            them.map(|connection| PollFd::new(&connection.stream, PollFlags::OUT)).collect();
+            them.map(|connection| PollFd::new(connection.stream.tcp(), PollFlags::OUT)).collect();
         !them.is_empty() && poll(&mut them, Some(&time.try_into().unwrap())).unwrap() > 0
     }
 
     /// Says that nothing more will be sent (FIN).
     pub(crate) fn finish(&mut self) -> &mut Self {
-        self.stream.shutdown(Shutdown::Write).unwrap();
+        self.stream.finish();
         self
     }
 
     /// Ends the connection by force (RST).
     pub(crate) fn reset(self) {
-        SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
+        SockRef::from(self.stream.tcp()).set_linger(Some(Duration::ZERO)).unwrap();
     }
 
     /// Makes the kernel take in little of what this end does not read.
     pub(crate) fn narrow(self) -> Self {
-        SockRef::from(&self.stream).set_recv_buffer_size(4096).unwrap();
+        SockRef::from(self.stream.tcp()).set_recv_buffer_size(4096).unwrap();
         self
     }
 
@@ -187,11 +212,16 @@ impl Connection {
         rest
     }
 
+    /// Whether the other side has nothing to say and has ended, or waits for nothing but the end: of a probe.
+    pub(crate) fn is_over(&mut self) -> bool {
+        self.unread.is_empty() && matches!(self.read(), Ok(0) | Err(ErrorKind::ConnectionReset))
+    }
+
     /// Whether nothing comes for `time`, and the connection stays open.
     pub(crate) fn is_silent_for(&mut self, time: Duration) -> bool {
-        self.stream.set_read_timeout(Some(time)).unwrap();
+        self.stream.set_timeout(time);
         let read = self.read();
-        self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        self.stream.set_timeout(PATIENCE);
         self.unread.is_empty() && matches!(read, Err(ErrorKind::WouldBlock | ErrorKind::TimedOut))
     }
 
@@ -208,6 +238,12 @@ impl Connection {
         self.unread.extend_from_slice(&piece[..count]);
         Ok(count)
     }
+}
+
+fn bound(stream: &TcpStream) {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream.set_nodelay(true).unwrap();
 }
 
 impl std::fmt::Debug for Connection {

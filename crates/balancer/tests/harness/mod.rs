@@ -11,6 +11,7 @@ mod connection;
 pub(crate) mod message;
 mod servers;
 mod stage;
+pub(crate) mod transport;
 
 use std::time::Duration;
 

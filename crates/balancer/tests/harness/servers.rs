@@ -1,11 +1,13 @@
 //! Servers that do nothing by themselves: each connection to one of them is handed to the test.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use socket2::{Domain, Socket, Type};
 
+use super::transport::{self, Greeting};
 use super::{Connection, PATIENCE};
 
 /// An address that belongs to nobody for as long as this lives: a connection to it is refused.
@@ -28,27 +30,41 @@ impl Nobody {
 /// Listening servers, whose connections come to the test in the order of accepting.
 pub(crate) struct Servers {
     addresses: Vec<SocketAddr>,
-    accepted: Receiver<(usize, TcpStream)>,
+    /// How each speaks.
+    greetings: Arc<Mutex<Vec<Greeting>>>,
+    accepted: Receiver<(usize, Connection)>,
 }
 
 impl Servers {
     /// So many servers, on addresses of their own.
     pub(crate) fn listen(count: usize) -> Self {
+        Self::greeting(vec![transport::greeting(); count])
+    }
+
+    /// Servers on addresses of their own, each of which speaks like this.
+    pub(crate) fn greeting(greetings: Vec<Greeting>) -> Self {
+        let count = greetings.len();
+        let greetings = Arc::new(Mutex::new(greetings));
         let (accepting, accepted) = channel();
         let listeners: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let addresses = listeners.iter().map(|listener| listener.local_addr().unwrap()).collect();
         for (index, listener) in listeners.into_iter().enumerate() {
-            let accepting = accepting.clone();
+            let (accepting, greetings) = (accepting.clone(), greetings.clone());
             thread::spawn(move || {
                 for stream in listener.incoming().map_while(Result::ok) {
-                    // Fails when the test is over.
-                    if accepting.send((index, stream)).is_err() {
+                    let greeting = greetings.lock().unwrap()[index].clone();
+                    if !hand_over(index, stream, greeting, &accepting) {
                         return;
                     }
                 }
             });
         }
-        Self { addresses, accepted }
+        Self { addresses, greetings, accepted }
+    }
+
+    /// Has one of them speak otherwise from the next connection on, as one that was restarted.
+    pub(crate) fn restart(&self, index: usize, greeting: Greeting) {
+        self.greetings.lock().unwrap()[index] = greeting;
     }
 
     /// The next connection.
@@ -58,12 +74,43 @@ impl Servers {
 
     /// The next connection, and which of the servers it is to.
     pub(crate) fn accept_at_any(&self) -> (usize, Connection) {
-        let (index, stream) = self.accepted.recv_timeout(PATIENCE).expect("nobody connected");
-        (index, Connection::of(stream))
+        self.accepted.recv_timeout(PATIENCE).expect("nobody connected")
+    }
+
+    /// Has another thread answer whatever comes with this, until nothing does for long.
+    pub(crate) fn answer_all(self, response: &'static str) {
+        thread::spawn(move || {
+            while let Ok((_, mut server)) = self.accepted.recv_timeout(PATIENCE) {
+                if !server.is_over() {
+                    server.message();
+                    server.send(response).finish();
+                }
+            }
+        });
     }
 
     /// As `BALANCER_UPSTREAM` has them.
     pub(crate) fn upstream(&self) -> String {
         self.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
     }
+}
+
+/// False when the test is over. Hands are shaken at once: a client that waits for it would go elsewhere.
+fn hand_over(
+    index: usize,
+    stream: TcpStream,
+    greeting: Greeting,
+    accepting: &Sender<(usize, Connection)>,
+) -> bool {
+    let Greeting::Tls(config) = greeting else {
+        return accepting.send((index, Connection::of(stream))).is_ok();
+    };
+    let accepting = accepting.clone();
+    thread::spawn(move || {
+        // What is no handshake is nobody's connection.
+        if let Ok(connection) = Connection::secured(stream, config) {
+            let _ = accepting.send((index, connection));
+        }
+    });
+    true
 }

@@ -79,9 +79,16 @@ impl Authority {
 
     /// One that ends then.
     pub(crate) fn sign_until(&self, host: &str, ends: SystemTime) -> Files {
+        self.sign_between(host, SystemTime::UNIX_EPOCH, ends)
+    }
+
+    /// One that holds from then until then.
+    pub(crate) fn sign_between(&self, host: &str, begins: SystemTime, ends: SystemTime) -> Files {
         let key = KeyPair::generate().unwrap();
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-        let certificate = leaf(host, serial, ends).signed_by(&key, &self.issuer).unwrap();
+        let mut asked = leaf(host, serial, ends);
+        asked.not_before = moment!(begins);
+        let certificate = asked.signed_by(&key, &self.issuer).unwrap();
         Files { chain: certificate.pem(), key: key.serialize_pem(), serial }
     }
 

@@ -1,0 +1,88 @@
+//! Whom the balancer trusts: how that is set, and how it changes.
+
+use std::fs;
+
+use crate::client::Authority;
+use crate::harness::{Balancer, OK_CLOSE, Stage};
+use crate::identities::{ADDRESS, count, showing, stage, trusted};
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+const TOKEN: &str = "a-token-of-sixteen";
+const RESUMED: &str = "evenkeel_server_tls_handshakes_total{version=\"1.3\",outcome=\"resumed\"}";
+
+/// Has the balancer read its files now, and says what it says.
+fn reload(stage: &Stage) -> String {
+    let mut admin = stage.balancer.connect_admin();
+    admin.send(format!(
+        "POST /api/reload HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    ));
+    admin.message().text().to_owned()
+}
+
+fn answers(stage: &Stage) -> u16 {
+    let mut client = stage.client(GET);
+    let mut server = stage.servers.accept();
+    server.message();
+    server.send(OK_CLOSE).finish();
+    client.message().status()
+}
+
+#[test]
+fn another_authority_is_taken_up_whole_and_tickets_do_not_outlive_the_old_one() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let stage = stage(&old, vec![showing(&old.sign(ADDRESS))], &[("ADMIN_TOKEN", TOKEN)]);
+    assert_eq!((answers(&stage), answers(&stage)), (200, 200));
+    assert_eq!(count(&stage.balancer, RESUMED), 1);
+    let file = old.file("authority.pem");
+    fs::write(&file, &new.pem()[..new.pem().len() / 2]).unwrap();
+    let said = reload(&stage);
+    assert!(said.contains("authority.pem") && said.contains("\"changed\":[]"), "{said}");
+    assert_eq!(answers(&stage), 200, "what cannot be read changes nothing");
+    fs::write(&file, new.pem()).unwrap();
+    let said = reload(&stage);
+    assert!(said.contains("\"problems\":[]"), "{said}");
+    assert_eq!(stage.client(GET).message().status(), 503, "its ticket was got under the old one");
+    stage.servers.restart(0, showing(&new.sign(ADDRESS)));
+    assert_eq!(answers(&stage), 200);
+}
+
+#[test]
+fn what_is_wrong_with_the_settings_is_said_all_at_once() {
+    let authority = Authority::new();
+    authority.put("own", "balancer.example");
+    authority.put("other", "balancer.example");
+    let file = trusted(&authority);
+    let (certificate, key) = (authority.file("own.crt"), authority.file("other.key"));
+    let (certificate, key) = (certificate.to_str().unwrap(), key.to_str().unwrap());
+    let refused = |settings: &[(&str, &str)]| {
+        // The harness sets them for the cases that want servers over TLS.
+        let none = [("UPSTREAM_TLS", "off")];
+        Balancer::refused(&[&none, settings].concat())
+    };
+    let said = refused(&[("UPSTREAM_TLS", "insecure")]);
+    assert!(said.contains("BALANCER_UPSTREAM_TLS: `insecure` does not exist"), "{said}");
+    let said = refused(&[]);
+    assert!(said.contains("BALANCER_UPSTREAM_TLS_CA: is set without TLS to servers"), "{said}");
+    let wrong = [
+        ("UPSTREAM_TLS", "on"),
+        ("UPSTREAM_TLS_CA", key),
+        ("UPSTREAM_TLS_CERTIFICATE", certificate),
+        ("UPSTREAM_TLS_KEY", key),
+        ("POLICY", "none"),
+    ];
+    let said = refused(&wrong);
+    for words in [
+        "BALANCER_UPSTREAM_TLS_CA: ",
+        "there is no certificate in it",
+        "BALANCER_UPSTREAM_TLS_CERTIFICATE: ",
+        "do not fit",
+        "BALANCER_POLICY: ",
+    ] {
+        assert!(said.contains(words), "{words} in {said}");
+    }
+    let on = [("UPSTREAM_TLS", "on"), ("UPSTREAM_TLS_CA", file.as_str())];
+    let said = refused(&[&on[..], &[("UPSTREAM_TLS_KEY", key)]].concat());
+    assert!(said.contains("BALANCER_UPSTREAM_TLS_CERTIFICATE: is required with"), "{said}");
+    let said = refused(&[on[0], ("UPSTREAM_TLS_CA", "/nowhere/ca.pem")]);
+    assert!(said.contains("/nowhere/ca.pem cannot be read"), "{said}");
+}
