@@ -171,7 +171,7 @@ async fn endpoints(admin: web::Data<Admin>) -> HttpResponse {
     let now = crate::clock::now();
     let endpoints: Vec<_> =
         endpoints.iter().map(|endpoint| EndpointView::of(endpoint, &admin.shared, now)).collect();
-    let policy = admin.shared.settings.upstream.policy.name();
+    let policy = admin.shared.settings.upstream.rules.policy.name();
     HttpResponse::Ok().json(json!({ "policy": policy, "endpoints": endpoints }))
 }
 

@@ -85,7 +85,7 @@ pub(crate) async fn run<C: Caller>(group: &Rc<Group>, caller: &mut C, scratch: &
 
 async fn serve<C: Caller>(group: &Rc<Group>, caller: &mut C, scratch: &mut Scratch) -> Then {
     scratch.request.clear();
-    if let Some(port) = redirect::to(group.settings(), caller) {
+    if let Some(port) = redirect::to(group.worker.settings(), caller) {
         return redirect::redirect(&group.worker, caller, scratch, port).await;
     }
     let request = match Request::prepare(group, caller, scratch) {
@@ -97,11 +97,10 @@ async fn serve<C: Caller>(group: &Rc<Group>, caller: &mut C, scratch: &mut Scrat
         }
     };
     scratch.account.identify(request.id.clone(), &scratch.request);
-    let settings = group.settings();
     let expects_continue = request.expects_continue;
     let mut exchange = Exchange {
-        attempts: Attempts::new(request.plan(), &settings.upstream.attempts, now()),
-        course: Course::new(settings.patience(), expects_continue),
+        attempts: Attempts::new(request.plan(), &group.settings().rules.attempts, now()),
+        course: Course::new(group.worker.settings().patience(), expects_continue),
         timers: Timers::default(),
         group,
         caller,

@@ -66,16 +66,17 @@ async fn serve(settings: Settings) -> io::Result<()> {
     let secured = settings.tls.as_ref().map(|tls| listen_for("BALANCER_TLS_BIND", tls.bind)).transpose()?;
     let tls = settings.tls.as_ref().map(|tls| tls.server.clone());
     settings.tls.as_ref().map(|tls| certificates::start(tls.server.clone(), &tls.begun)).transpose()?;
-    settings.server_tls.as_ref().map(|servers| trust::start(servers.tls.clone())).transpose()?;
+    settings.upstream.server_tls.as_ref().map(|servers| trust::start(servers.tls.clone())).transpose()?;
     let listening = (address_of(plain.as_ref())?, address_of(secured.as_ref())?);
-    let (upstream, control) = Upstream::new(settings.servers.clone(), settings.upstream.clone(), now());
+    let (upstream, control) =
+        Upstream::new(settings.upstream.servers.clone(), settings.upstream.rules.clone(), now());
     let (evidence, reports) = mpsc::channel(control::EVIDENCE_WAITING);
     let workers = settings.workers;
     let admin_bind = settings.admin_bind;
     let access_log =
         settings.access_log.as_ref().map(AccessLog::start).transpose().map_err(|error| cannot_log(&error))?;
     let ledger = settings.ledger.map(|bytes| Arc::new(Ledger::new(bytes)));
-    let (story, mishaps) = Story::new(settings.upstream.probes.enabled);
+    let (story, mishaps) = Story::new(settings.upstream.rules.probes.enabled);
     let shared = Arc::new(Shared {
         connections: Connections::new(settings.max_connections),
         leaving: Leaving::default(),

@@ -151,7 +151,7 @@ fn describe(admin: &Admin, sample: &Sample) -> State {
         ready: !shared.leaving.is_unready() && shared.upstream.snapshot().can_serve(),
         leaving: shared.leaving.is_unready(),
         read_only: shared.settings.admin.token.is_none(),
-        policy: shared.settings.upstream.policy.name(),
+        policy: shared.settings.upstream.rules.policy.name(),
         connections: shared.connections.open(),
         max_connections: shared.settings.max_connections,
         waiting: shared.upstream.queue().len(),

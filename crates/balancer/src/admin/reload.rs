@@ -13,7 +13,7 @@ use crate::watch::{certificates, trust};
 /// Reads the certificates anew, those that clients are shown and what servers are trusted by, and says what came of it.
 pub(super) async fn reload(admin: web::Data<Admin>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     authorise(&request, &admin.shared.settings.admin)?;
-    let (clients, servers) = (&admin.shared.tls, &admin.shared.settings.server_tls);
+    let (clients, servers) = (&admin.shared.tls, &admin.shared.settings.upstream.server_tls);
     if clients.is_none() && servers.is_none() {
         let detail = "There is nothing to read anew: no TLS is spoken. BALANCER_TLS_BIND and BALANCER_UPSTREAM_TLS say where it is.";
         return Err(Problem::new(StatusCode::CONFLICT, detail));

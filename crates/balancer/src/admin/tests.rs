@@ -34,7 +34,8 @@ async fn admin(token: Option<&str>) -> Admin {
     variables.extend(token.map(|token| ("BALANCER_ADMIN_TOKEN", token)));
     let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
     let settings = Reading::of(&settings::COMPONENT, variables, settings::read).unwrap();
-    let (upstream, control) = Upstream::new(settings.servers.clone(), settings.upstream.clone(), now());
+    let (upstream, control) =
+        Upstream::new(settings.upstream.servers.clone(), settings.upstream.rules.clone(), now());
     let (evidence, reports) = mpsc::channel(1);
     let (story, mishaps) = Story::new(false);
     let shared = Arc::new(Shared {

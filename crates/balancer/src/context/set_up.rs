@@ -25,7 +25,8 @@ pub(crate) fn set_up(servers: &[SocketAddr]) -> Arc<Shared> {
         [("BALANCER_UPSTREAM", upstream.as_str()), ("BALANCER_PROBE", "off"), ("BALANCER_LEDGER", "off")];
     let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
     let settings = Reading::of(&settings::COMPONENT, variables, settings::read).unwrap();
-    let (upstream, mut control) = Upstream::new(settings.servers.clone(), settings.upstream.clone(), now());
+    let (upstream, mut control) =
+        Upstream::new(settings.upstream.servers.clone(), settings.upstream.rules.clone(), now());
     for (index, server) in servers.iter().enumerate() {
         control.resolved(index, Ok(&[*server]), now());
     }

@@ -133,7 +133,7 @@ impl<C: Caller> Exchange<'_, C> {
 
     /// Keeps what the attempts did, where the client is to be told.
     fn leave_trail(&mut self) {
-        if self.group.settings().trail {
+        if self.group.worker.settings().trail {
             trail::describe(&self.attempts, &self.group.worker.shared.roster, now(), &mut self.scratch.trail);
         }
     }
@@ -147,7 +147,7 @@ impl<C: Caller> Exchange<'_, C> {
                     method: self.request.method,
                     upgrade: self.request.upgrade.as_deref(),
                     head: &self.scratch.request,
-                    limits: &settings.limits,
+                    limits: &self.group.worker.settings().limits,
                     hold: settings.hold,
                     verify: settings.verify != Verify::Off,
                 };
@@ -391,7 +391,7 @@ impl<C: Caller> Exchange<'_, C> {
 
     /// Passes an interim response (1xx) on to the client. It commits to nothing.
     async fn pass_on_interim(&mut self, index: usize) {
-        let settings = self.group.settings();
+        let settings = self.group.worker.settings();
         let Some(attempt) = self.scratch.live.get_mut(index) else { return };
         let how = ResponseRewrite { via: &settings.name, ..ResponseRewrite::default() };
         let (head, input) = (&attempt.answer.head, attempt.answer.received.filled());

@@ -71,11 +71,11 @@ impl<C: Caller> Exchange<'_, C> {
 
     /// The lines that the response gains here.
     fn add_lines(&mut self, lease: &Lease, answer: &Answer) {
-        let settings = self.group.settings();
+        let (worker, settings) = (self.group.worker.settings(), self.group.settings());
         let extra = &mut self.scratch.extra;
         extra.clear();
-        if settings.trail {
-            trail::line(&settings.name, &self.scratch.trail, extra);
+        if worker.trail {
+            trail::line(&worker.name, &self.scratch.trail, extra);
         }
         if let Some(sticky) = &settings.sticky {
             let pin = sticky.key.pin(lease.endpoint().address());
@@ -86,7 +86,7 @@ impl<C: Caller> Exchange<'_, C> {
                 sticky.set_cookie(pin, extra);
             }
         }
-        if let Some(hsts) = settings.hsts_over(self.caller.scheme()) {
+        if let Some(hsts) = worker.hsts_over(self.caller.scheme()) {
             // A server that says it itself knows more of its site, or ends it.
             if answer.head.field(answer.received.filled(), HSTS).is_none() {
                 for part in [HSTS, ": ", hsts, "\r\n"] {
@@ -107,7 +107,7 @@ impl<C: Caller> Exchange<'_, C> {
         };
         // No trailers follow a body that has a length.
         self.caller.end(b"");
-        let sent = caller::send(self.caller, behind, self.group.settings().patience()).await;
+        let sent = caller::send(self.caller, behind, self.group.worker.settings().patience()).await;
         sent.map(|()| Finding::Right).map_err(|_| Broke::Client)
     }
 
@@ -180,7 +180,7 @@ impl<C: Caller> Exchange<'_, C> {
     /// Sends the 101; what follows is another protocol.
     async fn switch(&mut self, source: Source) -> Then {
         let Source { connection, mut answer, lease, .. } = source;
-        if caller::send(self.caller, b"", self.group.settings().patience()).await.is_err() {
+        if caller::send(self.caller, b"", self.group.worker.settings().patience()).await.is_err() {
             return Then::Close;
         }
         answer.received.consume(answer.head.len());

@@ -21,7 +21,7 @@ impl<C: Caller> Exchange<'_, C> {
         if !self.request.gathered || self.scratch.upload.is_ended() {
             return Ok(());
         }
-        let mut pace = Pace::new(self.group.settings().patience());
+        let mut pace = Pace::new(self.group.worker.settings().patience());
         while !self.scratch.upload.is_ended() {
             pace.waits(now());
             self.caller.alarm().set(pace.until());

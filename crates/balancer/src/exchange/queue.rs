@@ -43,7 +43,7 @@ impl<C: Caller> Exchange<'_, C> {
                 self.wait_in_queue(place, number, why, now);
             }
             picked => {
-                let timeout = self.group.settings().upstream.admission.queue_timeout;
+                let timeout = self.group.settings().rules.admission.queue_timeout;
                 self.scratch.account.queued = (now + timeout).saturating_duration_since(place.deadline);
                 drop(place);
                 if let Err(why) = picked {

@@ -51,17 +51,17 @@ const COALESCED: usize = 16 * 1024;
 impl<C: Caller> Exchange<'_, C> {
     /// Relays the body of the response whose head has been written, and says whether a digest of it was missing.
     pub(super) async fn relay(&mut self, source: &mut Source) -> Result<Finding, Broke> {
-        let settings = self.group.settings();
+        let (worker, settings) = (self.group.worker.settings(), self.group.settings());
         let answer = &mut source.answer;
         let is_open_ended = open_ended::is_open_ended(&answer.head, answer.received.filled());
         let head = answer.head.len();
         answer.received.consume(head);
         let verification = answer.promised.verifier().map(Box::new);
-        let patience = settings.patience();
+        let patience = worker.patience();
         let waits = if is_open_ended {
             Waits::of_messages(settings.stream_timeout, patience, now())
         } else {
-            Waits::new(settings.body_timeout, patience, now())
+            Waits::new(worker.body_timeout, patience, now())
         };
         self.timers = Timers::default();
         let mut relay = Relay {
@@ -149,7 +149,7 @@ impl<C: Caller> Relay<'_, '_, C> {
     fn decode(&mut self) -> Result<(), Broke> {
         let garbage = Broke::Server(ResponseFailure::Garbage);
         let Exchange { group, caller, scratch, .. } = &mut *self.exchange;
-        let limits = &group.settings().limits;
+        let limits = &group.worker.settings().limits;
         while !self.ended && self.piece.is_empty() && caller.unsent() < COALESCED {
             let received = &mut self.source.answer.received;
             let machine = &mut self.source.connection.machine;

@@ -71,14 +71,14 @@ impl Request {
             }
         };
         let upgrade = head.upgrade(input).and_then(|asked| settings.upgrades.first_of(asked));
-        let origin = settings.trusted.origin(caller.peer().ip(), caller.scheme(), head, input);
+        let origin = worker.settings().trusted.origin(caller.peer().ip(), caller.scheme(), head, input);
         let how = RequestRewrite {
             origin,
             local: caller.local(),
-            via: &settings.name,
+            via: &worker.settings().name,
             request_id: id,
             upgrade,
-            runs: settings.runs,
+            runs: worker.settings().runs,
             client_cert: caller.client_cert(),
         };
         request.clear();
@@ -94,7 +94,7 @@ impl Request {
         }
         let keyed = settings.retry_keyed && head.field(input, "idempotency-key").is_some();
         let address = origin.client();
-        let hashes = matches!(settings.upstream.policy, PolicySettings::ConsistentHash(_));
+        let hashes = matches!(settings.rules.policy, PolicySettings::ConsistentHash(_));
         let key = hashes.then(|| settings.hash_key.key(head, input, address)).flatten();
         let pin = settings.sticky.as_ref().and_then(|sticky| sticky.pin(head, input));
         let keeps = |pin| group.picker.borrow_mut().keeps(pin);

@@ -13,7 +13,7 @@ use crate::records::metrics::EndpointStats;
 use crate::servers::answer::Answer;
 use crate::servers::attempt::Attempt;
 use crate::servers::idle::IdleConnections;
-use crate::settings::Settings;
+use crate::settings::upstream::UpstreamSettings;
 
 /// One worker's own of an upstream.
 pub(crate) struct Group {
@@ -30,15 +30,15 @@ impl Group {
     pub(crate) fn new(worker: Rc<Worker>) -> Rc<Self> {
         Rc::new(Self {
             picker: RefCell::new(Picker::new(&worker.shared.upstream)),
-            idle: IdleConnections::new(worker.settings().server_idle),
+            idle: IdleConnections::new(worker.settings().upstream.server_idle),
             running_on: Cell::new(0),
             answers: Spare::default(),
             worker,
         })
     }
 
-    pub(crate) fn settings(&self) -> &Settings {
-        self.worker.settings()
+    pub(crate) fn settings(&self) -> &UpstreamSettings {
+        &self.worker.settings().upstream
     }
 
     /// Counts the connection that an attempt has got.

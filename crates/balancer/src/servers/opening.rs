@@ -17,7 +17,7 @@ pub(crate) type Opening = Pin<Box<dyn Future<Output = Result<Stream, ConnectErro
 
 /// Opens a connection to this endpoint.
 pub(crate) fn open(group: &Group, endpoint: &Endpoint) -> Opening {
-    let timeout = group.settings().upstream.attempts.connect_timeout;
+    let timeout = group.settings().rules.attempts.connect_timeout;
     match &group.settings().server_tls {
         None => Box::pin(connect(endpoint.address(), timeout)),
         Some(tls) => secured(group, tls, endpoint, timeout),

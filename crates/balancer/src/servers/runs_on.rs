@@ -67,7 +67,7 @@ struct Running {
 
 impl Running {
     async fn run(mut self) {
-        let gives_up = self.sent_at + self.group.settings().upstream.attempts.response_timeout;
+        let gives_up = self.sent_at + self.group.settings().rules.attempts.response_timeout;
         if let Some(silent_at) = self.silent_at.take().filter(|&at| at < gives_up) {
             match timeout_at(silent_at.into(), self.next()).await {
                 Ok(Some(happened)) => return self.happened(happened, gives_up).await,
@@ -89,7 +89,7 @@ impl Running {
             upgrade: None,
             // All of it has been sent.
             head: b"",
-            limits: &settings.limits,
+            limits: &self.group.worker.settings().limits,
             hold: settings.hold.min(LARGEST_READ),
             verify: false,
         };

@@ -239,7 +239,7 @@ fn begin_probe(due: Probe, host: String, shared: &Arc<Shared>, report: &mpsc::Un
     // An endpoint whose probe never ends would never be probed again.
     tokio::task::spawn_local(vital::task("probe", async move {
         let begun = now();
-        let finding = probe(&shared.settings, &host, due.address, due.timeout).await;
+        let finding = probe(&shared.settings.upstream, &host, due.address, due.timeout).await;
         let took = now().saturating_duration_since(begun);
         // Nobody listens any more when the process ends.
         let _ = report.send(Found::Probed { endpoint: due.endpoint, finding, took });

@@ -9,8 +9,8 @@ use evenkeel_upstream::{ProbeFailure, ProbeResult};
 use evenkeel_wire::{ClientConnection, ConnectError, ResponseFailure, Stream, TlsFailure, Trust, connect};
 
 use crate::servers::opening::{nameless, tls_failure};
-use crate::settings::Settings;
 use crate::settings::probe::{Expect, ProbeHost, ProbeKind};
+use crate::settings::upstream::UpstreamSettings;
 
 /// What a probe has found.
 pub(crate) struct Finding {
@@ -45,7 +45,7 @@ impl From<ConnectError> for Finding {
 
 /// Probes the endpoint at `address` once, which was found by `host`.
 pub(crate) async fn probe(
-    settings: &Settings,
+    settings: &UpstreamSettings,
     host: &str,
     address: SocketAddr,
     timeout: Duration,
@@ -71,7 +71,7 @@ pub(crate) async fn probe(
 
 /// With TLS nothing is taken over from an earlier connection: what has ended since, or is not trusted any more, is found out here.
 async fn open(
-    settings: &Settings,
+    settings: &UpstreamSettings,
     host: &str,
     address: SocketAddr,
     timeout: Duration,

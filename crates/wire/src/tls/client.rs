@@ -58,7 +58,8 @@ impl TlsClient {
             .map(|(chain, key)| Certificate::read("client", chain, key, &provider))
             .transpose()
             .map_err(Untrusted::Pair)?;
-        configure(&provider, roots, pair, resumes).map(|configuration| Self { configuration: Arc::new(configuration), resumes })
+        configure(&provider, roots, pair, resumes)
+            .map(|configuration| Self { configuration: Arc::new(configuration), resumes })
     }
 
     /// The same with a memory of its own: for servers of one name that do not know each other's tickets.

@@ -1,0 +1,195 @@
+//! What may be set for one upstream: who its servers are, and how they are asked, watched and believed.
+
+use std::num::NonZero;
+use std::time::Duration;
+
+use evenkeel_digest::{Algorithm, Digest};
+use evenkeel_service::{Reading, Reported, Size, in_range, not};
+use evenkeel_upstream::{
+    AdmissionSettings, AttemptSettings, BudgetSettings, HedgeBudget, OutlierSettings, PinKey, PolicySettings,
+    ProbeSettings, UpstreamSpec,
+};
+
+use super::affinity::{KeySource, Sticky, is_token};
+use super::duration;
+use super::probe::{Expect, ProbeHost, ProbeKind};
+use super::repeat::RepeatSetting;
+use super::server_tls::{self, ServerTls};
+use super::upgrades::Upgrades;
+use super::verify::Verify;
+
+/// Everything that can be set for one upstream.
+#[derive(Debug)]
+pub(crate) struct UpstreamSettings {
+    pub(crate) servers: UpstreamSpec,
+    /// `None` where servers are spoken to in plain HTTP.
+    pub(crate) server_tls: Option<ServerTls>,
+    /// Who is picked, and what is believed of whom.
+    pub(crate) rules: evenkeel_upstream::Settings,
+    pub(crate) hash_key: KeySource,
+    pub(crate) sticky: Option<Sticky>,
+    pub(crate) verify: Verify,
+    pub(crate) probe: ProbeKind,
+    /// The address of the server where there is none.
+    pub(crate) probe_host: Option<ProbeHost>,
+    pub(crate) expect: Expect,
+    pub(crate) max_body: u64,
+    pub(crate) keep: usize,
+    pub(crate) hold: usize,
+    pub(crate) stream_timeout: Duration,
+    pub(crate) tunnel_timeout: Duration,
+    pub(crate) server_idle: Duration,
+    pub(crate) upgrades: Upgrades,
+    pub(crate) repeat: RepeatSetting,
+    pub(crate) retry_keyed: bool,
+}
+
+/// The longest a suspect's probe may take.
+const SUSPECT_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// Reads them, reporting everything that is wrong with them.
+pub(super) fn read(reading: &mut Reading<'_>) -> Result<UpstreamSettings, Reported> {
+    let servers = servers(reading);
+    let rules = rules(reading);
+    let hash_key = reading.value("HASH_KEY");
+    let sticky = sticky(reading);
+    let verify = reading.choice(
+        "VERIFY",
+        &[("enforce", Verify::Enforce), ("observe", Verify::Observe), ("off", Verify::Off)],
+    );
+    let probe = reading.value("PROBE");
+    let expect = reading.optional("PROBE_EXPECT");
+    let probe_host = reading.optional("PROBE_HOST");
+    let max_body = reading.value::<Size>("MAX_BODY");
+    let keep = reading.value::<Size>("KEEP");
+    let hold = reading.value::<Size>("HOLD");
+    let stream_timeout = duration(reading, "STREAM_TIMEOUT");
+    let tunnel_timeout = duration(reading, "TUNNEL_TIMEOUT");
+    let server_idle = duration(reading, "SERVER_IDLE");
+    let upgrades = reading.value("UPGRADES");
+    let repeat = reading.choice(
+        "REPEAT",
+        &[
+            ("idempotent", RepeatSetting::Idempotent),
+            ("safe", RepeatSetting::Safe),
+            ("never", RepeatSetting::Never),
+        ],
+    );
+    let retry_keyed = reading.value("RETRY_KEYED");
+    let (probe, mut rules, sticky) = (probe?, rules?, sticky?);
+    rules.probes.enabled = probe != ProbeKind::Off;
+    rules.stickiness = sticky.as_ref().map(|sticky| sticky.key.clone());
+    let (servers, server_tls) = servers?;
+    Ok(UpstreamSettings {
+        servers,
+        server_tls,
+        rules,
+        hash_key: hash_key?,
+        sticky,
+        verify: verify?,
+        probe,
+        probe_host: probe_host?,
+        expect: expect?.unwrap_or(Expect::Alive),
+        max_body: max_body?.0,
+        keep: keep?.bytes(),
+        hold: hold?.bytes(),
+        stream_timeout: stream_timeout?,
+        tunnel_timeout: tunnel_timeout?,
+        server_idle: server_idle?,
+        upgrades: upgrades?,
+        repeat: repeat?,
+        retry_keyed: retry_keyed?,
+    })
+}
+
+fn servers(reading: &mut Reading<'_>) -> Result<(UpstreamSpec, Option<ServerTls>), Reported> {
+    let servers = reading.value_with("UPSTREAM", |text| {
+        text.parse().map_err(|error: evenkeel_upstream::SpecError| error.to_string())
+    });
+    let tls = server_tls::read(reading, servers.as_ref().ok());
+    Ok((servers?, tls?))
+}
+
+fn rules(reading: &mut Reading<'_>) -> Result<evenkeel_upstream::Settings, Reported> {
+    let policy = reading.choice("POLICY", &PolicySettings::ALL.map(|policy| (policy.name(), policy)));
+    let interval = duration(reading, "PROBE_INTERVAL");
+    let timeout = duration(reading, "PROBE_TIMEOUT");
+    let fall = reading.value::<NonZero<u32>>("PROBE_FALL");
+    let rise = reading.value::<NonZero<u32>>("PROBE_RISE");
+    let connect_timeout = duration(reading, "CONNECT_TIMEOUT");
+    let response_timeout = duration(reading, "RESPONSE_TIMEOUT");
+    let total = duration(reading, "TOTAL_TIMEOUT");
+    let attempts = reading.value_with("ATTEMPTS", |text| in_range(text, &(1..=4)));
+    let race = reading.value("RACE");
+    let hedge = reading.value("HEDGE");
+    let hedge_budget = reading.value_with("HEDGE_BUDGET", |text| in_range(text, &(0..=100)));
+    let retry_budget = reading.value_with("RETRY_BUDGET", |text| in_range(text, &(0..=100)));
+    let max_ejected = reading.value_with("MAX_EJECTED", |text| in_range(text, &(0..=100)));
+    let slow_start = reading.optional("SLOW_START");
+    let per_endpoint = reading.value::<NonZero<u32>>("MAX_IN_FLIGHT");
+    let queue = reading.value("MAX_QUEUE");
+    let queue_timeout = reading.value("QUEUE_TIMEOUT");
+    let timeout = timeout?;
+    Ok(evenkeel_upstream::Settings {
+        policy: policy?,
+        probes: ProbeSettings {
+            interval: interval?,
+            timeout,
+            suspect_timeout: timeout.min(SUSPECT_TIMEOUT),
+            fall: fall?.get(),
+            rise: rise?.get(),
+            ..ProbeSettings::default()
+        },
+        attempts: AttemptSettings {
+            max: attempts?,
+            connect_timeout: connect_timeout?,
+            response_timeout: response_timeout?,
+            total: total?,
+            race: race?,
+            hedge: hedge?,
+            ..AttemptSettings::default()
+        },
+        outliers: OutlierSettings { max_ejected: max_ejected?, ..OutlierSettings::default() },
+        admission: AdmissionSettings {
+            per_endpoint: per_endpoint?.get(),
+            queue: queue?,
+            queue_timeout: queue_timeout?,
+        },
+        retry_budget: BudgetSettings { percent: retry_budget?, ..BudgetSettings::default() },
+        hedge_budget: HedgeBudget { percent: hedge_budget? },
+        slow_start: slow_start?,
+        ..evenkeel_upstream::Settings::default()
+    })
+}
+
+/// Sticky sessions, where a cookie is named.
+fn sticky(reading: &mut Reading<'_>) -> Result<Option<Sticky>, Reported> {
+    let cookie = reading.optional_with("STICKY_COOKIE", |text| {
+        if is_token(text) { Ok(text.to_owned()) } else { Err(not(text, "a cookie's name", "server")) }
+    });
+    let secret = reading.secret("STICKY_KEY");
+    let (cookie, secret) = (cookie?, secret?);
+    let Some(cookie) = cookie else {
+        return match secret {
+            Some(_) => {
+                Err(reading
+                    .problem("STICKY_KEY", "is set without a cookie; set BALANCER_STICKY_COOKIE as well"))
+            }
+            None => Ok(None),
+        };
+    };
+    let mut key = [0; 16];
+    match secret {
+        Some(secret) if secret.expose().len() < key.len() => {
+            return Err(reading.problem("STICKY_KEY", "is too short; write at least 16 characters"));
+        }
+        Some(secret) => {
+            let digest = Digest::of(Algorithm::Sha256, secret.expose().as_bytes());
+            key.copy_from_slice(&digest.as_bytes()[..16]);
+        }
+        None => getrandom::fill(&mut key).map_err(|error| {
+            reading.problem("STICKY_KEY", format!("cannot be made here ({error}); set it"))
+        })?,
+    }
+    Ok(Some(Sticky { cookie, key: PinKey::new(key) }))
+}
