@@ -70,6 +70,14 @@ impl TlsClient {
         Self { configuration: Arc::new(configuration), resumes: self.resumes }
     }
 
+    /// The same without a memory: each handshake verifies everything anew.
+    #[must_use]
+    pub(super) fn forgetful(&self) -> Self {
+        let mut configuration = (*self.configuration).clone();
+        configuration.resumption = resumption(false);
+        Self { configuration: Arc::new(configuration), resumes: false }
+    }
+
     /// Whether a certificate with its chain and a key, both in PEM, belong together; why not, in half a sentence.
     pub(super) fn fits(chain: &[u8], key: &[u8]) -> Result<(), String> {
         Certificate::read("client", chain, key, &provider()).map(drop)

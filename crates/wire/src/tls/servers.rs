@@ -85,6 +85,7 @@ pub struct TlsServers {
 struct Known {
     authorities: Vec<u8>,
     own: Option<(Vec<u8>, Vec<u8>)>,
+    client: TlsClient,
     /// Remembers no server.
     anew: TlsClient,
     /// Each with the tickets of its server: those of another would be of no use there, though it has the same name.
@@ -194,8 +195,8 @@ impl Known {
             return Err(problems);
         }
         let pair = own.as_ref().map(|(chain, key)| (&chain[..], &key[..]));
-        let client = TlsClient::new(&authorities, pair, false);
-        let anew = client.map_err(|untrusted| {
+        let client = TlsClient::new(&authorities, pair, true);
+        let client = client.map_err(|untrusted| {
             let problem = |untrusted: Untrusted| match untrusted {
                 Untrusted::Authorities(why) => {
                     let why = format!("{}: {why}", files.authorities.display());
@@ -217,7 +218,8 @@ impl Known {
             }
             problems
         })?;
-        Ok(Self { authorities, own, anew, by_server: Mutex::default() })
+        let anew = client.forgetful();
+        Ok(Self { authorities, own, client, anew, by_server: Mutex::default() })
     }
 
     fn with_tickets_of(&self, server: SocketAddr) -> TlsClient {
@@ -225,7 +227,7 @@ impl Known {
         if by_server.len() >= MOST_SERVERS && !by_server.contains_key(&server) {
             by_server.clear();
         }
-        by_server.entry(server).or_insert_with(|| self.anew.apart()).clone()
+        by_server.entry(server).or_insert_with(|| self.client.apart()).clone()
     }
 }
 
