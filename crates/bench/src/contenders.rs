@@ -13,7 +13,11 @@ use std::{
 use rustix::process::{Resource, getrlimit};
 
 use crate::{
-    Result, kernel, ports,
+    Result,
+    identity::Identity,
+    kernel,
+    load::tls::once,
+    ports,
     process::{Process, pinned},
     servers::{SMALL, Servers, own_environment},
     stage::Stage,
@@ -74,19 +78,20 @@ impl Contender {
     }
 
     /// nginx with its defaults, but that connections stay.
-    pub(crate) fn nginx(stage: &Stage, program: &Path) -> Result<Self> {
+    pub(crate) fn nginx(stage: &Stage, program: &Path, shown: Option<&Identity>) -> Result<Self> {
         let directory = stage.scratch().join("nginx");
         fs::create_dir_all(&directory)?;
         let address = ports::free()?;
-        let configuration = nginx::configuration(address, &stage.servers.addresses, &directory);
-        Self::peer(stage, NGINX, program, &["-e", "stderr", "-c"], address, &configuration)
+        let configuration = nginx::configuration(address, &stage.servers.addresses, &directory, shown);
+        Self::peer(stage, NGINX, program, &["-e", "stderr", "-c"], address, &configuration, shown)
     }
 
     /// `HAProxy` with its defaults, but that connections stay.
-    pub(crate) fn haproxy(stage: &Stage, program: &Path) -> Result<Self> {
+    pub(crate) fn haproxy(stage: &Stage, program: &Path, shown: Option<&Identity>) -> Result<Self> {
         let address = ports::free()?;
-        let configuration = haproxy::configuration(address, &stage.servers.addresses, most_connections());
-        Self::peer(stage, HAPROXY, program, &["-db", "-f"], address, &configuration)
+        let configuration =
+            haproxy::configuration(address, &stage.servers.addresses, most_connections(), shown);
+        Self::peer(stage, HAPROXY, program, &["-db", "-f"], address, &configuration, shown)
     }
 
     fn peer(
@@ -96,17 +101,45 @@ impl Contender {
         arguments: &[&str],
         address: SocketAddr,
         configuration: &str,
+        shown: Option<&Identity>,
     ) -> Result<Self> {
         let file = stage.scratch().join(format!("{name}.conf"));
         fs::write(&file, configuration)?;
         let mut command = pinned(&stage.cores.proxy.to_string(), program);
         command.args(arguments).arg(file);
         let process = Process::start(name, command, stage.scratch())?;
-        Self { name: name.to_owned(), address, admin: None, process }.ready(&stage.servers)
+        let peer = Self { name: name.to_owned(), address, admin: None, process };
+        match shown {
+            None => peer.ready(&stage.servers),
+            Some(identity) => peer.ready_securely(&stage.servers, identity),
+        }
     }
 
     /// A balancer of ours with its defaults, but without access log and ledger, which the others have not.
     pub(crate) fn own(stage: &Stage, build: Build, servers: &Servers) -> Result<Self> {
+        Self::start_own(stage, build, servers, |_| Vec::new())?.ready(servers)
+    }
+
+    /// The same, and clients come over TLS alone.
+    pub(crate) fn own_secure(stage: &Stage, build: Build) -> Result<Self> {
+        let certificates = stage.identity.directory.display().to_string();
+        let variables = |address: SocketAddr| {
+            vec![
+                ("BALANCER_BIND", "off".to_owned()),
+                ("BALANCER_TLS_BIND", address.to_string()),
+                ("BALANCER_TLS_CERTIFICATES", certificates.clone()),
+            ]
+        };
+        Self::start_own(stage, build, &stage.servers, variables)?
+            .ready_securely(&stage.servers, &stage.identity)
+    }
+
+    fn start_own(
+        stage: &Stage,
+        build: Build,
+        servers: &Servers,
+        variables: impl Fn(SocketAddr) -> Vec<(&'static str, String)>,
+    ) -> Result<Self> {
         let (address, admin) = (ports::free()?, ports::free()?);
         let upstream: Vec<_> = servers.addresses.iter().map(ToString::to_string).collect();
         let mut command = pinned(&build.cores, &build.program);
@@ -114,9 +147,10 @@ impl Contender {
         command
             .env("BALANCER_UPSTREAM", upstream.join(","))
             .envs(known_by(&build.program, &OFF)?)
+            .envs(variables(address))
             .envs(build.variables);
         let process = Process::start(&build.name, command, stage.scratch())?;
-        Self { name: build.name, address, admin: Some(admin), process }.ready(servers)
+        Ok(Self { name: build.name, address, admin: Some(admin), process })
     }
 
     /// The loop that passes bytes on, which is no balancer.
@@ -131,6 +165,12 @@ impl Contender {
     fn ready(mut self, servers: &Servers) -> Result<Self> {
         let path = servers.get(SMALL).path;
         self.process.wait_until_it_answers(self.address, &path)?;
+        Ok(self)
+    }
+
+    fn ready_securely(mut self, servers: &Servers, identity: &Identity) -> Result<Self> {
+        let path = servers.get(SMALL).path;
+        self.process.wait_until(&path, || once(self.address, &identity.certificate, &path).is_ok())?;
         Ok(self)
     }
 }

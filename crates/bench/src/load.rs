@@ -7,6 +7,7 @@ use evenkeel_stage::Connection;
 use crate::{Result, contenders::Contender, process::pinned, stage::Stage};
 
 mod client;
+pub(crate) mod tls;
 mod wrk;
 
 pub(crate) use client::Open;

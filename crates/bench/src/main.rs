@@ -13,6 +13,7 @@
 mod contenders;
 mod cores;
 mod figures;
+mod identity;
 mod kernel;
 mod load;
 mod machine;
@@ -53,6 +54,15 @@ fn main() -> ExitCode {
         say(USAGE);
         say(&works::list());
         return ExitCode::SUCCESS;
+    }
+    if env::args().nth(1).is_some_and(|argument| argument == load::tls::CALLED) {
+        return match load::tls::play(env::args().skip(2)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                say(&format!("the load over TLS: {error}\n"));
+                ExitCode::FAILURE
+            }
+        };
     }
     match Options::read(env::args().skip(1)).and_then(run) {
         Ok(true) => ExitCode::SUCCESS,

@@ -53,8 +53,13 @@ impl Process {
 
     /// Waits until a GET of `path` at `address` is answered with 200.
     pub(crate) fn wait_until_it_answers(&mut self, address: SocketAddr, path: &str) -> Result<()> {
+        self.wait_until(path, || answers(address, path))
+    }
+
+    /// Waits until a GET of `path` is answered with 200, as whoever asks has it.
+    pub(crate) fn wait_until(&mut self, path: &str, answers: impl Fn() -> bool) -> Result<()> {
         let began = Instant::now();
-        while !answers(address, path) {
+        while !answers() {
             let ended = self.child.try_wait()?.is_some();
             if ended || began.elapsed() > PATIENCE {
                 let words = fs::read_to_string(&self.log).unwrap_or_default();

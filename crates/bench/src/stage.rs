@@ -6,6 +6,7 @@ use crate::{
     Result,
     contenders::{Build, Contender, OWN},
     cores::Cores,
+    identity::Identity,
     options::Options,
     servers::Servers,
     tools::Tools,
@@ -22,6 +23,8 @@ pub(crate) struct Stage {
     pub(crate) cores: Cores,
     /// What stands behind all.
     pub(crate) servers: Servers,
+    /// What everyone shows over TLS.
+    pub(crate) identity: Identity,
 }
 
 impl Stage {
@@ -34,7 +37,8 @@ impl Stage {
             Some(nginx) if !options.own_servers => Servers::nginx(nginx, &load, &options.scratch)?,
             _ => Servers::own(&tools.server, "off", &load, &options.scratch)?,
         };
-        Ok(Self { options, tools, cores, servers })
+        let identity = Identity::make(&options.scratch)?;
+        Ok(Self { options, tools, cores, servers, identity })
     }
 
     /// Where files go that nobody keeps.
@@ -44,17 +48,29 @@ impl Stage {
 
     /// Starts everyone there is to compare.
     pub(crate) fn contenders(&self) -> Result<Vec<Contender>> {
+        self.all(None, |build| Contender::own(self, build, &self.servers))
+    }
+
+    /// The same, and each takes its clients over TLS.
+    pub(crate) fn secure_contenders(&self) -> Result<Vec<Contender>> {
+        self.all(Some(&self.identity), |build| Contender::own_secure(self, build))
+    }
+
+    fn all(
+        &self,
+        shown: Option<&Identity>,
+        own: impl Fn(Build) -> Result<Contender>,
+    ) -> Result<Vec<Contender>> {
         let mut all = Vec::new();
         if let Some(nginx) = &self.tools.nginx {
-            all.push(Contender::nginx(self, nginx)?);
+            all.push(Contender::nginx(self, nginx, shown)?);
         }
         if let Some(haproxy) = &self.tools.haproxy {
-            all.push(Contender::haproxy(self, haproxy)?);
+            all.push(Contender::haproxy(self, haproxy, shown)?);
         }
-        all.push(Contender::own(self, self.build(OWN), &self.servers)?);
+        all.push(own(self.build(OWN))?);
         for path in &self.options.against {
-            let build = Build { program: path.clone(), ..self.build(&path.display().to_string()) };
-            all.push(Contender::own(self, build, &self.servers)?);
+            all.push(own(Build { program: path.clone(), ..self.build(&path.display().to_string()) })?);
         }
         Ok(all)
     }

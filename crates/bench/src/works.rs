@@ -5,6 +5,7 @@
 use crate::{
     Result,
     contenders::{HAPROXY, NGINX, OWN},
+    load::tls::Mode,
     report::{Better, Goal},
     rounds::Measured,
     servers::SMALL,
@@ -17,6 +18,7 @@ mod latency;
 mod memory;
 mod pick;
 mod throughput;
+mod tls;
 mod watched;
 mod workers;
 
@@ -42,9 +44,10 @@ pub(crate) struct Work {
 
 const REQUESTS: &str = "requests per CPU-second";
 const BYTES: &str = "MiB per CPU-second";
+const HANDSHAKES: &str = "handshakes per CPU-second";
 
 /// All rows, in the order of the table.
-pub(crate) static ALL: [Work; 15] = [
+pub(crate) static ALL: [Work; 20] = [
     Work {
         name: "small-get",
         words: "GET, 60 bytes",
@@ -194,6 +197,56 @@ pub(crate) static ALL: [Work; 15] = [
         goals: &[(watched::UNSEEN, Goal::AtLeast(0.95))],
         is_quick: false,
         play: watched::watched,
+    },
+    Work {
+        name: "tls-get",
+        words: "GET, 60 bytes, over TLS",
+        unit: REQUESTS,
+        better: Better::More,
+        subject: OWN,
+        goals: &[],
+        is_quick: false,
+        play: |stage| tls::requests(stage, SMALL, 1),
+    },
+    Work {
+        name: "tls-1m",
+        words: "GET, 1 MiB, over TLS",
+        unit: BYTES,
+        better: Better::More,
+        subject: OWN,
+        goals: &[],
+        is_quick: false,
+        play: |stage| tls::requests(stage, 1 << 20, 1),
+    },
+    Work {
+        name: "tls-full",
+        words: "a TLS handshake, whole",
+        unit: HANDSHAKES,
+        better: Better::More,
+        subject: OWN,
+        goals: &[],
+        is_quick: false,
+        play: |stage| tls::handshakes(stage, Mode::Whole),
+    },
+    Work {
+        name: "tls-resumed",
+        words: "a TLS handshake, resumed",
+        unit: HANDSHAKES,
+        better: Better::More,
+        subject: OWN,
+        goals: &[],
+        is_quick: false,
+        play: |stage| tls::handshakes(stage, Mode::Resumed),
+    },
+    Work {
+        name: "tls-idle",
+        words: "a client connected over TLS and idle",
+        unit: "bytes of resident memory",
+        better: Better::Less,
+        subject: OWN,
+        goals: &[],
+        is_quick: false,
+        play: tls::idle,
     },
 ];
 

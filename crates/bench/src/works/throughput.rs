@@ -46,20 +46,33 @@ pub(super) fn within(
     rounds: usize,
 ) -> Result<Measured> {
     load::check(contenders, request)?;
+    spending(stage, contenders, rounds, each, |contender, length| {
+        Ok(load::closed(stage, contender.address, request, length)?.requests)
+    })
+}
+
+/// What `load` does in each of so many rounds, per CPU-second; one of what it counts is worth so much.
+pub(super) fn spending(
+    stage: &Stage,
+    contenders: &[Contender],
+    rounds: usize,
+    each: u32,
+    load: impl Fn(&Contender, Duration) -> Result<u64>,
+) -> Result<Measured> {
     for contender in contenders {
-        load::closed(stage, contender.address, request, WARM_UP)
+        load(contender, WARM_UP)
             .map_err(|error| format!("{}, before the first round: {error}", contender.name))?;
     }
     let mut shares = Shares::default();
     let mut measured = interleaved(contenders, rounds, |contender| {
         let (before, began) = (contender.cpu_time()?, Instant::now());
-        let done = load::closed(stage, contender.address, request, stage.options.length)?;
+        let done = load(contender, stage.options.length)?;
         let (spent, passed) = (contender.cpu_time()?.saturating_sub(before), began.elapsed());
         if spent.is_zero() {
             return Err("the kernel has counted no time on a core".into());
         }
         shares.0.entry(contender.name.clone()).or_default().push(spent.div_duration_f64(passed));
-        Ok(done.requests as f64 * f64::from(each) / spent.as_secs_f64())
+        Ok(done as f64 * f64::from(each) / spent.as_secs_f64())
     })?;
     measured.notes.push(shares.words());
     Ok(measured)
