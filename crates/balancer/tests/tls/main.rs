@@ -12,6 +12,7 @@ mod ends;
 mod handshakes;
 mod https;
 mod reload;
+mod renewal;
 mod requests;
 
 use std::sync::Arc;
