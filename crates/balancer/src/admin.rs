@@ -10,6 +10,7 @@
 //! Nothing here is on the way of a request. Reading is free for whoever reaches the address by a name of its own ([`guard`]);
 //! what changes something needs the token as well.
 
+mod certificates;
 mod command;
 mod feed;
 mod guard;

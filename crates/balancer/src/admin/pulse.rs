@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use actix_web::web::Bytes;
 use evenkeel_upstream::{EndpointId, EndpointState};
@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::Admin;
+use super::certificates::CertificatesView;
 use super::state::{EndpointView, Recent, State, Totals, millis};
 use crate::clock::now;
 use crate::context::Shared;
@@ -158,6 +159,7 @@ fn describe(admin: &Admin, sample: &Sample) -> State {
         retries_left: budgets.retries_left(),
         hedges_left: budgets.hedges_left(),
         totals: sample.totals,
+        certificates: shared.tls.as_ref().map(|tls| CertificatesView::of(tls, SystemTime::now())),
         ..State::default()
     }
 }

@@ -9,6 +9,7 @@ use evenkeel_upstream::{EndpointState, Health};
 use serde::Serialize;
 
 use super::Admin;
+use super::certificates::CertificatesView;
 use super::pulse::Point;
 use crate::context::Shared;
 use crate::records::incidents::Ghost;
@@ -42,6 +43,9 @@ pub(super) struct State {
     pub(super) endpoints: Vec<EndpointView>,
     /// Servers that left in the last minutes and have not come back.
     pub(super) gone: Vec<Ghost>,
+    /// `None` where no TLS is spoken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) certificates: Option<CertificatesView>,
     /// Endpoints and those that are gone.
     pub(super) known: usize,
 }

@@ -143,3 +143,16 @@ fn an_authority_beside_the_certificates_is_left_alone() {
     assert_eq!(secured.count(FAILURES), 0);
     fresh(&secured, "shop.example").unwrap();
 }
+
+#[test]
+fn the_state_tells_of_certificates_and_of_what_was_not_taken_up() {
+    let secured = Secured::new();
+    let says = |words: &str| {
+        secured.stage.balancer.wait_until(|balancer| balancer.admin("/api/state").text().contains(words));
+    };
+    says("\"shown\":[{\"kind\":\"certificate\",\"name\":\"shop\",\"hosts\":[\"shop.example\"],\"ends_ms\":");
+    says("\"known\":1,\"problems\":[],");
+    secured.authority.place("shop.crt", "half");
+    kill_process(secured.stage.balancer.pid(), Signal::HUP).unwrap();
+    says("\"problems\":[\"shop: there is no certificate in it\"]");
+}

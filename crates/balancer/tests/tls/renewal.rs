@@ -25,7 +25,8 @@ struct Load {
 
 impl Load {
     fn on(secured: &Secured) -> Self {
-        let mut load = Self { over: Arc::default(), kept: Arc::default(), new: Arc::default(), threads: Vec::new() };
+        let mut load =
+            Self { over: Arc::default(), kept: Arc::default(), new: Arc::default(), threads: Vec::new() };
         let address = secured.stage.balancer.secured();
         // Each handshake is a full one, with a certificate to be verified.
         let configs: Vec<_> = (0..2).map(|_| secured.authority.trusted(rustls::ALL_VERSIONS)).collect();
@@ -56,7 +57,10 @@ impl Load {
         let before = [&self.kept, &self.new].map(|count| count.load(Ordering::Relaxed));
         secured.stage.balancer.wait_until(|_| {
             assert!(!self.threads.iter().any(thread::JoinHandle::is_finished), "a client was turned away");
-            [&self.kept, &self.new].iter().zip(before).all(|(count, before)| count.load(Ordering::Relaxed) > before + 10)
+            [&self.kept, &self.new]
+                .iter()
+                .zip(before)
+                .all(|(count, before)| count.load(Ordering::Relaxed) > before + 10)
         });
     }
 

@@ -40,6 +40,8 @@ pub struct TlsServer {
     /// What the certificates were read from, where all of it could be read.
     read: Mutex<Option<Fingerprint>>,
     failures: AtomicU64,
+    /// What could not be taken up at the last look.
+    problems: Mutex<Vec<String>>,
 }
 
 /// What handshakes are made on, from one change of it to the next.
@@ -151,6 +153,7 @@ impl TlsServer {
         let server = Self {
             read: Mutex::new(reloaded.problems.is_empty().then_some(fingerprint)),
             failures: AtomicU64::new(u64::from(!reloaded.problems.is_empty())),
+            problems: Mutex::new(reloaded.problems.clone()),
             terms: RwLock::new(Arc::new(terms)),
             directory,
             oldest,
@@ -186,6 +189,7 @@ impl TlsServer {
         }
         self.failures.fetch_add(u64::from(!reloaded.problems.is_empty()), Ordering::Relaxed);
         *seen = reloaded.problems.is_empty().then_some(fingerprint);
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&reloaded.problems);
         Some(reloaded)
     }
 
@@ -223,6 +227,11 @@ impl TlsServer {
         let terms = self.terms();
         let clients = terms.clients.as_ref()?;
         Some(ClientsEnd { authority: clients.authority_ends, revoked: clients.revoked_ends })
+    }
+
+    /// What could not be taken up when the files were last looked at, each with why.
+    pub fn problems(&self) -> Vec<String> {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How often the files were looked at and something in them could not be taken up.

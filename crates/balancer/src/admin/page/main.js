@@ -5,6 +5,7 @@
 //
 // Nothing that is shown is true without the balancer: when it is lost, the page says so and turns grey.
 
+import { Certificates } from "./certificates.js";
 import { Charts } from "./charts.js";
 import { Control } from "./control.js";
 import { figures } from "./figures.js";
@@ -19,6 +20,7 @@ import { amount, byId, clock, duration, element, say } from "./words.js";
 
 const control = new Control();
 const story = new Story();
+const certificates = new Certificates();
 const views = { set: new TheSet(), charts: new Charts(), servers: new Servers(control), timeline: new Timeline(), tap: new Tap() };
 let latest = null;
 let isLost = false;
@@ -95,6 +97,7 @@ function show() {
   control.allowed(!state.read_only && !isLost, state.read_only);
   story.show(state, servers, isLost);
   figures(state);
+  certificates.show(state.certificates);
   views.set.show(state, servers);
   views.charts.show(story.alarms());
   views.servers.show(servers);
