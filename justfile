@@ -39,6 +39,10 @@ slow *arguments:
 attack *arguments:
     scripts/attack {{arguments}}
 
+# what scanners say of the TLS at an address, such as 127.0.0.1:8443
+tls-scan address:
+    scripts/tls-scan {{address}}
+
 # what each kind of request costs beside nginx and HAProxy
 bench *arguments:
     scripts/bench {{arguments}}
