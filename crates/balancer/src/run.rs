@@ -21,7 +21,7 @@ use std::time::Duration;
 use evenkeel_service::{Shutdown, vital};
 use evenkeel_sockopt::set_defer_accept;
 use evenkeel_upstream::Upstream;
-use evenkeel_wire::{Resolver, keep_alive};
+use evenkeel_wire::{Resolver, keep_alive, ring_together};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
@@ -201,6 +201,7 @@ where
     let runtime =
         Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default())?;
     runtime.block_on(async {
+        tokio::task::spawn_local(vital::task("alarms", ring_together()));
         let group = Group::new(Worker::new(shared, stats));
         let frontend = Frontend::new(group.clone())?;
         let watches = "watch over idle connections";

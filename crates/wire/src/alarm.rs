@@ -1,21 +1,35 @@
-//! One timer for a connection, moved without touching the timer wheel.
+//! One alarm for a connection, moved without touching a timer.
 //!
 //! A deadline that is set for every request and nearly never reached would cost two operations on the runtime's
-//! timer wheel a request. So the alarm leaves a timer that is armed earlier than wanted where it is; when that
-//! fires, it arms again for the moment wanted by then. A connection that is busy pays one firing a deadline's length.
+//! timers a request. So an alarm that is set to a later moment leaves what rings for it where it is, and that sees then for which
+//! moment it is set by now. The alarms of a thread [ring together](ring_together), where it says so; others have a timer each.
+
+mod together;
+mod wheel;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use tokio::time::Sleep;
 
+pub use together::ring_together;
+use together::{Together, of_this_thread};
+use wheel::Key;
+
 /// A deadline that can be moved cheaply.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Alarm {
-    sleep: Option<Pin<Box<Sleep>>>,
     wanted: Option<Instant>,
+    bell: Option<Bell>,
+}
+
+/// What rings.
+enum Bell {
+    Own(Pin<Box<Sleep>>),
+    Shared { together: Rc<Together>, key: Key },
 }
 
 impl Alarm {
@@ -37,21 +51,53 @@ impl Alarm {
     /// Ready when the moment set has come; then it is unset. Registers the task's waker otherwise.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(wanted) = self.wanted else { return Poll::Pending };
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(wanted.into())));
-        if sleep.deadline().into_std() > wanted {
-            sleep.as_mut().reset(wanted.into());
+        let rung = match self.bell.get_or_insert_with(|| Bell::new(wanted)) {
+            Bell::Shared { together, key } => together.poll_alarm(*key, wanted, cx),
+            Bell::Own(sleep) => poll_own(sleep, wanted, cx),
+        };
+        if rung.is_ready() {
+            self.wanted = None;
+            // A timer that has fired cannot be polled again: the next use makes a new one.
+            self.bell.take_if(|bell| matches!(bell, Bell::Own(_)));
         }
-        while sleep.as_mut().poll(cx).is_ready() {
-            if sleep.deadline().into_std() >= wanted {
-                self.wanted = None;
-                // A timer that has fired cannot be polled again: the next use makes a new one.
-                self.sleep = None;
-                return Poll::Ready(());
-            }
-            sleep.as_mut().reset(wanted.into());
-        }
-        Poll::Pending
+        rung
     }
+}
+
+impl Bell {
+    fn new(wanted: Instant) -> Self {
+        match of_this_thread() {
+            Some(together) => Self::Shared { key: together.add(), together },
+            None => Self::Own(Box::pin(tokio::time::sleep_until(wanted.into()))),
+        }
+    }
+}
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        if let Self::Shared { together, key } = self {
+            together.remove(*key);
+        }
+    }
+}
+
+impl std::fmt::Debug for Alarm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Alarm").field("wanted", &self.wanted).finish_non_exhaustive()
+    }
+}
+
+fn poll_own(sleep: &mut Pin<Box<Sleep>>, wanted: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    if sleep.deadline().into_std() > wanted {
+        sleep.as_mut().reset(wanted.into());
+    }
+    while sleep.as_mut().poll(cx).is_ready() {
+        if sleep.deadline().into_std() >= wanted {
+            return Poll::Ready(());
+        }
+        sleep.as_mut().reset(wanted.into());
+    }
+    Poll::Pending
 }
 
 #[cfg(test)]
@@ -60,8 +106,61 @@ mod tests {
     use std::future::poll_fn;
     use std::time::Duration;
 
+    /// Once with a timer for each alarm, and once with all of a thread together.
+    async fn both_ways(test: impl AsyncFn()) {
+        test().await;
+        let mut ringing = std::pin::pin!(ring_together());
+        let mut test = std::pin::pin!(test());
+        poll_fn(|cx| {
+            assert!(ringing.as_mut().poll(cx).is_pending());
+            test.as_mut().poll(cx)
+        })
+        .await;
+    }
+
+    /// A tick, and the runtime's.
+    const EXACT: Duration = Duration::from_millis(2);
+
+    fn assert_rung_at(begin: Instant, moment: Duration) {
+        let after = tokio::time::Instant::now().into_std() - begin;
+        assert!((moment..=moment + EXACT).contains(&after), "{after:?} for {moment:?}");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_later_deadline_does_not_ring_at_the_earlier_one() {
+        both_ways(async || a_later_one().await).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_earlier_deadline_rings_at_once_when_it_comes() {
+        both_ways(async || an_earlier_one().await).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_many_each_rings_when_it_is_to() {
+        both_ways(async || many().await).await;
+    }
+
+    async fn many() {
+        let begin = tokio::time::Instant::now().into_std();
+        let mut alarms: Vec<(u64, Alarm)> = (1..=300).map(|at| (at * at % 977, Alarm::new())).collect();
+        for (at, alarm) in &mut alarms {
+            alarm.set(Some(begin + Duration::from_millis(*at)));
+        }
+        poll_fn(|cx| {
+            alarms.retain_mut(|(at, alarm)| {
+                let rung = alarm.poll(cx).is_ready();
+                if rung {
+                    assert_rung_at(begin, Duration::from_millis(*at));
+                }
+                !rung
+            });
+            if alarms.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    async fn a_later_one() {
         let begin = tokio::time::Instant::now().into_std();
         let mut alarm = Alarm::new();
         alarm.set(Some(begin + Duration::from_millis(10)));
@@ -72,11 +171,10 @@ mod tests {
         .await;
         alarm.set(Some(begin + Duration::from_millis(500)));
         poll_fn(|cx| alarm.poll(cx)).await;
-        assert_eq!(tokio::time::Instant::now().into_std() - begin, Duration::from_millis(500));
+        assert_rung_at(begin, Duration::from_millis(500));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn an_earlier_deadline_rings_at_once_when_it_comes() {
+    async fn an_earlier_one() {
         let begin = tokio::time::Instant::now().into_std();
         let mut alarm = Alarm::new();
         alarm.set(Some(begin + Duration::from_mins(1)));
@@ -87,6 +185,6 @@ mod tests {
         .await;
         alarm.set(Some(begin + Duration::from_millis(50)));
         poll_fn(|cx| alarm.poll(cx)).await;
-        assert_eq!(tokio::time::Instant::now().into_std() - begin, Duration::from_millis(50));
+        assert_rung_at(begin, Duration::from_millis(50));
     }
 }

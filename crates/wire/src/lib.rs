@@ -10,7 +10,7 @@ mod stream;
 mod tcp;
 mod tls;
 
-pub use alarm::Alarm;
+pub use alarm::{Alarm, ring_together};
 pub use buffer::Buffer;
 pub use client::{ClientConnection, ResponseFailure};
 pub use resolve::{ResolveError, Resolver};

@@ -8,7 +8,7 @@ use std::thread;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::oneshot;
 
-use evenkeel_wire::Stream;
+use evenkeel_wire::{Stream, ring_together};
 
 use super::connection::serve;
 use crate::clients::frontend::Frontend;
@@ -56,6 +56,7 @@ fn the_usual_request_allocates_nothing() {
     let (stream, peer) = front.accept().unwrap();
     stream.set_nonblocking(true).unwrap();
     runtime.block_on(async {
+        tokio::task::spawn_local(ring_together());
         let permit = shared.connections.admit().unwrap();
         let group = Group::new(Worker::new(shared, Arc::default()));
         let frontend = Frontend::new(group).unwrap();
