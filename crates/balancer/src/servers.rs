@@ -7,6 +7,7 @@ pub(crate) mod digest;
 pub(crate) mod group;
 pub(crate) mod idle;
 pub(crate) mod kind;
+pub(crate) mod large;
 pub(crate) mod opening;
 pub(crate) mod runs_on;
 pub(crate) mod status;

@@ -41,7 +41,7 @@ pub(super) enum Broke {
     WrongDigest,
 }
 
-/// What a read asks for while a large body passes, bytes.
+/// What a read asks for while a large body passes, bytes, where there is no [large buffer](crate::servers::large) for it.
 const LARGE_READ: usize = 64 * 1024;
 
 /// Small pieces in a coding that goes around them are copied together up to this size, so that each does not cost a system
@@ -74,6 +74,7 @@ impl<C: Caller> Exchange<'_, C> {
             ended: false,
             upload_broken: false,
             filled_up: false,
+            small: None,
             waits,
             half_closed_at: None,
             taken_at: now(),
@@ -98,6 +99,8 @@ struct Relay<'a, 'b, C> {
     upload_broken: bool,
     /// The last read filled the buffer.
     filled_up: bool,
+    /// The buffer whose place a large one has taken.
+    small: Option<Buffer>,
     waits: Waits,
     /// When the client closed its sending side, and when it last took something.
     half_closed_at: Option<Instant>,
@@ -204,8 +207,12 @@ impl<C: Caller> Relay<'_, '_, C> {
         let received = &mut self.source.answer.received;
         let is_small = received.capacity() < LARGE_READ;
         // A buffer that came back full once says that more is waiting.
-        let wanted = if is_small && self.filled_up { LARGE_READ } else { received.len() + 1 };
-        received.reserve(wanted.max(Buffer::ORDINARY));
+        if is_small && self.filled_up {
+            self.small = self.exchange.group.large.put_for(received);
+            received.reserve(LARGE_READ);
+        } else {
+            received.reserve((received.len() + 1).max(Buffer::ORDINARY));
+        }
         match ready!(self.source.connection.stream.poll_fill(cx, received)) {
             Ok(0) => {
                 self.source.connection.machine.end_of_input().map_err(|_| truncated)?;
@@ -308,6 +315,14 @@ impl<C: Caller> Relay<'_, '_, C> {
     /// Whether the client has to take something before anything else can move.
     fn is_down_to_client(&self) -> bool {
         self.exchange.caller.unsent() > 0 || !self.piece.is_empty()
+    }
+}
+
+impl<C> Drop for Relay<'_, '_, C> {
+    fn drop(&mut self) {
+        if let Some(small) = self.small.take() {
+            self.exchange.group.large.put_back(&mut self.source.answer.received, small);
+        }
     }
 }
 

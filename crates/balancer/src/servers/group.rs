@@ -13,6 +13,7 @@ use crate::records::metrics::EndpointStats;
 use crate::servers::answer::Answer;
 use crate::servers::attempt::Attempt;
 use crate::servers::idle::IdleConnections;
+use crate::servers::large::LargeBuffers;
 use crate::settings::upstream::UpstreamSettings;
 
 /// One worker's own of an upstream.
@@ -24,6 +25,8 @@ pub(crate) struct Group {
     pub(crate) running_on: Cell<usize>,
     /// Storage of responses.
     pub(crate) answers: Spare<Answer>,
+    /// For responses that are long.
+    pub(crate) large: LargeBuffers,
 }
 
 impl Group {
@@ -33,6 +36,7 @@ impl Group {
             idle: IdleConnections::new(worker.settings().upstream.server_idle),
             running_on: Cell::new(0),
             answers: Spare::default(),
+            large: LargeBuffers::default(),
             worker,
         })
     }

@@ -3,6 +3,10 @@
 //! Where each alarm has a timer of its own, one that is set to an earlier moment than all others costs a system call: the runtime wakes
 //! itself, though it is not asleep, and with deadlines of milliseconds that is one for many a request. Here one timer rings each
 //! [`TICK`] while alarms are being set, and only for the next alarm when none is.
+//!
+//! Nobody is told that a moment has come until the runtime has looked at its sockets after that moment, as with a timer of its own:
+//! a process that was kept from running would otherwise take for late what has long been there. So the wheel is turned to where a
+//! timer has rung, and not by the clock.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -31,7 +35,7 @@ pub fn ring_together() -> impl Future<Output = ()> {
     async move {
         let _ends = ends;
         let mut timers = Timers::default();
-        poll_fn(|cx| together.poll(cx, &mut timers)).await
+        poll_fn(|cx| together.poll(cx, &mut timers)).await;
     }
 }
 
@@ -104,18 +108,22 @@ impl Together {
         if !self.waker.borrow().will_wake(cx.waker()) {
             self.waker.borrow_mut().clone_from(cx.waker());
         }
+        let mut rung = timers.poll(cx);
         loop {
-            let now = self.ticks_by(now());
             let mut wheel = self.wheel.borrow_mut();
-            wheel.turn(now, Waker::wake);
+            if let Some(moment) = rung {
+                wheel.turn(moment, Waker::wake);
+            }
             let next = wheel.next().unwrap_or(NEVER);
             drop(wheel);
+            let now = self.ticks_by(now());
             // While alarms are set one after the other, the next may be due before all others.
             let busy = self.busy.take();
-            let wanted = if busy { now + 1 } else { next };
+            let wanted = if busy { now + 1 } else { next.max(now + 1) };
             let moment = |tick| self.begun + Duration::from_millis(tick);
             self.until.set(timers.arrange(wanted, busy, now, moment));
-            if timers.poll(cx).is_pending() {
+            rung = timers.poll(cx);
+            if rung.is_none() {
                 return Poll::Pending;
             }
         }
@@ -140,58 +148,48 @@ struct Timers([Timer; 2]);
 #[derive(Default)]
 struct Timer {
     sleep: Option<Pin<Box<Sleep>>>,
-    /// When it rings; in the past once it has.
-    at: Tick,
+    /// When it rings.
+    at: Option<Tick>,
 }
 
 impl Timers {
     /// Has the first of them ring at `wanted` or before, and while it is busy the other one behind it. Returns when the first rings.
     fn arrange(&mut self, wanted: Tick, busy: bool, now: Tick, moment: impl Fn(Tick) -> Instant) -> Tick {
-        if self.first(now) > wanted
-            && let Some(last) = self.0.iter_mut().max_by_key(|timer| timer.rings_at(now))
+        if self.first() > wanted
+            && let Some(last) = self.0.iter_mut().max_by_key(|timer| timer.at.unwrap_or(NEVER))
         {
             last.set(wanted, &moment);
         }
-        let first = self.first(now);
+        let first = self.first();
         if busy {
-            let idle = self.0.iter_mut().filter(|timer| timer.rings_at(now) == NEVER);
-            idle.for_each(|timer| timer.set(first + 1, &moment));
+            let idle = self.0.iter_mut().filter(|timer| timer.at.is_none());
+            idle.for_each(|timer| timer.set(first.max(now) + 1, &moment));
         }
         first
     }
 
-    fn first(&self, now: Tick) -> Tick {
-        self.0.iter().map(|timer| timer.rings_at(now)).min().unwrap_or(NEVER)
+    fn first(&self) -> Tick {
+        self.0.iter().filter_map(|timer| timer.at).min().unwrap_or(NEVER)
     }
 
-    /// Ready when one has rung; wakes otherwise when one does.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut rung = Poll::Pending;
-        for Timer { sleep, at } in &mut self.0 {
-            if *at > 0
-                && let Some(sleep) = sleep
-                && sleep.as_mut().poll(cx).is_ready()
-            {
-                *at = 0;
-                rung = Poll::Ready(());
-            }
-        }
-        rung
+    /// The moment for which one has rung, the later one of both; wakes when one rings.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Option<Tick> {
+        let rung = |Timer { sleep, at }: &mut Timer| {
+            let is_ready = at.is_some() && sleep.as_mut()?.as_mut().poll(cx).is_ready();
+            at.take_if(|_| is_ready)
+        };
+        self.0.iter_mut().filter_map(rung).max()
     }
 }
 
 impl Timer {
-    fn rings_at(&self, now: Tick) -> Tick {
-        if self.at > now { self.at } else { NEVER }
-    }
-
     fn set(&mut self, at: Tick, moment: impl Fn(Tick) -> Instant) {
         let when = moment(at).into();
         match &mut self.sleep {
             Some(sleep) => sleep.as_mut().reset(when),
             None => self.sleep = Some(Box::pin(tokio::time::sleep_until(when))),
         }
-        self.at = at;
+        self.at = Some(at);
     }
 }
 
