@@ -161,6 +161,7 @@ async fn metrics(admin: web::Data<Admin>) -> HttpResponse {
         lost_lines: shared.access_log.as_ref().map_or(0, AccessLog::lost),
         lost_entries: shared.ledger.as_ref().map_or(0, |ledger| ledger.lost()),
         tls: shared.tls.as_deref(),
+        server_tls: shared.settings.upstream.server_tls.as_ref().map(|servers| &*servers.tls),
         started: admin.started,
     });
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)

@@ -38,6 +38,7 @@ fn another_authority_is_taken_up_whole_and_tickets_do_not_outlive_the_old_one() 
     let said = reload(&stage);
     assert!(said.contains("authority.pem") && said.contains("\"changed\":[]"), "{said}");
     assert_eq!(answers(&stage), 200, "what cannot be read changes nothing");
+    assert!(count(&stage.balancer, "evenkeel_server_tls_reload_failures_total") >= 1);
     fs::write(&file, new.pem()).unwrap();
     let said = reload(&stage);
     assert!(said.contains("\"problems\":[]"), "{said}");

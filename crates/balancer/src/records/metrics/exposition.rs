@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use evenkeel_upstream::attempt::OutcomeClass;
 use evenkeel_upstream::{EndpointId, EndpointState};
-use evenkeel_wire::TlsServer;
+use evenkeel_wire::{TlsServer, TlsServers};
 
 use crate::records::roster::Roster;
 
@@ -37,6 +37,7 @@ pub(crate) struct Scrape<'a> {
     pub(crate) lost_entries: u64,
     /// `None` where no TLS is spoken.
     pub(crate) tls: Option<&'a TlsServer>,
+    pub(crate) server_tls: Option<&'a TlsServers>,
     pub(crate) started: SystemTime,
 }
 
@@ -56,6 +57,16 @@ fn write_all(text: &mut String, scrape: &Scrape<'_>) -> fmt::Result {
     write_control(text, scrape)?;
     write_gauges(text, scrape)?;
     scrape.tls.map_or(Ok(()), |tls| write_certificates(text, tls))?;
+    if let Some(tls) = scrape.server_tls {
+        let metric = "evenkeel_server_tls_reload_failures_total";
+        describe(
+            text,
+            metric,
+            "counter",
+            "Looks at the files of TLS to servers that found one that cannot be used.",
+        )?;
+        writeln!(text, "{metric} {}", tls.reload_failures())?;
+    }
     let endpoints: Vec<Known<'_>> =
         scrape.endpoints.iter().map(|state| Known { state, labels: labels(state, scrape.roster) }).collect();
     write_endpoints(text, &endpoints)?;
@@ -315,6 +326,7 @@ mod tests {
             lost_lines: 0,
             lost_entries: 0,
             tls: None,
+            server_tls: None,
             started: SystemTime::UNIX_EPOCH + Duration::from_millis(1500),
         })
     }
