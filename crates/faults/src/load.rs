@@ -15,7 +15,7 @@ use std::{
 };
 
 use evenkeel_digest::{Algorithm, CONTENT_DIGEST, Digest};
-use evenkeel_stage::{Answer, Connection};
+use evenkeel_stage::{Answer, Connection, Tls};
 
 use crate::{Result, set::pass};
 
@@ -40,6 +40,8 @@ const LARGE: usize = 256 << 10;
 pub(crate) struct Plan {
     /// Where they connect.
     pub(crate) address: SocketAddr,
+    /// Whom they believe, where they speak TLS.
+    pub(crate) tls: Option<Tls>,
     /// How many there are.
     pub(crate) clients: usize,
     /// How long each waits between two requests.
@@ -276,7 +278,7 @@ impl Client {
     fn ask(&mut self, id: &str) -> (Outcome, Bond) {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => match Connection::open_within(self.plan.address, CONNECT) {
+            None => match Connection::open_over(self.plan.address, CONNECT, self.plan.tls.as_ref()) {
                 Ok(connection) => connection,
                 Err(_) => return (Outcome::Refused, Bond::Kept),
             },

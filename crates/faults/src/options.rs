@@ -18,6 +18,7 @@ Plays the fault matrix against the set in Docker Compose and judges every cell o
   scripts/faults --clients 64    so many clients in a closed loop (32), half of them GET, half POST
   scripts/faults --think 5ms     each pauses so long between two requests (0ms): for a machine that has other work
   scripts/faults --witness 1000  so many requests a second of the client whose ledgers have to add up (200)
+  scripts/faults --tls           over TLS from the clients to the balancer, and from there to the servers
   scripts/faults --counts        cells about time and speed are shown and do not decide: for a machine that has other work
   scripts/faults --json FILE     what was measured, as JSON
   scripts/faults --from FILE     nothing is played: what is shown is what --json has written
@@ -49,6 +50,8 @@ pub(crate) struct Options {
     pub(crate) think: Duration,
     /// How many requests a second the witness sends.
     pub(crate) witness: u32,
+    /// TLS on both sides of the balancer.
+    pub(crate) tls: bool,
     /// Cells about time and speed do not decide.
     pub(crate) counts_only: bool,
     /// Where the JSON goes.
@@ -74,6 +77,7 @@ impl Options {
             clients: 32,
             think: Duration::ZERO,
             witness: 200,
+            tls: false,
             counts_only: false,
             json: None,
             from: None,
@@ -91,6 +95,7 @@ impl Options {
                 "--clients" => options.clients = number(&argument, &value()?)?,
                 "--think" => options.think = Duration::parse(&value()?)?,
                 "--witness" => options.witness = number(&argument, &value()?)?,
+                "--tls" => options.tls = true,
                 "--counts" => options.counts_only = true,
                 "--json" => options.json = Some(value()?.into()),
                 "--from" => options.from = Some(value()?.into()),
@@ -99,6 +104,9 @@ impl Options {
                 "--scratch" => options.scratch = value()?.into(),
                 _ => return Err(format!("unknown argument {argument}; --help lists those there are").into()),
             }
+        }
+        if options.tls && (options.peers || options.page) {
+            return Err("--tls is for the balancer alone: leave out --peers and --page".into());
         }
         if options.project.is_empty() || options.scratch.as_os_str().is_empty() {
             return Err(
@@ -129,6 +137,14 @@ mod tests {
     fn scenarios_are_named_in_any_case() {
         let options = read("--only f1,F4 --runs 3 --project p --scratch /s").unwrap();
         assert_eq!((options.only, options.runs), (vec!["F1".to_owned(), "F4".to_owned()], 3));
+    }
+
+    #[test]
+    fn peers_and_the_page_are_without_tls() {
+        assert!(read("--tls --project p --scratch /s").unwrap().tls);
+        for other in ["--peers", "--page"] {
+            assert!(read(&format!("--tls {other} --project p --scratch /s")).is_err());
+        }
     }
 
     #[test]

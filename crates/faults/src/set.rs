@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use evenkeel_stage::{Connection, basic, root};
+use evenkeel_stage::{Connection, Tls, basic, root};
 use serde_json::Value;
 
 use crate::{
@@ -47,6 +47,8 @@ pub(crate) struct Set {
     /// The servers it began with.
     pub(crate) servers: Vec<Server>,
     front: Front,
+    /// Whom clients believe, where TLS is spoken.
+    tls: Option<Tls>,
     /// Containers that Compose does not know.
     strangers: Vec<String>,
     witness: Option<Witness>,
@@ -92,6 +94,9 @@ impl Set {
         variables.push(("FAULTS_REPORTS", stage.reports.display().to_string()));
         variables.push(("FAULTS_WITNESS", WITNESS.to_owned()));
         variables.push(("FAULTS_WITNESS_RATE", stage.witness.to_string()));
+        if let Some((directory, _)) = &stage.tls {
+            variables.push(("FAULTS_CERTIFICATES", directory.display().to_string()));
+        }
         let nowhere = Front::Balancer { container: String::new(), address: IpAddr::from([0, 0, 0, 0]) };
         let project = stage.project.clone();
         let mut set = Self {
@@ -99,6 +104,7 @@ impl Set {
             variables,
             servers: Vec::new(),
             front: nowhere,
+            tls: stage.tls.as_ref().map(|(_, tls)| tls.clone()),
             strangers: Vec::new(),
             witness: None,
         };
@@ -133,6 +139,16 @@ impl Set {
             Front::Balancer { address, .. } => SocketAddr::new(*address, TRAFFIC),
             Front::Peer(proxy) => proxy.address(),
         }
+    }
+
+    /// Whom clients believe, where TLS is spoken.
+    pub(crate) fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
+    }
+
+    /// A client's connection.
+    pub(crate) fn connect(&self, patience: Duration) -> std::io::Result<Connection> {
+        Connection::open_over(self.address(), patience, self.tls())
     }
 
     /// The balancer's container.
@@ -288,9 +304,11 @@ impl Set {
             .args(["compose", "--progress", "quiet", "--project-name", &self.project])
             .args(["--project-directory".into(), root()])
             .args(["--file".into(), root().join("docker-compose.yml")])
-            .args(["--file".into(), root().join("crates/faults/faults.yml")])
-            .args(arguments)
-            .envs(self.variables.iter().map(|(name, value)| (name, value)));
+            .args(["--file".into(), root().join("crates/faults/faults.yml")]);
+        if self.tls.is_some() {
+            command.args(["--file".into(), root().join("crates/faults/faults.tls.yml")]);
+        }
+        command.args(arguments).envs(self.variables.iter().map(|(name, value)| (name, value)));
         finish(&mut command)
     }
 }

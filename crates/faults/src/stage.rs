@@ -1,6 +1,13 @@
 //! What a scenario is given: a project name, a place for journals, who stands before the servers, how many clients.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use evenkeel_stage::Tls;
 
 use crate::{
     Result,
@@ -29,6 +36,8 @@ pub(crate) struct Stage {
     pub(crate) think: Duration,
     /// How many requests a second the witness sends.
     pub(crate) witness: u32,
+    /// Where the certificates are and whom to believe, where it is played over TLS.
+    pub(crate) tls: Option<(PathBuf, Tls)>,
     /// What the journals know the scenario by.
     pub(crate) run: String,
 }
@@ -39,7 +48,8 @@ impl Stage {
         let Options { project, scratch, clients, think, witness, .. } = options.clone();
         let journals = empty(scratch.join("journals"))?;
         let reports = empty(scratch.join("reports"))?;
-        Ok(Self { project, journals, reports, scratch, peer, clients, think, witness, run })
+        let tls = options.tls.then(|| certificates(&scratch)).transpose()?;
+        Ok(Self { project, journals, reports, scratch, peer, clients, think, witness, tls, run })
     }
 
     /// The set as it is by default.
@@ -65,6 +75,7 @@ impl Stage {
     fn plan(&self, set: &Set) -> Result<Plan> {
         Ok(Plan {
             address: set.address(),
+            tls: set.tls().cloned(),
             clients: self.clients,
             think: self.think,
             work: Work::Small,
@@ -72,6 +83,14 @@ impl Stage {
             run: self.run.clone(),
         })
     }
+}
+
+/// Those that the script has made, and their authority.
+fn certificates(scratch: &Path) -> Result<(PathBuf, Tls)> {
+    let directory = scratch.join("certificates");
+    let authority = fs::read(directory.join("ca.crt"))
+        .map_err(|error| format!("{}: {error}", directory.join("ca.crt").display()))?;
+    Ok((directory, Tls::new(&authority, "balancer")?))
 }
 
 /// An empty directory that every user may write to: those in the containers are nobody in particular.

@@ -2,20 +2,19 @@
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::SocketAddr,
     time::Duration,
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use evenkeel_digest::{self as digest, Expected};
 
-/// Longer than any deadline of the set: a wait that long is a hang.
-const PATIENCE: Duration = Duration::from_secs(90);
+use crate::stream::{PATIENCE, Stream, Tls};
 
 /// A keep-alive connection.
 #[derive(Debug)]
 pub struct Connection {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Stream>,
     address: SocketAddr,
 }
 
@@ -51,10 +50,12 @@ impl Connection {
 
     /// Opens a connection if that takes no longer than `patience`.
     pub fn open_within(address: SocketAddr, patience: Duration) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, patience)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        Self::open_over(address, patience, None)
+    }
+
+    /// The same, over TLS where there is somebody to believe.
+    pub fn open_over(address: SocketAddr, patience: Duration, tls: Option<&Tls>) -> io::Result<Self> {
+        let stream = Stream::open(address, patience, tls)?;
         Ok(Self { stream: BufReader::new(stream), address })
     }
 
@@ -97,6 +98,7 @@ impl Connection {
         let stream = self.stream.get_mut();
         stream.write_all(head.as_bytes())?;
         let sent = io::copy(&mut upload.from, stream)?;
+        stream.flush()?;
         assert_eq!(sent, upload.length, "an upload is as long as it says");
         self.answer(method, into)
     }

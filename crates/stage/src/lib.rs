@@ -17,6 +17,7 @@ mod load;
 mod patience;
 mod ports;
 mod processes;
+mod stream;
 
 pub use binaries::{binary, root};
 #[cfg(feature = "docker")]
@@ -26,3 +27,4 @@ pub use load::{Load, Tally};
 pub use patience::{Lines, PATIENCE, ended, finished, output, until};
 pub use ports::free_addresses;
 pub use processes::{Member, Processes};
+pub use stream::{Stream, Tls};

@@ -5,8 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use evenkeel_stage::Connection;
-
 use super::seconds;
 use crate::{
     Result,
@@ -92,7 +90,7 @@ pub(super) fn no_descriptors(stage: &Stage) -> Result<Vec<Cell>> {
     let (mut answered, mut refused, mut others, mut slowest) = (0, 0, Vec::new(), Duration::ZERO);
     for _ in 0..MANY {
         let began = Instant::now();
-        let answer = Connection::open_within(set.address(), seconds(5)).and_then(|mut connection| {
+        let answer = set.connect(seconds(5)).and_then(|mut connection| {
             let answer = connection.get("/", &[("Authorization", &authorization)])?;
             open.push(connection);
             Ok(answer.status)
@@ -100,6 +98,8 @@ pub(super) fn no_descriptors(stage: &Stage) -> Result<Vec<Cell>> {
         match answer {
             Ok(200) => answered += 1,
             Ok(503) => refused += 1,
+            // Over TLS no word of it can be said.
+            Err(_) if set.tls().is_some() => refused += 1,
             other => others.push(format!("{other:?}")),
         }
         slowest = slowest.max(began.elapsed());
@@ -126,9 +126,7 @@ pub(super) fn no_descriptors(stage: &Stage) -> Result<Vec<Cell>> {
 
 fn serves(set: &Set, authorization: &str) -> bool {
     let answer = thread::scope(|scope| {
-        let ask = || {
-            Connection::open_within(set.address(), seconds(1))?.get("/", &[("Authorization", authorization)])
-        };
+        let ask = || set.connect(seconds(1))?.get("/", &[("Authorization", authorization)]);
         scope.spawn(ask).join()
     });
     matches!(answer, Ok(Ok(answer)) if answer.status == 200)

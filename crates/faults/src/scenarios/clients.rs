@@ -2,11 +2,12 @@
 
 use std::{
     io::{self, Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
     thread,
     time::Duration,
 };
+
+use evenkeel_stage::Stream;
 
 use super::seconds;
 use crate::{
@@ -16,6 +17,9 @@ use crate::{
     stage::Stage,
     verdict::{Cell, Verdict},
 };
+
+/// Until one that comes has its connection.
+const CONNECT: Duration = seconds(90);
 
 /// How many vanish, half of them in each direction.
 const VANISHING: usize = 10_000;
@@ -78,9 +82,9 @@ fn come_and_vanish(set: &Set, count: usize) -> Result<()> {
                 return Ok(());
             }
             if number.is_multiple_of(2) {
-                download_some(set.address(), &authorization)?;
+                download_some(set, &authorization)?;
             } else {
-                upload_some(set.address(), &authorization)?;
+                upload_some(set, &authorization)?;
             }
         }
     };
@@ -94,15 +98,15 @@ fn come_and_vanish(set: &Set, count: usize) -> Result<()> {
 }
 
 /// Closing with bytes unread makes the kernel send RST.
-fn download_some(address: SocketAddr, authorization: &str) -> io::Result<()> {
-    let mut stream = TcpStream::connect(address)?;
+fn download_some(set: &Set, authorization: &str) -> io::Result<()> {
+    let mut stream = Stream::open(set.address(), CONNECT, set.tls())?;
     write!(stream, "GET /bytes/{LENGTH} HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\n\r\n")?;
     stream.read_exact(&mut vec![0; PART])
 }
 
 /// Closing in mid-body makes it send FIN, where no body may end.
-fn upload_some(address: SocketAddr, authorization: &str) -> io::Result<()> {
-    let mut stream = TcpStream::connect(address)?;
+fn upload_some(set: &Set, authorization: &str) -> io::Result<()> {
+    let mut stream = Stream::open(set.address(), CONNECT, set.tls())?;
     write!(
         stream,
         "POST /upload HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\nContent-Length: {LENGTH}\r\n\r\n"

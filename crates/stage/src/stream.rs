@@ -1,0 +1,91 @@
+//! What a client's bytes go over: TCP, or TLS on it.
+
+use std::{
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream},
+    sync::Arc,
+    time::Duration,
+};
+
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
+};
+
+/// Longer than any deadline of the set: a wait that long is a hang.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Whom to believe over TLS. Clones resume one another's sessions.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+}
+
+impl Tls {
+    /// A server of this name whose certificate is signed by the authority in this PEM.
+    pub fn new(authority: &[u8], name: &str) -> io::Result<Self> {
+        let mut roots = RootCertStore::empty();
+        let authority = CertificateDer::from_pem_slice(authority).map_err(io::Error::other)?;
+        roots.add(authority).map_err(io::Error::other)?;
+        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+        Ok(Self { config: Arc::new(config), name })
+    }
+}
+
+/// A connection's bytes. Over TLS its end counts only when it was said (`close_notify`).
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a few dozen of them at once")]
+pub enum Stream {
+    /// As they are.
+    Plain(TcpStream),
+    /// Over TLS.
+    Secured(StreamOwned<ClientConnection, TcpStream>),
+}
+
+impl Stream {
+    /// Opens one if connecting takes no longer than `patience`, and shakes hands where TLS is wanted.
+    pub fn open(address: SocketAddr, patience: Duration, tls: Option<&Tls>) -> io::Result<Self> {
+        let mut tcp = TcpStream::connect_timeout(&address, patience)?;
+        tcp.set_nodelay(true)?;
+        tcp.set_read_timeout(Some(PATIENCE))?;
+        tcp.set_write_timeout(Some(PATIENCE))?;
+        let Some(Tls { config, name }) = tls else { return Ok(Self::Plain(tcp)) };
+        let mut session = ClientConnection::new(config.clone(), name.clone()).map_err(io::Error::other)?;
+        while session.is_handshaking() {
+            session.complete_io(&mut tcp)?;
+        }
+        Ok(Self::Secured(StreamOwned::new(session, tcp)))
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(tcp) => tcp.read(room),
+            Self::Secured(tls) => tls.read(room),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(tcp) => tcp.write(bytes),
+            Self::Secured(tls) => tls.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(tcp) => tcp.flush(),
+            Self::Secured(tls) => tls.flush(),
+        }
+    }
+}
