@@ -40,8 +40,8 @@ attack *arguments:
     scripts/attack {{arguments}}
 
 # what scanners say of the TLS at an address, such as 127.0.0.1:8443
-tls-scan address:
-    scripts/tls-scan {{address}}
+tls-scan *arguments:
+    scripts/tls-scan {{arguments}}
 
 # what each kind of request costs beside nginx and HAProxy
 bench *arguments:
