@@ -5,6 +5,7 @@
 //! is kept there: [`Frontend`](crate::clients::frontend::Frontend) of the clients, [`Group`](crate::servers::group::Group) of the servers.
 
 pub(crate) mod date;
+pub(crate) mod gate;
 pub(crate) mod leaving;
 pub(crate) mod permit;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use crate::records::roster::Roster;
 use crate::records::story::Story;
 use crate::settings::Settings;
 use date::Date;
+use gate::Gate;
 use leaving::Leaving;
 use permit::Connections;
 
@@ -37,6 +39,8 @@ pub(crate) struct Shared {
     /// `None` where no TLS is spoken.
     pub(crate) tls: Option<Arc<TlsServer>>,
     pub(crate) connections: Arc<Connections>,
+    /// `None` where any client may ask as often as it likes.
+    pub(crate) gate: Option<Box<Gate>>,
     /// How far it is on its way out: from some moment on each response tells its client to go.
     pub(crate) leaving: Leaving,
     /// To the control task; when it is full a report is dropped and counted, and the next failure reports again.

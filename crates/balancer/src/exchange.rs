@@ -23,6 +23,7 @@ pub(crate) mod settle;
 pub(crate) mod then;
 mod timers;
 pub(crate) mod tunnel;
+mod turned_away;
 
 #[cfg(test)]
 mod tests;
@@ -85,6 +86,11 @@ pub(crate) async fn run<C: Caller>(group: &Rc<Group>, caller: &mut C, scratch: &
 
 async fn serve<C: Caller>(group: &Rc<Group>, caller: &mut C, scratch: &mut Scratch) -> Then {
     scratch.request.clear();
+    if let Some(gate) = &group.worker.shared.gate
+        && let Some(why) = turned_away::why(gate, &group.worker, caller)
+    {
+        return turned_away::turn_away(&group.worker, caller, scratch, why).await;
+    }
     if let Some(port) = redirect::to(group.worker.settings(), caller) {
         return redirect::redirect(&group.worker, caller, scratch, port).await;
     }

@@ -31,6 +31,7 @@ use crate::admin;
 use crate::clients::accept::{self, Arrival, Transport};
 use crate::clients::frontend::Frontend;
 use crate::clock::now;
+use crate::context::gate::Gate;
 use crate::context::leaving::Leaving;
 use crate::context::permit::Connections;
 use crate::context::{Shared, Worker};
@@ -78,7 +79,8 @@ async fn serve(settings: Settings) -> io::Result<()> {
     let ledger = settings.ledger.map(|bytes| Arc::new(Ledger::new(bytes)));
     let (story, mishaps) = Story::new(settings.upstream.rules.probes.enabled);
     let shared = Arc::new(Shared {
-        connections: Connections::new(settings.max_connections),
+        connections: Connections::new(settings.max_connections, settings.clients.connections),
+        gate: Gate::of(&settings.clients, now()),
         leaving: Leaving::default(),
         settings,
         upstream,

@@ -3,6 +3,7 @@
 pub(crate) mod access_log;
 pub(crate) mod admin;
 pub(crate) mod affinity;
+pub(crate) mod limits;
 pub(crate) mod pace;
 pub(crate) mod probe;
 pub(crate) mod repeat;
@@ -27,6 +28,7 @@ use serde::Serialize;
 
 use access_log::{AccessLogSettings, Format};
 use admin::AdminSettings;
+use limits::ClientLimits;
 use pace::{Patience, Rate};
 use tls::TlsSettings;
 use trust::TrustedProxies;
@@ -62,6 +64,7 @@ pub(crate) struct Settings {
     pub(crate) workers: usize,
     pub(crate) name: String,
     pub(crate) trusted: TrustedProxies,
+    pub(crate) clients: ClientLimits,
     pub(crate) proxy_protocol: bool,
     pub(crate) abort_on_close: bool,
     pub(crate) leave_after: Duration,
@@ -127,6 +130,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     let workers = reading.optional_with("WORKERS", |text| in_range(text, &(1..=256)));
     let name = reading.optional_with("NAME", pseudonym);
     let trusted = reading.optional("TRUSTED_PROXIES");
+    let clients = limits::read(reading);
     let proxy_protocol = reading.value("PROXY_PROTOCOL");
     let abort_on_close = reading.value("ABORT_ON_CLOSE");
     let leave_after = reading.value("LEAVE_AFTER");
@@ -154,6 +158,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
         workers: workers?.unwrap_or_else(|| thread::available_parallelism().map_or(1, NonZero::get)),
         name: name?.unwrap_or_else(|| format!("evenkeel-{:06x}", fastrand::u32(..1 << 24))),
         trusted: trusted?.unwrap_or_default(),
+        clients: clients?,
         proxy_protocol: proxy_protocol?,
         abort_on_close: abort_on_close?,
         leave_after: leave_after?,

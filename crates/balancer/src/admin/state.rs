@@ -55,6 +55,7 @@ pub(super) struct State {
 pub(super) struct Totals {
     pub(super) requests: u64,
     pub(super) refused: u64,
+    pub(super) turned_away: u64,
     pub(super) failed: u64,
     pub(super) masked: u64,
     pub(super) abandoned: u64,
@@ -138,6 +139,7 @@ impl Totals {
         Self {
             requests: less(|totals| totals.requests),
             refused: less(|totals| totals.refused),
+            turned_away: less(|totals| totals.turned_away),
             failed: less(|totals| totals.failed),
             masked: less(|totals| totals.masked),
             abandoned: less(|totals| totals.abandoned),

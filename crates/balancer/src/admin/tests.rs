@@ -39,7 +39,8 @@ async fn admin(token: Option<&str>) -> Admin {
     let (evidence, reports) = mpsc::channel(1);
     let (story, mishaps) = Story::new(false);
     let shared = Arc::new(Shared {
-        connections: Connections::new(1),
+        connections: Connections::new(1, None),
+        gate: None,
         leaving: Leaving::default(),
         settings,
         upstream,

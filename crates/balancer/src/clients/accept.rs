@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
 use crate::clients::frontend::Frontend;
-use crate::clients::h1::connection;
+use crate::clients::h1::connection::{self, TooMany};
 use crate::clients::tls;
 use crate::clock::now;
 use crate::context::permit::Permit;
@@ -130,16 +130,27 @@ fn admit(
     peer: SocketAddr,
 ) {
     let connections = &frontend.worker.shared.connections;
+    let settings = frontend.worker.settings();
+    // Where proxies pass connections on, whose one is will be said on it.
+    let counts = settings.clients.connections.is_some()
+        && !settings.proxy_protocol
+        && !settings.trusted.include(peer.ip());
+    if counts && !connections.has_room_for(peer.ip()) {
+        frontend.worker.stats.limited_connections.add(1);
+        turn_away(frontend, transport, tcp, TooMany::OfOne);
+        return;
+    }
     // Those whose clients may be gone make room first.
     let in_stead = || frontend.worker.shared.upstream.queue().ask_one().then(|| connections.admit_in_stead());
-    let Some(permit) = connections.admit().or_else(in_stead) else {
+    let Some(mut permit) = connections.admit().or_else(in_stead) else {
         frontend.worker.stats.refused_connections.add(1);
-        if transport == Transport::Tcp {
-            tokio::task::spawn_local(connection::refuse(frontend.clone(), Stream::accepted(tcp)));
-        }
-        // To say anything over TLS takes a handshake, which is what there is no room for.
+        turn_away(frontend, transport, tcp, TooMany::InAll);
         return;
     };
+    if counts && !permit.belongs_to(peer.ip()) {
+        // There was room a moment ago, and nobody else admits.
+        return;
+    }
     let share = *turn % (others.len() + 1);
     *turn = turn.wrapping_add(1);
     if share == 0 {
@@ -148,6 +159,13 @@ fn admit(
     }
     // A worker that is gone has dropped its queue: so is the process.
     let _ = others[share - 1].send(Arrival { tcp, peer, permit, transport });
+}
+
+/// To say anything over TLS takes a handshake, which is what there is no room for.
+fn turn_away(frontend: &Rc<Frontend>, transport: Transport, tcp: TcpStream, why: TooMany) {
+    if transport == Transport::Tcp {
+        tokio::task::spawn_local(connection::refuse(frontend.clone(), Stream::accepted(tcp), why));
+    }
 }
 
 fn serve(frontend: &Rc<Frontend>, transport: Transport, tcp: TcpStream, peer: SocketAddr, permit: Permit) {

@@ -10,6 +10,7 @@ use tracing::debug;
 
 use crate::clients::h1::client::{Client, Filled};
 use crate::context::Worker;
+use crate::context::permit::Permit;
 
 /// Reads the header and takes the client's address from it; what was received behind it stays in `received`. False when
 /// there is none, or when it is not complete within the time for a first byte: then the connection is to be closed.
@@ -37,4 +38,17 @@ pub(crate) async fn receive(worker: &Worker, client: &mut Client, received: &mut
             return false;
         }
     }
+}
+
+/// Whether the client that has been introduced may have this connection as well.
+pub(crate) fn has_room(worker: &Worker, client: &Client, permit: &mut Permit) -> bool {
+    let (settings, address) = (worker.settings(), client.peer.ip());
+    if settings.clients.connections.is_none() || settings.trusted.include(address) {
+        return true;
+    }
+    let has_room = permit.belongs_to(address);
+    if !has_room {
+        worker.stats.limited_connections.add(1);
+    }
+    has_room
 }

@@ -34,23 +34,26 @@ pub(crate) fn serve(
     frontend: Rc<Frontend>,
     stream: Stream,
     peer: SocketAddr,
-    permit: Permit,
+    mut permit: Permit,
 ) -> impl Future<Output = ()> {
     frontend.worker.stats.connections.add(1);
     clock::still(Box::pin(async move {
         let mut client = connection::begin(&frontend, stream, peer);
-        if shake_hands(&frontend.worker, &mut client).await {
+        if shake_hands(&frontend.worker, &mut client, &mut permit).await {
             connection::last(client, frontend, permit).await;
         }
     }))
 }
 
 /// False when the connection is over.
-async fn shake_hands(worker: &Worker, client: &mut Client) -> bool {
+async fn shake_hands(worker: &Worker, client: &mut Client, permit: &mut Permit) -> bool {
     let Some(server) = &worker.shared.tls else { return false };
     let mut received = Buffer::default();
-    if !client.introduced && !introduction::receive(worker, client, &mut received).await {
-        return false;
+    if !client.introduced {
+        let is_introduced = introduction::receive(worker, client, &mut received).await;
+        if !is_introduced || !introduction::has_room(worker, client, permit) {
+            return false;
+        }
     }
     let mut alarm = Alarm::new();
     alarm.set(Some(now() + worker.settings().head_timeout));

@@ -1,7 +1,12 @@
-//! How many connections of clients may be open, over all workers.
+//! How many connections of clients may be open, over all workers, and how many of them one client's.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::gate::party::Party;
 
 /// The connections of clients that are open, over all workers, and how many may be.
 #[derive(Debug)]
@@ -10,6 +15,15 @@ pub(crate) struct Connections {
     open: [AtomicUsize; 2],
     later: AtomicBool,
     most: usize,
+    /// `None` where one client may have any number.
+    of_one: Option<OfOne>,
+}
+
+/// The connections of each client that has any, and how many it may have. No larger than all connections are many.
+#[derive(Debug)]
+struct OfOne {
+    most: u32,
+    open: Mutex<HashMap<Party, u32>>,
 }
 
 /// The right of one connection to be open; given back when dropped.
@@ -17,11 +31,20 @@ pub(crate) struct Connections {
 pub(crate) struct Permit {
     connections: Arc<Connections>,
     later: bool,
+    /// Whose it is, where that counts.
+    party: Option<Party>,
 }
 
 impl Connections {
-    pub(crate) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { open: Default::default(), later: AtomicBool::new(false), most })
+    /// `of_one`: how many one client may have.
+    pub(crate) fn new(most: usize, of_one: Option<NonZero<u32>>) -> Arc<Self> {
+        let of_one = of_one.map(|most| OfOne { most: most.get(), open: Mutex::default() });
+        Arc::new(Self { open: Default::default(), later: AtomicBool::new(false), most, of_one })
+    }
+
+    /// Whether this client may have another one.
+    pub(crate) fn has_room_for(&self, client: IpAddr) -> bool {
+        self.of_one.as_ref().is_none_or(|of_one| of_one.has_room_for(Party::of(client)))
     }
 
     /// How many are open now.
@@ -52,13 +75,49 @@ impl Connections {
     fn count(self: &Arc<Self>) -> Permit {
         let later = self.later.load(Ordering::Acquire);
         self.open[usize::from(later)].fetch_add(1, Ordering::AcqRel);
-        Permit { connections: self.clone(), later }
+        Permit { connections: self.clone(), later, party: None }
+    }
+}
+
+impl OfOne {
+    fn has_room_for(&self, party: Party) -> bool {
+        self.open().get(&party).is_none_or(|open| *open < self.most)
+    }
+
+    /// Numbers are whole also where somebody has panicked.
+    fn open(&self) -> MutexGuard<'_, HashMap<Party, u32>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Permit {
+    /// The connection is this client's. False where that has as many as it may: then the connection is to be closed.
+    #[must_use]
+    pub(crate) fn belongs_to(&mut self, client: IpAddr) -> bool {
+        let Some(of_one) = &self.connections.of_one else { return true };
+        let party = Party::of(client);
+        let mut open = of_one.open();
+        let count = open.entry(party).or_default();
+        if *count >= of_one.most {
+            return false;
+        }
+        *count += 1;
+        self.party = Some(party);
+        true
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         self.connections.open[usize::from(self.later)].fetch_sub(1, Ordering::AcqRel);
+        let (Some(party), Some(of_one)) = (self.party, &self.connections.of_one) else { return };
+        let mut open = of_one.open();
+        if let Some(count) = open.get_mut(&party) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&party);
+            }
+        }
     }
 }
 
@@ -68,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_refused_connection_does_not_count() {
-        let connections = Connections::new(1);
+        let connections = Connections::new(1, None);
         let first = connections.admit();
         assert!(first.is_some());
         assert!(connections.admit().is_none());
@@ -79,7 +138,7 @@ mod tests {
 
     #[test]
     fn those_that_came_before_are_told_from_those_that_came_later() {
-        let connections = Connections::new(2);
+        let connections = Connections::new(2, None);
         let early = connections.admit();
         connections.begin_later();
         let late = connections.admit();
@@ -89,5 +148,19 @@ mod tests {
         assert_eq!((connections.open(), connections.earlier()), (1, 0));
         drop(late);
         assert_eq!(connections.open(), 0);
+    }
+
+    #[test]
+    fn one_client_has_as_many_as_it_may_and_gives_each_back() {
+        let connections = Connections::new(9, NonZero::new(2));
+        let (one, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        let mut permits: Vec<_> = (0..4).map(|_| connections.admit().unwrap()).collect();
+        assert!(permits[0].belongs_to(one) && permits[1].belongs_to(one));
+        assert!(!connections.has_room_for(one) && !permits[2].belongs_to(one));
+        assert!(connections.has_room_for(other) && permits[3].belongs_to(other));
+        permits.remove(0);
+        assert!(connections.has_room_for(one));
+        drop(permits);
+        assert!(connections.of_one.as_ref().unwrap().open().is_empty());
     }
 }

@@ -8,6 +8,7 @@ use evenkeel_upstream::Upstream;
 use tokio::sync::mpsc;
 
 use super::Shared;
+use super::gate::Gate;
 use super::leaving::Leaving;
 use super::permit::Connections;
 use crate::clock::now;
@@ -32,7 +33,8 @@ pub(crate) fn set_up(servers: &[SocketAddr]) -> Arc<Shared> {
     }
     let (evidence, _) = mpsc::channel(1);
     Arc::new(Shared {
-        connections: Connections::new(1),
+        connections: Connections::new(1, None),
+        gate: Gate::of(&settings.clients, now()),
         leaving: Leaving::default(),
         settings,
         upstream,

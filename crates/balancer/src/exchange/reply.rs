@@ -7,6 +7,7 @@ use evenkeel_message::{Refusal, problem, proxy_status};
 
 use super::caller::Caller;
 use super::failures::Told;
+use super::turned_away::Allowance;
 use crate::clock::now;
 use crate::context::Worker;
 use crate::settings::tls::HSTS;
@@ -31,14 +32,60 @@ pub(crate) fn refused<C: Caller>(
             retry_after: None,
             request_id,
             trail: "",
+            more: &[],
         },
     );
 }
 
+/// Says that this client may not come.
+pub(super) fn denied<C: Caller>(worker: &Worker, caller: &mut C) {
+    write(
+        worker,
+        caller,
+        &Problem { status: 403, detail: "This client is not allowed here.", ..TURNED_AWAY },
+    );
+}
+
+/// Says that this client asks too often, and when it may again.
+pub(super) fn asks_too_often<C: Caller>(worker: &Worker, caller: &mut C, allowance: &Allowance) {
+    let problem = Problem {
+        status: 429,
+        detail: "This client asks more often than it may.",
+        retry_after: Some(allowance.again_in),
+        more: &[("RateLimit-Policy", allowance.policy.as_bytes()), ("RateLimit", allowance.left.as_bytes())],
+        ..TURNED_AWAY
+    };
+    write(worker, caller, &problem);
+}
+
+/// Turns a connection away because its client has too many.
+pub(crate) fn too_many_of_one<C: Caller>(worker: &Worker, caller: &mut C) {
+    let problem = Problem {
+        status: 429,
+        error: "connection_limit_reached",
+        detail: "This client has too many connections open.",
+        retry_after: Some(RETRY_AFTER),
+        ..TURNED_AWAY
+    };
+    write(worker, caller, &problem);
+}
+
+/// What is said of no request in particular.
+const TURNED_AWAY: Problem<'_> = Problem {
+    status: 403,
+    error: "http_request_denied",
+    detail: "",
+    retry_after: None,
+    request_id: None,
+    trail: "",
+    more: &[],
+};
+
 /// Says that no server answered.
 pub(crate) fn failed<C: Caller>(worker: &Worker, caller: &mut C, told: &Told, request_id: &str, trail: &str) {
     let &Told { status, error, detail, retry_after } = told;
-    let problem = Problem { status, error, detail, retry_after, request_id: Some(request_id), trail };
+    let problem =
+        Problem { status, error, detail, retry_after, request_id: Some(request_id), trail, more: &[] };
     write(worker, caller, &problem);
 }
 
@@ -51,6 +98,7 @@ pub(crate) fn too_many_connections<C: Caller>(worker: &Worker, caller: &mut C) {
         retry_after: Some(RETRY_AFTER),
         request_id: None,
         trail: "",
+        more: &[],
     };
     write(worker, caller, &problem);
 }
@@ -73,6 +121,7 @@ struct Problem<'a> {
     request_id: Option<&'a str>,
     /// What the attempts did, where the client is to be told.
     trail: &'a str,
+    more: &'a [(&'static str, &'a [u8])],
 }
 
 fn write<C: Caller>(worker: &Worker, caller: &mut C, what: &Problem<'_>) {
@@ -93,6 +142,7 @@ fn write<C: Caller>(worker: &Worker, caller: &mut C, what: &Problem<'_>) {
     if let Some(id) = what.request_id {
         fields.push(("X-Request-Id", id.as_bytes()));
     }
+    fields.extend(what.more);
     fields.extend(hsts(worker, caller));
     caller.answer(what.status, &fields, body.as_bytes());
 }

@@ -46,6 +46,8 @@ pub(crate) enum End {
     Complete,
     /// It broke the protocol or a limit: 4xx or 501 of the balancer's own.
     Refused,
+    /// Its client may not come, or asks too often: 403 or 429 of the balancer's own.
+    TurnedAway,
     /// No server answered: 502, 503 or 504 of the balancer's own.
     Failed,
     /// The client went away first.
@@ -62,6 +64,7 @@ impl End {
         match self {
             Self::Complete => "complete",
             Self::Refused => "refused",
+            Self::TurnedAway => "turned_away",
             Self::Failed => "failed",
             Self::ClientGone => "client_gone",
             Self::Truncated => "truncated",
@@ -96,6 +99,13 @@ impl Account {
         self.end = End::Refused;
     }
 
+    /// The request is not served for who asks it, or how often.
+    pub(crate) fn turned_away(&mut self, status: u16) {
+        self.status = status;
+        self.error = Some("http_request_denied");
+        self.end = End::TurnedAway;
+    }
+
     /// No server answered.
     pub(crate) fn failed(&mut self, status: u16, error: &'static str) {
         self.status = status;
@@ -109,8 +119,12 @@ impl Account {
         self.masked = attempts.is_masked();
     }
 
-    /// Whether anything went wrong on the way, noticed by the client or not. A second attempt for speed alone is as usual.
+    /// Whether anything went wrong on the way, noticed by the client or not. A second attempt for speed alone is as usual, and
+    /// so is a client that is turned away: who asks too often must not fill the log with it.
     pub(crate) fn is_remarkable(&self) -> bool {
+        if self.end == End::TurnedAway {
+            return false;
+        }
         let failed = |entry: &TrailEntry| {
             !matches!(entry.outcome, TrailOutcome::Responded(Response::Good, _) | TrailOutcome::Overtaken)
                 || matches!(entry.why, Why::Moved | Why::Retry)

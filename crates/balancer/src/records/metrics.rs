@@ -44,6 +44,7 @@ macro_rules! counters {
 counters! {
     connections => "evenkeel_connections_total", "", "Connections of clients accepted.";
     refused_connections => "evenkeel_connections_refused_total", "", "Connections of clients beyond the limit, answered with 503.";
+    limited_connections => "evenkeel_connections_limited_total", "", "Connections of clients that had as many as one may have: answered with 429, over TLS closed.";
     tls13_full => "evenkeel_tls_handshakes_total", "version=\"1.3\",outcome=\"full\"", "Handshakes with clients, by version of TLS and outcome.";
     tls13_resumed => "evenkeel_tls_handshakes_total", "version=\"1.3\",outcome=\"resumed\"", "Handshakes with clients, by version of TLS and outcome.";
     tls12_full => "evenkeel_tls_handshakes_total", "version=\"1.2\",outcome=\"full\"", "Handshakes with clients, by version of TLS and outcome.";
@@ -64,6 +65,8 @@ counters! {
     answered_4xx => "evenkeel_responses_total", "class=\"4xx\"", "Responses sent to clients, by class of status.";
     answered_5xx => "evenkeel_responses_total", "class=\"5xx\"", "Responses sent to clients, by class of status.";
     refused => "evenkeel_requests_refused_total", "", "Requests that broke the protocol or a limit, answered by the balancer.";
+    denied => "evenkeel_requests_turned_away_total", "reason=\"denied\"", "Requests of clients that may not come (403) or ask too often (429).";
+    limited => "evenkeel_requests_turned_away_total", "reason=\"rate\"", "Requests of clients that may not come (403) or ask too often (429).";
     redirected => "evenkeel_requests_redirected_total", "", "Requests over plain HTTP that were sent to https.";
     failed => "evenkeel_requests_failed_total", "", "Requests that no server answered: 502, 503 or 504 of the balancer's own.";
     masked => "evenkeel_requests_masked_total", "", "Requests answered rightly though an earlier attempt failed.";

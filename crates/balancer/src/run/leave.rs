@@ -155,12 +155,12 @@ mod tests {
     #[test]
     fn the_door_closes_at_once_where_nobody_is() {
         let begun = now();
-        assert!(!Farewell::new(begun, GRACE).goes_on(&Connections::new(9), begun));
+        assert!(!Farewell::new(begun, GRACE).goes_on(&Connections::new(9, None), begun));
     }
 
     #[test]
     fn it_stays_open_for_those_who_were_there_and_then_until_a_moment_without_anybody() {
-        let connections = Connections::new(9);
+        let connections = Connections::new(9, None);
         let was_there = connections.admit();
         connections.begin_later();
         let came_later = connections.admit();
@@ -177,14 +177,14 @@ mod tests {
 
     #[test]
     fn it_closes_though_clients_keep_coming_and_before_the_grace_is_over() {
-        let connections = Connections::new(9);
+        let connections = Connections::new(9, None);
         let begun = now();
         connections.begin_later();
         let _came_later = connections.admit();
         let mut farewell = Farewell::new(begun, GRACE);
         assert!(farewell.goes_on(&connections, begun));
         assert!(!farewell.goes_on(&connections, begun + SETTLED));
-        let connections = Connections::new(9);
+        let connections = Connections::new(9, None);
         let _does_not_go = connections.admit();
         let mut farewell = Farewell::new(begun, GRACE);
         assert!(farewell.goes_on(&connections, begun + GRACE / 2));

@@ -7,15 +7,26 @@ use evenkeel_message::{Origin, RequestHead};
 use evenkeel_service::{Setting, not};
 use ipnet::IpNet;
 
-/// The networks of the proxies in front of this one.
+/// Networks and single addresses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct TrustedProxies(Vec<IpNet>);
+pub(crate) struct Networks(Vec<IpNet>);
 
-impl TrustedProxies {
+impl Networks {
     /// Whether `address` belongs to one of them. An IPv4 address counts as such also where it is mapped into IPv6.
     pub(crate) fn include(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// The networks of the proxies in front of this one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct TrustedProxies(Networks);
+
+impl TrustedProxies {
+    /// Whether `address` is one of them.
+    pub(crate) fn include(&self, address: IpAddr) -> bool {
+        self.0.include(address)
     }
 
     /// Where a request from `peer`, by this scheme, comes from: from there, or from whom it names if it is one of these proxies.
@@ -34,10 +45,16 @@ impl TrustedProxies {
     }
 }
 
-/// Networks and single addresses, separated by commas.
-impl Setting for TrustedProxies {
+/// Separated by commas.
+impl Setting for Networks {
     fn parse(text: &str) -> Result<Self, String> {
         text.split(',').map(|network| one(network.trim())).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl Setting for TrustedProxies {
+    fn parse(text: &str) -> Result<Self, String> {
+        Networks::parse(text).map(Self)
     }
 }
 

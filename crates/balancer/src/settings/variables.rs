@@ -216,6 +216,22 @@ pub(crate) const COMPONENT: Component = Component {
             "nobody",
             "networks whose X-Forwarded-*, X-Real-IP and Forwarded are believed, such as 10.0.0.0/8,fd00::/8",
         ),
+        Variable::optional(
+            "ALLOW",
+            "everybody",
+            "networks of the clients that are served, such as 10.0.0.0/8,fd00::/8; all others get 403",
+        ),
+        Variable::optional("DENY", "nobody", "networks of clients that get 403, also where BALANCER_ALLOW has them"),
+        Variable::optional(
+            "RATE",
+            "any",
+            "requests of one client address (of an IPv6 /64), such as 100/s, 600/m or 100/s;burst=200; beyond it 429; behind trusted proxies the address they name",
+        ),
+        Variable::optional(
+            "CLIENT_CONNECTIONS",
+            "any number",
+            "of one client address (of an IPv6 /64) at once; beyond it 429, over TLS a closed connection; trusted proxies may have any number",
+        ),
         Variable::new(
             "PROXY_PROTOCOL",
             "off",

@@ -86,14 +86,25 @@ pub(crate) async fn take_leave(idle: Idle) {
     drop(permit);
 }
 
-/// Answers a connection beyond the limit with 503 and closes it.
-pub(crate) async fn refuse(frontend: Rc<Frontend>, stream: Stream) {
+/// Of what there are too many connections already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TooMany {
+    InAll,
+    /// Of the client's own.
+    OfOne,
+}
+
+/// Answers a connection beyond a limit, with 503 or 429, and closes it.
+pub(crate) async fn refuse(frontend: Rc<Frontend>, stream: Stream, why: TooMany) {
     let peer = SocketAddr::from(([0, 0, 0, 0], 0));
     let mut client = Client::new(stream, peer);
     let mut storage = Storage::default();
     let mut asking = Asking { worker: &frontend.worker, client: &mut client, storage: &mut storage };
     asking.close_after_this();
-    reply::too_many_connections(&frontend.worker, &mut asking);
+    match why {
+        TooMany::InAll => reply::too_many_connections(&frontend.worker, &mut asking),
+        TooMany::OfOne => reply::too_many_of_one(&frontend.worker, &mut asking),
+    }
     let lingering = frontend.refused.get();
     if lingering >= REFUSED_LINGERING {
         // The kernel's buffer takes it or it is lost: a flood must not hold the descriptors that others need.
@@ -113,14 +124,14 @@ pub(crate) async fn refuse(frontend: Rc<Frontend>, stream: Stream) {
 }
 
 /// Serves a client until its connection is over, or can be parked.
-pub(crate) async fn last(mut client: Client, frontend: Rc<Frontend>, permit: Permit) {
+pub(crate) async fn last(mut client: Client, frontend: Rc<Frontend>, mut permit: Permit) {
     let mut since = now();
     // Who is here now has come with a request, or has just broken a long silence.
     let mut is_heard = client.introduced;
     while is_heard || hears_a_byte(&mut client, &frontend, since).await {
         is_heard = false;
         let mut busy = frontend.spare.take();
-        let lasts = serve_some(&frontend, &mut client, &mut busy).await;
+        let lasts = serve_some(&frontend, &mut client, &mut busy, &mut permit).await;
         frontend.spare.give_back(busy);
         if !lasts {
             client.stream.part();
@@ -160,11 +171,22 @@ async fn hears_a_byte(client: &mut Client, frontend: &Frontend, since: Instant) 
 }
 
 /// Serves requests for as long as some of the next one is here. False when the connection is over.
-async fn serve_some(frontend: &Frontend, client: &mut Client, busy: &mut Busy) -> bool {
+async fn serve_some(frontend: &Frontend, client: &mut Client, busy: &mut Busy, permit: &mut Permit) -> bool {
     let worker = &frontend.worker;
     let Busy { storage, scratch } = busy;
-    if !client.introduced && !introduction::receive(worker, client, &mut storage.received).await {
-        return false;
+    if !client.introduced {
+        if !introduction::receive(worker, client, &mut storage.received).await {
+            return false;
+        }
+        if !introduction::has_room(worker, client, permit) {
+            let mut asking = Asking { worker, client, storage };
+            asking.close_after_this();
+            reply::too_many_of_one(worker, &mut asking);
+            if caller::send(&mut asking, b"", worker.settings().patience()).await.is_ok() {
+                client.linger(lingering(worker)).await;
+            }
+            return false;
+        }
     }
     loop {
         let next = client.next_head(worker.settings(), storage).await;

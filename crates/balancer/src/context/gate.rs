@@ -1,0 +1,48 @@
+//! What is decided about a client before it is served: whether it may come at all, and whether it asks too often.
+//!
+//! One for all workers, without a lock. What it decides is the client's affair: no server is tried, blamed or asked.
+
+mod allowances;
+pub(crate) mod party;
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use crate::settings::limits::{ClientLimits, RequestRate};
+use allowances::Allowances;
+use party::Party;
+
+/// What stands between clients and servers.
+pub(crate) struct Gate {
+    limits: ClientLimits,
+    allowances: Option<Allowances>,
+}
+
+/// Why a request is not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turned {
+    /// Its client may not come.
+    Denied,
+    /// Its client asks too often; after this time it may ask again.
+    Limited { rate: RequestRate, again_in: Duration },
+}
+
+impl Gate {
+    /// `None` where nothing is kept from anybody.
+    pub(crate) fn of(limits: &ClientLimits, now: Instant) -> Option<Box<Self>> {
+        limits.concern_requests().then(|| {
+            let allowances = limits.rate.map(|rate| Allowances::new(rate, now));
+            Box::new(Self { limits: limits.clone(), allowances })
+        })
+    }
+
+    /// Whether a request of this client is turned away. Where not, it counts.
+    pub(crate) fn turns_away(&self, client: IpAddr, now: Instant) -> Option<Turned> {
+        if !self.limits.admit(client) {
+            return Some(Turned::Denied);
+        }
+        let allowances = self.allowances.as_ref()?;
+        let again_in = allowances.take(Party::of(client), now).err()?;
+        Some(Turned::Limited { rate: allowances.rate(), again_in })
+    }
+}
