@@ -7,6 +7,7 @@ pub(crate) mod limits;
 pub(crate) mod pace;
 pub(crate) mod probe;
 pub(crate) mod repeat;
+pub(crate) mod rules;
 pub(crate) mod server_tls;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ use access_log::{AccessLogSettings, Format};
 use admin::AdminSettings;
 use limits::ClientLimits;
 use pace::{Patience, Rate};
+use rules::Rules;
 use tls::TlsSettings;
 use trust::TrustedProxies;
 use upstream::UpstreamSettings;
@@ -65,6 +67,8 @@ pub(crate) struct Settings {
     pub(crate) name: String,
     pub(crate) trusted: TrustedProxies,
     pub(crate) clients: ClientLimits,
+    /// What messages gain and lose on their way.
+    pub(crate) rules: Rules,
     pub(crate) proxy_protocol: bool,
     pub(crate) abort_on_close: bool,
     pub(crate) leave_after: Duration,
@@ -131,6 +135,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     let name = reading.optional_with("NAME", pseudonym);
     let trusted = reading.optional("TRUSTED_PROXIES");
     let clients = limits::read(reading);
+    let rules = rules::read(reading);
     let proxy_protocol = reading.value("PROXY_PROTOCOL");
     let abort_on_close = reading.value("ABORT_ON_CLOSE");
     let leave_after = reading.value("LEAVE_AFTER");
@@ -159,6 +164,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
         name: name?.unwrap_or_else(|| format!("evenkeel-{:06x}", fastrand::u32(..1 << 24))),
         trusted: trusted?.unwrap_or_default(),
         clients: clients?,
+        rules: rules?,
         proxy_protocol: proxy_protocol?,
         abort_on_close: abort_on_close?,
         leave_after: leave_after?,

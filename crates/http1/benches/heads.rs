@@ -46,6 +46,7 @@ fn request_heads(criterion: &mut Criterion) {
 
             runs: false,
             client_cert: b"",
+            rules: None,
         };
         let mut out = Vec::new();
         group.bench_function(format!("rewrite/{name}"), |bencher| {
@@ -72,7 +73,7 @@ fn response_heads(criterion: &mut Criterion) {
     });
     let mut client = Inbound::new();
     let mut out = Vec::new();
-    let how = ResponseRewrite { via: "evenkeel", date: b"", extra: b"" };
+    let how = ResponseRewrite { via: "evenkeel", date: b"", extra: b"", rules: None };
     client.head(SMALL, &mut asked, &limits).expect("a good request");
     group.bench_function("rewrite", |bencher| {
         bencher.iter(|| {

@@ -47,6 +47,7 @@
 //!     upgrade: None,
 //!     runs: false,
 //!     client_cert: b"",
+//!     rules: None,
 //! };
 //! rewrite(&request, received, &how, &mut to_server)?;
 //! let to_server = String::from_utf8(to_server)?;

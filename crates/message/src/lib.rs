@@ -38,6 +38,7 @@ mod limits;
 mod method;
 mod origin;
 mod rewrite;
+mod rules;
 
 pub use builder::Form;
 pub use builder::request::RequestBuilder;
@@ -53,3 +54,4 @@ pub use method::{Method, Version};
 pub use origin::Origin;
 pub use rewrite::request::{RequestRewrite, Rewritten, rewrite};
 pub use rewrite::response::{Delivery, ResponseRewrite, rewrite_response, status_line};
+pub use rules::FieldRules;

@@ -53,7 +53,12 @@ impl<C: Caller> Exchange<'_, C> {
         self.scratch.account.answered = Some(number);
         self.add_lines(&lease, &answer);
         let date = worker.date.at(now());
-        let how = ResponseRewrite { via: &worker.settings().name, date: &date, extra: &self.scratch.extra };
+        let how = ResponseRewrite {
+            via: &worker.settings().name,
+            date: &date,
+            extra: &self.scratch.extra,
+            rules: worker.settings().rules.responses.as_ref(),
+        };
         self.caller.respond(&answer.head, answer.received.filled(), &how);
         let mut source = Source { connection, answer, lease, request_sent };
         if self.caller.after() == After::Tunnel {

@@ -109,6 +109,7 @@ pub(crate) fn options<C: Caller>(worker: &Worker, caller: &mut C) {
     let date = worker.date.at(now());
     let mut fields = vec![("Date", date.as_slice()), ("Cache-Control", b"no-store")];
     fields.extend(hsts(worker, caller));
+    add_set(worker, &mut fields);
     caller.answer(204, &fields, b"");
 }
 
@@ -144,7 +145,18 @@ fn write<C: Caller>(worker: &Worker, caller: &mut C, what: &Problem<'_>) {
     }
     fields.extend(what.more);
     fields.extend(hsts(worker, caller));
+    add_set(worker, &mut fields);
     caller.answer(what.status, &fields, body.as_bytes());
+}
+
+/// What responses gain by the user's rules. What the answer says itself it knows better: that it must not be kept, or what it is.
+pub(super) fn add_set<'a>(worker: &'a Worker, fields: &mut Vec<(&'a str, &'a [u8])>) {
+    let Some(rules) = &worker.settings().rules.responses else { return };
+    for (name, value) in rules.fields() {
+        if !fields.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)) {
+            fields.push((name, value.as_bytes()));
+        }
+    }
 }
 
 fn hsts<'a, C: Caller>(worker: &'a Worker, caller: &C) -> Option<(&'static str, &'a [u8])> {

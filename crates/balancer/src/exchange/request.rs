@@ -80,6 +80,7 @@ impl Request {
             upgrade,
             runs: worker.settings().runs,
             client_cert: caller.client_cert(),
+            rules: worker.settings().rules.requests.as_ref(),
         };
         request.clear();
         let rewritten = rewrite(head, input, &how, request)?;

@@ -232,6 +232,18 @@ pub(crate) const COMPONENT: Component = Component {
             "any number",
             "of one client address (of an IPv6 /64) at once; beyond it 429, over TLS a closed connection; trusted proxies may have any number",
         ),
+        Variable::optional(
+            "REQUEST_SET",
+            "nothing",
+            "fields that every request gets in place of its own, as Name: value, one a line or with \\n between them",
+        ),
+        Variable::optional("REQUEST_REMOVE", "nothing", "fields that no request keeps, such as X-Debug,X-Internal-User"),
+        Variable::optional(
+            "RESPONSE_SET",
+            "nothing",
+            "fields that every response gets in place of the server's, as X-Frame-Options: DENY, one a line or with \\n between them",
+        ),
+        Variable::optional("RESPONSE_REMOVE", "nothing", "fields that no response keeps, such as Server,X-Powered-By"),
         Variable::new(
             "PROXY_PROTOCOL",
             "off",

@@ -21,6 +21,7 @@ const HOW: RequestRewrite<'_> = RequestRewrite {
     upgrade: Some("websocket"),
     runs: false,
     client_cert: b"",
+    rules: None,
 };
 
 /// The verdict on a head does not depend on how it arrives, and an accepted one is forwarded as exactly one head

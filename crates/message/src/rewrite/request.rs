@@ -10,6 +10,7 @@ use crate::head::fields::Field;
 use crate::head::name::Name;
 use crate::origin::Origin;
 use crate::rewrite::forwarding;
+use crate::rules::FieldRules;
 use crate::text::{address, decimal, value_of_line};
 use crate::{Framing, Refusal, RequestHead, Version};
 
@@ -32,6 +33,8 @@ pub struct RequestRewrite<'a> {
     /// Who the client is by its certificate, as [`client_cert::lines`](crate::client_cert::lines) writes it; empty where it has
     /// shown none.
     pub client_cert: &'a [u8],
+    /// What else is set or left out.
+    pub rules: Option<&'a FieldRules>,
 }
 
 /// What there is to know about a request head that was written.
@@ -71,7 +74,7 @@ pub fn rewrite(
             }
             Name::ContentLength => content_length(head.framing, out),
             Name::MaxForwards if head.max_forwards().is_some() => max_forwards(head, out),
-            _ if is_kept(line, head, input, how) => copy(line, input, out),
+            _ if is_kept(line, head, input, how) && !is_ruled_out(line, input, how) => copy(line, input, out),
             _ => {}
         }
     }
@@ -85,6 +88,9 @@ pub fn rewrite(
     via(head, how, out);
     forwarding::write(head, input, &how.origin, out);
     out.extend_from_slice(how.client_cert);
+    if let Some(rules) = how.rules {
+        out.extend_from_slice(rules.lines());
+    }
     out.extend_from_slice(b"X-Request-Id: ");
     let request_id = out.len()..out.len() + how.request_id.len();
     value_of_line(how.request_id, out);
@@ -124,6 +130,10 @@ fn is_kept(line: &Field, head: &RequestHead, input: &[u8], how: &RequestRewrite<
         Name::Expect => head.expects_continue(),
         known => !known.is_hop_by_hop(),
     }
+}
+
+fn is_ruled_out(line: &Field, input: &[u8], how: &RequestRewrite<'_>) -> bool {
+    how.rules.is_some_and(|rules| rules.concern(line.name.in_bytes(input)))
 }
 
 fn request_line(head: &RequestHead, input: &[u8], out: &mut Vec<u8>) {

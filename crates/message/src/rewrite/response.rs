@@ -2,6 +2,7 @@
 
 use crate::head::fields::{Field, Fields};
 use crate::head::name::Name;
+use crate::rules::FieldRules;
 use crate::text::{decimal, value_of_line};
 use crate::{Framing, ResponseHead};
 
@@ -14,6 +15,8 @@ pub struct ResponseRewrite<'a> {
     pub date: &'a [u8],
     /// Whole lines to add, each with its CR LF. They are written as they are.
     pub extra: &'a [u8],
+    /// What else is set or left out.
+    pub rules: Option<&'a FieldRules>,
 }
 
 /// How the response is delivered to this client.
@@ -61,6 +64,7 @@ pub fn rewrite_response(
             }
             Name::Other if head.connection.names(line.name.in_bytes(input), &head.fields, input) => {}
             known if known.is_hop_by_hop() => {}
+            _ if how.rules.is_some_and(|rules| rules.concern(line.name.in_bytes(input))) => {}
             known => {
                 lacks_date &= known != Name::Date;
                 copy(line, &head.fields, input, out);
@@ -82,6 +86,9 @@ pub fn rewrite_response(
         out.extend_from_slice(b"Date: ");
         out.extend_from_slice(how.date);
         out.extend_from_slice(b"\r\n");
+    }
+    if let Some(rules) = how.rules {
+        out.extend_from_slice(rules.lines());
     }
     out.extend_from_slice(how.extra);
     out.extend_from_slice(b"\r\n");

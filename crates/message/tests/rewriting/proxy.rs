@@ -16,6 +16,7 @@ pub(crate) const HOW: RequestRewrite<'_> = RequestRewrite {
     upgrade: None,
     runs: false,
     client_cert: b"",
+    rules: None,
 };
 
 /// A `GET /` with Host and these further lines, each with its CR LF.
