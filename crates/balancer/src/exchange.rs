@@ -157,7 +157,14 @@ impl<C: Caller> Exchange<'_, C> {
                 worker.stats.failed.add(1);
                 let told = failures::told(failure, worker.shared.upstream.snapshot().endpoints().is_empty());
                 scratch.account.failed(told.status, told.error);
-                reply::failed(worker, *caller, &told, request.id(&scratch.request), &scratch.trail);
+                reply::failed(
+                    worker,
+                    *caller,
+                    &told,
+                    request.id(&scratch.request),
+                    &scratch.trail,
+                    &scratch.request,
+                );
             }
         }
         if send_own(worker, *caller, scratch).await { caller.after().into() } else { Then::Close }
@@ -175,7 +182,7 @@ pub(crate) async fn refuse<C: Caller>(
     worker.stats.refused.add(1);
     scratch.account.refused(refusal);
     caller.close_after_this();
-    reply::refused(worker, caller, refusal, request_id);
+    reply::refused(worker, caller, refusal, request_id, &scratch.request);
     if send_own(worker, caller, scratch).await { Then::Linger } else { Then::Close }
 }
 

@@ -44,7 +44,7 @@ use crate::records::roster::Roster;
 use crate::records::story::{self, Story};
 use crate::servers::group::Group;
 use crate::settings::Settings;
-use crate::watch::{certificates, control, trust};
+use crate::watch::{certificates, control, pages, trust};
 use leave::Door;
 
 /// How often the process looks whether the first server is there.
@@ -68,6 +68,7 @@ async fn serve(settings: Settings) -> io::Result<()> {
     let tls = settings.tls.as_ref().map(|tls| tls.server.clone());
     settings.tls.as_ref().map(|tls| certificates::start(tls.server.clone(), &tls.begun)).transpose()?;
     settings.upstream.server_tls.as_ref().map(|servers| trust::start(servers.tls.clone())).transpose()?;
+    settings.pages.as_ref().map(|kept| pages::start(kept.clone())).transpose()?;
     let listening = (address_of(plain.as_ref())?, address_of(secured.as_ref())?);
     let (upstream, control) =
         Upstream::new(settings.upstream.servers.clone(), settings.upstream.rules.clone(), now());

@@ -5,6 +5,7 @@ pub(crate) mod admin;
 pub(crate) mod affinity;
 pub(crate) mod limits;
 pub(crate) mod pace;
+pub(crate) mod pages;
 pub(crate) mod probe;
 pub(crate) mod repeat;
 pub(crate) mod rules;
@@ -20,6 +21,7 @@ pub(crate) mod verify;
 
 use std::net::SocketAddr;
 use std::num::NonZero;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -31,6 +33,7 @@ use access_log::{AccessLogSettings, Format};
 use admin::AdminSettings;
 use limits::ClientLimits;
 use pace::{Patience, Rate};
+use pages::ErrorPages;
 use rules::Rules;
 use tls::TlsSettings;
 use trust::TrustedProxies;
@@ -69,6 +72,8 @@ pub(crate) struct Settings {
     pub(crate) clients: ClientLimits,
     /// What messages gain and lose on their way.
     pub(crate) rules: Rules,
+    /// `None` for problem details alone.
+    pub(crate) pages: Option<Arc<ErrorPages>>,
     pub(crate) proxy_protocol: bool,
     pub(crate) abort_on_close: bool,
     pub(crate) leave_after: Duration,
@@ -136,6 +141,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     let trusted = reading.optional("TRUSTED_PROXIES");
     let clients = limits::read(reading);
     let rules = rules::read(reading);
+    let pages = pages::read(reading);
     let proxy_protocol = reading.value("PROXY_PROTOCOL");
     let abort_on_close = reading.value("ABORT_ON_CLOSE");
     let leave_after = reading.value("LEAVE_AFTER");
@@ -165,6 +171,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
         trusted: trusted?.unwrap_or_default(),
         clients: clients?,
         rules: rules?,
+        pages: pages?,
         proxy_protocol: proxy_protocol?,
         abort_on_close: abort_on_close?,
         leave_after: leave_after?,

@@ -5,6 +5,7 @@ pub(crate) mod control;
 pub(crate) mod names;
 pub(crate) mod naming;
 pub(crate) mod orders;
+pub(crate) mod pages;
 pub(crate) mod probe;
 pub(crate) mod strangers;
 pub(crate) mod trust;

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Beside that: who asked, as proxies tell it ([`Origin`], [`forwarded`]), what this side says itself ([`problem`],
-//! [`proxy_status`], [`status`]), which request ids are kept ([`request_id`]), credentials ([`basic`]), clients
+//! [`proxy_status`], [`status`]), what a client would rather have ([`accept`]), which request ids are kept ([`request_id`]), credentials ([`basic`]), clients
 //! with certificates ([`client_cert`]), and the grammar that all of it is made of ([`text`]).
 //!
 //! # What is not here
@@ -20,6 +20,7 @@
 //! Where a head or a body ends in the bytes of a connection, and whether that lasts: this crate sees no connection. No
 //! I/O, no clock.
 
+pub mod accept;
 pub mod basic;
 pub mod client_cert;
 pub mod forwarded;

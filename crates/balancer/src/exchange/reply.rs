@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use evenkeel_message::{Refusal, problem, proxy_status};
+use evenkeel_message::{Refusal, accept, problem, proxy_status};
 
 use super::caller::Caller;
 use super::failures::Told;
@@ -21,6 +21,7 @@ pub(crate) fn refused<C: Caller>(
     caller: &mut C,
     refusal: &Refusal,
     request_id: Option<&str>,
+    asked: &[u8],
 ) {
     write(
         worker,
@@ -33,24 +34,31 @@ pub(crate) fn refused<C: Caller>(
             request_id,
             trail: "",
             more: &[],
+            asked,
         },
     );
 }
 
 /// Says that this client may not come.
-pub(super) fn denied<C: Caller>(worker: &Worker, caller: &mut C) {
+pub(super) fn denied<C: Caller>(worker: &Worker, caller: &mut C, asked: &[u8]) {
     write(
         worker,
         caller,
-        &Problem { status: 403, detail: "This client is not allowed here.", ..TURNED_AWAY },
+        &Problem { status: 403, detail: "This client is not allowed here.", asked, ..TURNED_AWAY },
     );
 }
 
 /// Says that this client asks too often, and when it may again.
-pub(super) fn asks_too_often<C: Caller>(worker: &Worker, caller: &mut C, allowance: &Allowance) {
+pub(super) fn asks_too_often<C: Caller>(
+    worker: &Worker,
+    caller: &mut C,
+    allowance: &Allowance,
+    asked: &[u8],
+) {
     let problem = Problem {
         status: 429,
         detail: "This client asks more often than it may.",
+        asked,
         retry_after: Some(allowance.again_in),
         more: &[("RateLimit-Policy", allowance.policy.as_bytes()), ("RateLimit", allowance.left.as_bytes())],
         ..TURNED_AWAY
@@ -79,13 +87,21 @@ const TURNED_AWAY: Problem<'_> = Problem {
     request_id: None,
     trail: "",
     more: &[],
+    asked: b"",
 };
 
 /// Says that no server answered.
-pub(crate) fn failed<C: Caller>(worker: &Worker, caller: &mut C, told: &Told, request_id: &str, trail: &str) {
+pub(crate) fn failed<C: Caller>(
+    worker: &Worker,
+    caller: &mut C,
+    told: &Told,
+    request_id: &str,
+    trail: &str,
+    asked: &[u8],
+) {
     let &Told { status, error, detail, retry_after } = told;
     let problem =
-        Problem { status, error, detail, retry_after, request_id: Some(request_id), trail, more: &[] };
+        Problem { status, error, detail, retry_after, request_id: Some(request_id), trail, more: &[], asked };
     write(worker, caller, &problem);
 }
 
@@ -99,6 +115,7 @@ pub(crate) fn too_many_connections<C: Caller>(worker: &Worker, caller: &mut C) {
         request_id: None,
         trail: "",
         more: &[],
+        asked: b"",
     };
     write(worker, caller, &problem);
 }
@@ -123,16 +140,26 @@ struct Problem<'a> {
     /// What the attempts did, where the client is to be told.
     trail: &'a str,
     more: &'a [(&'static str, &'a [u8])],
+    /// The request's head as far as it is known: empty, or lines.
+    asked: &'a [u8],
 }
 
 fn write<C: Caller>(worker: &Worker, caller: &mut C, what: &Problem<'_>) {
     worker.stats.answered(what.status);
-    let body = problem::body(what.status, what.detail, what.request_id.unwrap_or_default());
+    let page = worker.settings().pages.as_ref().filter(|_| wants_page(what.asked));
+    let page = page.and_then(|pages| pages.of(what.status));
+    let problem;
+    let (content_type, body) = if let Some(page) = &page {
+        (PAGE, &**page)
+    } else {
+        problem = problem::body(what.status, what.detail, what.request_id.unwrap_or_default());
+        (problem::CONTENT_TYPE, problem.as_bytes())
+    };
     let date = worker.date.at(now());
     let proxy_status = proxy_status::value(&worker.settings().name, what.error, what.trail);
     let mut fields = vec![
         ("Date", date.as_slice()),
-        ("Content-Type", problem::CONTENT_TYPE.as_bytes()),
+        ("Content-Type", content_type.as_bytes()),
         ("Cache-Control", b"no-store"),
         ("Proxy-Status", proxy_status.as_bytes()),
     ];
@@ -146,7 +173,25 @@ fn write<C: Caller>(worker: &Worker, caller: &mut C, what: &Problem<'_>) {
     fields.extend(what.more);
     fields.extend(hsts(worker, caller));
     add_set(worker, &mut fields);
-    caller.answer(what.status, &fields, body.as_bytes());
+    caller.answer(what.status, &fields, body);
+}
+
+/// What an error page is.
+const PAGE: &str = "text/html; charset=utf-8";
+
+/// Whether this request would rather have a page than problem details. Who takes either as gladly is a program.
+fn wants_page(asked: &[u8]) -> bool {
+    let mut accepted = Vec::new();
+    for line in asked.split(|&byte| byte == b'\n').skip(1) {
+        let Some((name, value)) = line.split_at_checked("accept:".len()) else { continue };
+        if name.eq_ignore_ascii_case(b"accept:") {
+            accepted.extend_from_slice(value.trim_ascii());
+            accepted.push(b',');
+        }
+    }
+    let html = accept::quality(&accepted, "text", "html");
+    let problem = accept::quality(&accepted, "application", "problem+json");
+    html > problem.max(accept::quality(&accepted, "application", "json"))
 }
 
 /// What responses gain by the user's rules. What the answer says itself it knows better: that it must not be kept, or what it is.
@@ -161,4 +206,25 @@ pub(super) fn add_set<'a>(worker: &'a Worker, fields: &mut Vec<(&'a str, &'a [u8
 
 fn hsts<'a, C: Caller>(worker: &'a Worker, caller: &C) -> Option<(&'static str, &'a [u8])> {
     worker.settings().hsts_over(caller.scheme()).map(|value| (HSTS, value.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wants(accept: &str) -> bool {
+        wants_page(format!("GET /accept: HTTP/1.1\r\nHost: h\r\n{accept}\r\n\r\n").as_bytes())
+    }
+
+    #[test]
+    fn a_browser_wants_a_page_and_a_program_does_not() {
+        assert!(wants("Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"));
+        assert!(wants("accept: text/html"));
+        assert!(wants("Accept: application/json;q=0.5\r\nAccept: text/*"));
+        assert!(!wants("Accept: */*"));
+        assert!(!wants("Accept: application/json, text/plain, */*"));
+        assert!(!wants("Accept: application/problem+json, text/html;q=0.9"));
+        assert!(!wants("User-Agent: accept: text/html"));
+        assert!(!wants_page(b""));
+    }
 }

@@ -28,13 +28,19 @@ pub(crate) struct Scratch {
 const LARGEST_HEAD_KEPT: usize = 16 * 1024;
 
 impl Scratch {
-    /// Keeps what a head that goes no further asked for, for the access log.
+    /// Keeps what a head that goes no further asked for, for the access log and the answer.
     pub(crate) fn keep_what_was_asked(&mut self, head: &RequestHead, input: &[u8]) {
         self.request.clear();
         self.request.extend_from_slice(head.method_bytes(input));
         self.request.push(b' ');
         self.request.extend_from_slice(&head.path_and_query(input));
         self.request.extend_from_slice(b" \r\n");
+        if let Some(accept) = head.field(input, "accept") {
+            // What the answer is written by.
+            self.request.extend_from_slice(b"Accept: ");
+            self.request.extend_from_slice(accept);
+            self.request.extend_from_slice(b"\r\n");
+        }
         self.upload.begin(self.request.len(), Framing::Empty, 0);
     }
 }

@@ -43,12 +43,12 @@ pub(super) async fn turn_away<C: Caller>(
         Turned::Denied => {
             worker.stats.denied.add(1);
             scratch.account.turned_away(403);
-            reply::denied(worker, caller);
+            reply::denied(worker, caller, &scratch.request);
         }
         Turned::Limited { rate, again_in } => {
             worker.stats.limited.add(1);
             scratch.account.turned_away(429);
-            reply::asks_too_often(worker, caller, &Allowance::of(rate, again_in));
+            reply::asks_too_often(worker, caller, &Allowance::of(rate, again_in), &scratch.request);
         }
     }
     match super::send_own(worker, caller, scratch).await {

@@ -244,6 +244,11 @@ pub(crate) const COMPONENT: Component = Component {
             "fields that every response gets in place of the server's, as X-Frame-Options: DENY, one a line or with \\n between them",
         ),
         Variable::optional("RESPONSE_REMOVE", "nothing", "fields that no response keeps, such as Server,X-Powered-By"),
+        Variable::optional(
+            "ERROR_PAGES",
+            "application/problem+json alone",
+            "a directory of 503.html and the like, in UTF-8: what the balancer's own errors say to clients that prefer text/html; watched",
+        ),
         Variable::new(
             "PROXY_PROTOCOL",
             "off",

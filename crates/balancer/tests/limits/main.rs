@@ -7,4 +7,5 @@
 mod harness;
 
 mod clients;
+mod pages;
 mod rules;
