@@ -63,8 +63,13 @@ pub(crate) fn run(settings: Settings) -> ExitCode {
 
 async fn serve(settings: Settings) -> io::Result<()> {
     let shutdown = Shutdown::on_signal()?;
-    let plain = settings.bind.map(|bind| listen_for("BALANCER_BIND", bind)).transpose()?;
-    let secured = settings.tls.as_ref().map(|tls| listen_for("BALANCER_TLS_BIND", tls.bind)).transpose()?;
+    let plain =
+        settings.bind.map(|bind| listen_for("BALANCER_BIND", bind, settings.reuse_port)).transpose()?;
+    let secured = settings
+        .tls
+        .as_ref()
+        .map(|tls| listen_for("BALANCER_TLS_BIND", tls.bind, settings.reuse_port))
+        .transpose()?;
     let tls = settings.tls.as_ref().map(|tls| tls.server.clone());
     settings.tls.as_ref().map(|tls| certificates::start(tls.server.clone(), &tls.begun)).transpose()?;
     settings.upstream.server_tls.as_ref().map(|servers| trust::start(servers.tls.clone())).transpose()?;
@@ -157,7 +162,12 @@ fn start_workers(
     for (listener, transport) in listeners {
         let (close, told) = oneshot::channel();
         let (done, closed) = oneshot::channel();
-        doors.push(Door { listener: listener.try_clone()?, close, closed });
+        doors.push(Door {
+            listener: listener.try_clone()?,
+            is_shared: shared.settings.reuse_port,
+            close,
+            closed,
+        });
         entrances.push((listener, transport, told, done));
     }
     let mut others = Vec::new();
@@ -216,8 +226,8 @@ where
     })
 }
 
-fn listen_for(variable: &str, address: SocketAddr) -> io::Result<TcpListener> {
-    listen(address).map_err(|error| cannot_listen(variable, address, &error))
+fn listen_for(variable: &str, address: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
+    listen(address, reuse_port).map_err(|error| cannot_listen(variable, address, &error))
 }
 
 /// As the log says it.
@@ -226,10 +236,11 @@ fn address_of(listener: Option<&TcpListener>) -> io::Result<String> {
     Ok(address.map_or_else(|| "off".to_owned(), |address| address.to_string()))
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+fn listen(address: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restarted balancer must not wait for connections of the one before.
     socket.set_reuse_address(true)?;
+    socket.set_reuse_port(reuse_port)?;
     // Accepted connections inherit these.
     socket.set_tcp_notsent_lowat(accept::UNSENT)?;
     socket.set_tcp_nodelay(true)?;

@@ -48,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) bind: Option<SocketAddr>,
     /// `None` where no TLS is spoken.
     pub(crate) tls: Option<TlsSettings>,
+    /// Whether other processes may listen where this one does.
+    pub(crate) reuse_port: bool,
     pub(crate) admin_bind: SocketAddr,
     pub(crate) admin: AdminSettings,
     /// `None` where none is wanted.
@@ -122,6 +124,7 @@ const MOST_CONNECTIONS: u64 = 1 << 20;
 pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     let bind = reading.value_with("BIND", tls::bind);
     let tls = tls::read(reading, bind.as_ref().is_ok_and(Option::is_none));
+    let reuse_port = reading.value("REUSEPORT");
     let admin_bind = reading.value("ADMIN_BIND");
     let admin = admin(reading);
     let access_log = access_log(reading);
@@ -151,6 +154,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     Ok(Settings {
         bind: bind?,
         tls: tls?,
+        reuse_port: reuse_port?,
         admin_bind: admin_bind?,
         admin: admin?,
         access_log: access_log?,

@@ -14,6 +14,9 @@
 //!
 //! Closing begins with a filter that drops requests for new connections, which a client's kernel repeats after a second, to
 //! whoever listens then; a closed listener would refuse them. A handshake that is under way comes to its end and is served.
+//!
+//! Where others listen on the same port (`BALANCER_REUSEPORT`) there is no such filter: the kernel would go on to choose this listener for
+//! some of the clients, who would wait. It is emptied and closed, and from then on the others have all of them.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -42,6 +45,8 @@ const LAST: Duration = Duration::from_millis(500);
 pub(crate) struct Door {
     /// The same socket that the first worker accepts from.
     pub(crate) listener: TcpListener,
+    /// Whether others may listen on the same port.
+    pub(crate) is_shared: bool,
     /// Has that worker empty the queue and close its own.
     pub(crate) close: oneshot::Sender<()>,
     pub(crate) closed: oneshot::Receiver<()>,
@@ -107,17 +112,17 @@ impl Farewell {
 impl Door {
     /// Lets nobody in any more but those who are coming in already. `None` where not even they can.
     async fn close(self) -> Option<Self> {
-        match SockRef::from(&self.listener).attach_filter(&NO_NEW_CONNECTIONS) {
-            Ok(()) => Some(self),
-            Err(error) => {
-                debug!(%error, "no filter on the listener: it is emptied and closed");
-                drop(self.listener);
-                // Fails only when the first worker is gone, and then nothing is accepted any more either.
-                let _ = self.close.send(());
-                let _ = self.closed.await;
-                None
+        if !self.is_shared {
+            match SockRef::from(&self.listener).attach_filter(&NO_NEW_CONNECTIONS) {
+                Ok(()) => return Some(self),
+                Err(error) => debug!(%error, "no filter on the listener: it is emptied and closed"),
             }
         }
+        drop(self.listener);
+        // Fails only when the first worker is gone, and then nothing is accepted any more either.
+        let _ = self.close.send(());
+        let _ = self.closed.await;
+        None
     }
 }
 

@@ -43,6 +43,11 @@ pub(crate) const COMPONENT: Component = Component {
             "how long clients shall come over https alone, such as 1y: Strict-Transport-Security on answers over TLS that have none",
         ),
         Variable::new(
+            "REUSEPORT",
+            "off",
+            "on: another balancer may listen on the same traffic ports, so that one can take over from the other; each needs an admin port of its own",
+        ),
+        Variable::new(
             "ADMIN_BIND",
             "0.0.0.0:9090",
             "where the live page, /livez, /readyz, /metrics and /api are answered",

@@ -79,6 +79,13 @@ impl Balancer {
         String::from_utf8(output.stderr).unwrap()
     }
 
+    /// What it says where its settings are right and it cannot start all the same.
+    pub(crate) fn fails(upstream: &str, settings: &[(&str, &str)]) -> String {
+        let output = command(upstream, settings).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
     /// What `--check` says is wrong with settings.
     pub(crate) fn checked(settings: &[(&str, &str)]) -> Result<(), String> {
         let output = command("127.0.0.1:1", settings).arg("--check").output().unwrap();

@@ -12,4 +12,5 @@ mod names;
 mod probes;
 mod readers;
 mod repetition;
+mod side_by_side;
 mod weights;
