@@ -1,4 +1,4 @@
-//! Reading anew what may change while the balancer runs: what TLS is spoken with.
+//! Reading anew what may change while the balancer runs: what TLS is spoken with, and error pages.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -8,14 +8,16 @@ use serde_json::json;
 use super::Admin;
 use super::guard::authorise;
 use super::problem::Problem;
-use crate::watch::{certificates, trust};
+use crate::watch::{certificates, pages, trust};
 
-/// Reads the certificates anew, those that clients are shown and what servers are trusted by, and says what came of it.
+/// Reads the certificates anew, those that clients are shown and what servers are trusted by, and the error pages, and says what came
+/// of it.
 pub(super) async fn reload(admin: web::Data<Admin>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     authorise(&request, &admin.shared.settings.admin)?;
     let (clients, servers) = (&admin.shared.tls, &admin.shared.settings.upstream.server_tls);
-    if clients.is_none() && servers.is_none() {
-        let detail = "There is nothing to read anew: no TLS is spoken. BALANCER_TLS_BIND and BALANCER_UPSTREAM_TLS say where it is.";
+    let own = &admin.shared.settings.pages;
+    if clients.is_none() && servers.is_none() && own.is_none() {
+        let detail = "There is nothing to read anew: no TLS is spoken, as BALANCER_TLS_BIND and BALANCER_UPSTREAM_TLS would say, and BALANCER_ERROR_PAGES is not set.";
         return Err(Problem::new(StatusCode::CONFLICT, detail));
     }
     let (mut all, mut has_other_clients) = (Reloaded::default(), false);
@@ -26,6 +28,9 @@ pub(super) async fn reload(admin: web::Data<Admin>, request: HttpRequest) -> Res
     }
     if let Some(servers) = servers {
         take_in(&mut all, trust::reload(servers.tls.clone()).await);
+    }
+    if let Some(own) = own {
+        all.problems.extend(pages::reload(own).await.err());
     }
     Ok(HttpResponse::Ok().json(json!({
         "changed": all.changed,
