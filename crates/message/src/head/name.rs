@@ -76,7 +76,7 @@ impl Name {
             (12.., b'x') => return Self::of_forwarded(name),
             _ => return Self::Other,
         };
-        if name.eq_ignore_ascii_case(lowercase.as_bytes()) { found } else { Self::Other }
+        if is(name, lowercase.as_bytes()) { found } else { Self::Other }
     }
 
     fn of_forwarded(name: &[u8]) -> Self {
@@ -127,6 +127,25 @@ impl Name {
     }
 }
 
+/// Whether a name is this one but for the case of its letters, eight at a time: every field of every message is asked.
+fn is(name: &[u8], lowercase: &[u8]) -> bool {
+    /// A capital differs from its letter in one bit, and of the bytes of names only letters have this one set beside it.
+    const LETTER: u64 = 0x4040_4040_4040_4040;
+    let differs = |byte: [u8; 8], known: [u8; 8]| {
+        let known = u64::from_le_bytes(known);
+        (u64::from_le_bytes(byte) ^ known) & !((known & LETTER) >> 1) != 0
+    };
+    debug_assert_eq!(name.len(), lowercase.len());
+    let (words, known_words) = (name.as_chunks().0, lowercase.as_chunks().0);
+    match (name.last_chunk(), lowercase.last_chunk()) {
+        (Some(end), Some(known_end)) => {
+            !words.iter().zip(known_words).any(|(word, known)| differs(*word, *known))
+                && !differs(*end, *known_end)
+        }
+        _ => name.eq_ignore_ascii_case(lowercase),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,6 +171,22 @@ mod tests {
         assert_eq!(Name::of(b"X-FORWARDED-PROTO"), Name::XForwardedProto);
         assert_eq!(Name::of(b"x-forwarded-host"), Name::XForwardedHost);
         assert_eq!(Name::of(b"X-Forwarded-Port"), Name::XForwardedOther);
+    }
+
+    #[test]
+    fn no_other_byte_at_any_place_is_taken_for_the_same() {
+        for known in
+            ["te", "via", "keep-alive", "trailers", "x-request-id", "proxy-connection", "client-cert-chain"]
+        {
+            for place in 0..known.len() {
+                for byte in 0..=u8::MAX {
+                    let mut name = known.as_bytes().to_vec();
+                    name[place] = byte;
+                    let same = name.eq_ignore_ascii_case(known.as_bytes());
+                    assert_eq!(is(&name, known.as_bytes()), same, "{known} with {byte:#x} at {place}");
+                }
+            }
+        }
     }
 
     #[test]
