@@ -41,6 +41,7 @@ use serde_json::json;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::context::Shared;
+use crate::context::served::Served;
 use crate::records::access_log::AccessLog;
 use crate::records::metrics::{self, Scrape, Stats};
 use crate::watch::control::Ask;
@@ -53,7 +54,8 @@ use state::EndpointView;
 pub(crate) struct Admin {
     shared: Arc<Shared>,
     stats: Vec<Arc<Stats>>,
-    control: mpsc::Sender<Ask>,
+    /// The control task of each upstream.
+    control: Vec<mpsc::Sender<Ask>>,
     pulse: watch::Receiver<Arc<Pulse>>,
     feed: Arc<Feed>,
     /// Readers of `/api/events` that are connected.
@@ -68,7 +70,7 @@ pub(crate) struct Admin {
 pub(crate) fn listen(
     shared: Arc<Shared>,
     stats: Vec<Arc<Stats>>,
-    control: mpsc::Sender<Ask>,
+    control: Vec<mpsc::Sender<Ask>>,
     bind: SocketAddr,
 ) -> io::Result<(Server, SocketAddr)> {
     let (beat, pulse) = watch::channel(Arc::default());
@@ -135,7 +137,7 @@ async fn livez() -> HttpResponse {
 async fn readyz(admin: web::Data<Admin>) -> HttpResponse {
     let (mut answer, words) = if admin.shared.leaving.is_unready() {
         (HttpResponse::ServiceUnavailable(), "leaving\n")
-    } else if admin.shared.upstream.snapshot().can_serve() {
+    } else if admin.shared.can_serve() {
         (HttpResponse::Ok(), "ready\n")
     } else {
         (HttpResponse::ServiceUnavailable(), "no server is usable\n")
@@ -146,7 +148,6 @@ async fn readyz(admin: web::Data<Admin>) -> HttpResponse {
 async fn metrics(admin: web::Data<Admin>) -> HttpResponse {
     let endpoints = admin.endpoints().await;
     let shared = &admin.shared;
-    let budgets = shared.upstream.budgets();
     let text = metrics::render(&Scrape {
         workers: &admin.stats,
         control: &shared.control_stats,
@@ -155,16 +156,28 @@ async fn metrics(admin: web::Data<Admin>) -> HttpResponse {
         changes: shared.events.counts(),
         connections: shared.connections.open(),
         most_connections: shared.settings.max_connections,
-        waiting: shared.upstream.queue().len(),
-        retries_left: budgets.retries_left(),
-        hedges_left: budgets.hedges_left(),
+        upstreams: shared.upstreams.iter().map(|served| of_upstream(served)).collect(),
         lost_lines: shared.access_log.as_ref().map_or(0, AccessLog::lost),
         lost_entries: shared.ledger.as_ref().map_or(0, |ledger| ledger.lost()),
         tls: shared.tls.as_deref(),
-        server_tls: shared.settings.upstream.server_tls.as_ref().map(|servers| &*servers.tls),
+        server_tls: shared
+            .upstreams
+            .iter()
+            .filter_map(|served| Some(&*served.settings.server_tls.as_ref()?.tls))
+            .collect(),
         started: admin.started,
     });
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)
+}
+
+fn of_upstream(served: &Served) -> metrics::OfUpstream<'_> {
+    let budgets = served.upstream.budgets();
+    metrics::OfUpstream {
+        name: served.name().map(|name| &**name),
+        waiting: served.upstream.queue().len(),
+        retries_left: budgets.retries_left(),
+        hedges_left: budgets.hedges_left(),
+    }
 }
 
 /// How the endpoints are at this moment, without rates: cheaper than the state, and never a second old.
@@ -173,17 +186,20 @@ async fn endpoints(admin: web::Data<Admin>) -> HttpResponse {
     let now = crate::clock::now();
     let endpoints: Vec<_> =
         endpoints.iter().map(|endpoint| EndpointView::of(endpoint, &admin.shared, now)).collect();
-    let policy = admin.shared.settings.upstream.rules.policy.name();
+    let policy = admin.shared.settings.upstreams.all[0].rules.policy.name();
     HttpResponse::Ok().json(json!({ "policy": policy, "endpoints": endpoints }))
 }
 
 impl Admin {
     /// How the endpoints are now; none when the process is ending.
     async fn endpoints(&self) -> Vec<EndpointState> {
-        let (answer, answered) = oneshot::channel();
-        if self.control.send(Ask::Endpoints(answer)).await.is_err() {
-            return Vec::new();
+        let mut endpoints = Vec::new();
+        for control in &self.control {
+            let (answer, answered) = oneshot::channel();
+            if control.send(Ask::Endpoints(answer)).await.is_ok() {
+                endpoints.extend(answered.await.unwrap_or_default());
+            }
         }
-        answered.await.unwrap_or_default()
+        endpoints
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod date;
 pub(crate) mod gate;
 pub(crate) mod leaving;
 pub(crate) mod permit;
+pub(crate) mod served;
 #[cfg(test)]
 pub(crate) mod set_up;
 pub(crate) mod spare;
@@ -16,14 +17,13 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use evenkeel_upstream::{EndpointId, Testimony, Upstream};
+use evenkeel_upstream::EndpointId;
 use evenkeel_wire::TlsServer;
-use tokio::sync::mpsc;
 
 use crate::records::access_log::{AccessLog, WorkerLog};
 use crate::records::events::Events;
 use crate::records::ledger::{Ledger, Pen};
-use crate::records::metrics::{ControlStats, Stats};
+use crate::records::metrics::{ControlStats, EndpointStats, Stats};
 use crate::records::roster::Roster;
 use crate::records::story::Story;
 use crate::settings::Settings;
@@ -31,11 +31,13 @@ use date::Date;
 use gate::Gate;
 use leaving::Leaving;
 use permit::Connections;
+use served::Served;
 
 /// What all workers see of the process.
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
-    pub(crate) upstream: Upstream,
+    /// In the order of the settings; at least one.
+    pub(crate) upstreams: Vec<Arc<Served>>,
     /// `None` where no TLS is spoken.
     pub(crate) tls: Option<Arc<TlsServer>>,
     pub(crate) connections: Arc<Connections>,
@@ -43,8 +45,6 @@ pub(crate) struct Shared {
     pub(crate) gate: Option<Box<Gate>>,
     /// How far it is on its way out: from some moment on each response tells its client to go.
     pub(crate) leaving: Leaving,
-    /// To the control task; when it is full a report is dropped and counted, and the next failure reports again.
-    pub(crate) evidence: mpsc::Sender<(EndpointId, Testimony)>,
     /// What happened to the endpoints, for whoever watches.
     pub(crate) events: Events,
     /// Who the endpoints are.
@@ -60,6 +60,16 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Whether a request would find a server, at least of one upstream.
+    pub(crate) fn can_serve(&self) -> bool {
+        self.upstreams.iter().any(|served| served.upstream.snapshot().can_serve())
+    }
+
+    /// Asks one whose client may be gone to make room for another, of whatever upstream. False when there is none.
+    pub(crate) fn asks_one_to_go(&self) -> bool {
+        self.upstreams.iter().any(|served| served.upstream.queue().ask_one())
+    }
+
     /// Whether each client should be told to go.
     pub(crate) fn is_leaving(&self) -> bool {
         self.leaving.is_telling()
@@ -90,5 +100,11 @@ impl Worker {
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.shared.settings
+    }
+
+    /// Counts something of an endpoint.
+    pub(crate) fn count(&self, id: EndpointId, count: impl FnOnce(&EndpointStats)) {
+        let is_known = |known| self.shared.roster.of(known).is_some();
+        self.stats.by_endpoint.count(id, is_known, count);
     }
 }

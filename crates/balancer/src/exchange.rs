@@ -38,6 +38,7 @@ use crate::context::Worker;
 use crate::records::account;
 use crate::records::mark::Mark;
 use crate::servers::group::Group;
+use crate::servers::groups::{Groups, Way};
 use caller::{Caller, Trouble};
 use course::Course;
 use request::Request;
@@ -72,33 +73,55 @@ enum Answer {
 }
 
 /// Serves the request that `caller` asks.
-pub(crate) async fn run<C: Caller>(group: &Rc<Group>, caller: &mut C, scratch: &mut Scratch) -> Then {
-    let worker = &group.worker;
+pub(crate) async fn run<C: Caller>(groups: &Groups, caller: &mut C, scratch: &mut Scratch) -> Then {
+    let worker = &groups.worker;
     worker.stats.requests.add(1);
     let (head, input) = caller.asked();
     scratch.account.open();
     scratch.account.mark = worker.pen.as_ref().and_then(|_| Mark::of(head, input));
     scratch.account.trace = head.trace_id(input).copied();
-    let then = serve(group, caller, scratch).await;
-    settle::settle(group, caller.peer(), scratch);
+    scratch.request.clear();
+    let then = begin(groups, caller, scratch).await;
+    settle::settle(worker, caller.peer(), scratch);
     then
 }
 
-async fn serve<C: Caller>(group: &Rc<Group>, caller: &mut C, scratch: &mut Scratch) -> Then {
-    scratch.request.clear();
-    if let Some(gate) = &group.worker.shared.gate
-        && let Some(why) = turned_away::why(gate, &group.worker, caller)
+/// Finds out which upstream it is for.
+async fn begin<C: Caller>(groups: &Groups, caller: &mut C, scratch: &mut Scratch) -> Then {
+    let worker = &groups.worker;
+    if let Some(gate) = &worker.shared.gate
+        && let Some(why) = turned_away::why(gate, worker, caller)
     {
-        return turned_away::turn_away(&group.worker, caller, scratch, why).await;
+        return turned_away::turn_away(worker, caller, scratch, why).await;
     }
-    if let Some(port) = redirect::to(group.worker.settings(), caller) {
-        return redirect::redirect(&group.worker, caller, scratch, port).await;
+    if let Some(port) = redirect::to(worker.settings(), caller) {
+        return redirect::redirect(worker, caller, scratch, port).await;
     }
-    let request = match Request::prepare(group, caller, scratch) {
+    let (head, input) = caller.asked();
+    match groups.find(head, input) {
+        Ok(way) => {
+            if let Some(name) = way.group.served.name() {
+                scratch.account.upstream = Some(name.clone());
+                scratch.account.prefix = way.by.and_then(|by| by.prefix.clone());
+            }
+            serve(&way, caller, scratch).await
+        }
+        Err(refusal) => {
+            scratch.keep_what_was_asked(head, input);
+            refuse(&groups.worker, caller, scratch, &refusal, None).await
+        }
+    }
+}
+
+async fn serve<C: Caller>(way: &Way<'_>, caller: &mut C, scratch: &mut Scratch) -> Then {
+    let group = way.group;
+    let request = match Request::prepare(way, caller, scratch) {
         Ok(request) => request,
         Err(refusal) => {
             let (head, input) = caller.asked();
             scratch.keep_what_was_asked(head, input);
+            // Nothing of the path has been taken off.
+            scratch.account.prefix = None;
             return refuse(&group.worker, caller, scratch, &refusal, None).await;
         }
     };
@@ -155,7 +178,7 @@ impl<C: Caller> Exchange<'_, C> {
             }
             Answer::Failed(failure) => {
                 worker.stats.failed.add(1);
-                let told = failures::told(failure, worker.shared.upstream.snapshot().endpoints().is_empty());
+                let told = failures::told(failure, group.served.upstream.snapshot().endpoints().is_empty());
                 scratch.account.failed(told.status, told.error);
                 reply::failed(
                     worker,

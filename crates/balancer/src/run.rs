@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use evenkeel_service::{Shutdown, vital};
 use evenkeel_sockopt::set_defer_accept;
-use evenkeel_upstream::Upstream;
+use evenkeel_upstream::EndpointIds;
 use evenkeel_wire::{Resolver, keep_alive, ring_together};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::{Builder, LocalOptions};
@@ -34,6 +34,7 @@ use crate::clock::now;
 use crate::context::gate::Gate;
 use crate::context::leaving::Leaving;
 use crate::context::permit::Connections;
+use crate::context::served::Served;
 use crate::context::{Shared, Worker};
 
 use crate::records::access_log::AccessLog;
@@ -42,7 +43,7 @@ use crate::records::ledger::Ledger;
 use crate::records::metrics::{ControlStats, Stats};
 use crate::records::roster::Roster;
 use crate::records::story::{self, Story};
-use crate::servers::group::Group;
+use crate::servers::groups::Groups;
 use crate::settings::Settings;
 use crate::watch::{certificates, control, pages, trust};
 use leave::Door;
@@ -72,26 +73,28 @@ async fn serve(settings: Settings) -> io::Result<()> {
         .transpose()?;
     let tls = settings.tls.as_ref().map(|tls| tls.server.clone());
     settings.tls.as_ref().map(|tls| certificates::start(tls.server.clone(), &tls.begun)).transpose()?;
-    settings.upstream.server_tls.as_ref().map(|servers| trust::start(servers.tls.clone())).transpose()?;
+    for upstream in &settings.upstreams.all {
+        upstream.server_tls.as_ref().map(|servers| trust::start(servers.tls.clone())).transpose()?;
+    }
     settings.pages.as_ref().map(|kept| pages::start(kept.clone())).transpose()?;
     let listening = (address_of(plain.as_ref())?, address_of(secured.as_ref())?);
-    let (upstream, control) =
-        Upstream::new(settings.upstream.servers.clone(), settings.upstream.rules.clone(), now());
-    let (evidence, reports) = mpsc::channel(control::EVIDENCE_WAITING);
+    let ids = EndpointIds::default();
+    let made = settings.upstreams.all.iter().map(|upstream| Served::new(upstream.clone(), &ids));
+    let made: Vec<_> = made.collect();
     let workers = settings.workers;
     let admin_bind = settings.admin_bind;
     let access_log =
         settings.access_log.as_ref().map(AccessLog::start).transpose().map_err(|error| cannot_log(&error))?;
     let ledger = settings.ledger.map(|bytes| Arc::new(Ledger::new(bytes)));
-    let (story, mishaps) = Story::new(settings.upstream.rules.probes.enabled);
+    let (story, mishaps) =
+        Story::new(settings.upstreams.all.iter().all(|upstream| upstream.rules.probes.enabled));
     let shared = Arc::new(Shared {
         connections: Connections::new(settings.max_connections, settings.clients.connections),
         gate: Gate::of(&settings.clients, now()),
         leaving: Leaving::default(),
         settings,
-        upstream,
+        upstreams: made.iter().map(|(served, ..)| served.clone()).collect(),
         tls,
-        evidence,
         events: Events::new(),
         roster: Roster::default(),
         story: Arc::new(story),
@@ -100,11 +103,18 @@ async fn serve(settings: Settings) -> io::Result<()> {
         ledger,
     });
     let stats: Vec<Arc<Stats>> = (0..workers).map(|_| Arc::default()).collect();
-    let (asks, asked) = mpsc::channel(ASKS_WAITING);
+    let mut controls = Vec::new();
+    for (served, control, reports) in made {
+        let (asks, asked) = mpsc::channel(ASKS_WAITING);
+        let control = control::run(control, served, shared.clone(), Resolver::from_system(), reports, asked);
+        controls.push((asks, control));
+    }
+    let (asks, controls): (Vec<_>, Vec<_>) = controls.into_iter().unzip();
     let (admin, admin_address) = admin::listen(shared.clone(), stats.clone(), asks, admin_bind)
         .map_err(|error| cannot_listen("BALANCER_ADMIN_BIND", admin_bind, &error))?;
-    let control = control::run(control, shared.clone(), Resolver::from_system(), reports, asked);
-    actix_web::rt::spawn(vital::task("control task", control));
+    for control in controls {
+        actix_web::rt::spawn(vital::task("control task", control));
+    }
     actix_web::rt::spawn(vital::task("story", story::run(shared.story.clone(), mishaps)));
     actix_web::rt::spawn(vital::task("admin interface", serve_admin(admin)));
     first_proof(&shared, &shutdown).await;
@@ -140,11 +150,12 @@ async fn serve_admin(admin: actix_web::dev::Server) {
 /// How long the first clients are left in the accept queue for the first server to be proven.
 const FIRST_PROOF: Duration = Duration::from_secs(1);
 
-/// Waits until a request would find a server, or has waited long enough. A balancer that restarts under load would
+/// Waits until a request would find a server of each upstream, or has waited long enough. A balancer that restarts under load would
 /// otherwise answer its first clients 503, though all servers are well.
 async fn first_proof(shared: &Shared, shutdown: &Shutdown) {
     let over = now() + FIRST_PROOF;
-    while !shared.upstream.snapshot().can_serve() && now() < over && !shutdown.is_requested() {
+    let lacks_one = || shared.upstreams.iter().any(|served| !served.upstream.snapshot().can_serve());
+    while lacks_one() && now() < over && !shutdown.is_requested() {
         tokio::time::sleep(PROOF_CHECK_INTERVAL).await;
     }
 }
@@ -215,10 +226,12 @@ where
         Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default())?;
     runtime.block_on(async {
         tokio::task::spawn_local(vital::task("alarms", ring_together()));
-        let group = Group::new(Worker::new(shared, stats));
-        let frontend = Frontend::new(group.clone())?;
+        let groups = Groups::new(Worker::new(shared, stats));
+        let frontend = Frontend::new(groups.clone())?;
         let watches = "watch over idle connections";
-        tokio::task::spawn_local(vital::task(watches, group.watch_idle()));
+        for group in groups.all() {
+            tokio::task::spawn_local(vital::task(watches, group.clone().watch_idle()));
+        }
         tokio::task::spawn_local(vital::task(watches, frontend.clone().watch_parked()));
         work(frontend).await;
         // Its connections are still served; leaving now would cut them all off.

@@ -5,6 +5,7 @@ pub(crate) mod attempt;
 pub(crate) mod bound;
 pub(crate) mod digest;
 pub(crate) mod group;
+pub(crate) mod groups;
 pub(crate) mod idle;
 pub(crate) mod kind;
 pub(crate) mod large;

@@ -16,6 +16,7 @@ pub(crate) mod tls;
 pub(crate) mod trust;
 pub(crate) mod upgrades;
 pub(crate) mod upstream;
+pub(crate) mod upstreams;
 mod variables;
 pub(crate) mod verify;
 
@@ -26,7 +27,9 @@ use std::thread;
 use std::time::Duration;
 
 use evenkeel_message::Limits;
-use evenkeel_service::{Reading, Reported, Setting as _, Size, Variable, descriptors, in_range, not};
+use evenkeel_service::{
+    Reading, Reported, Setting as _, Size, Variable, descriptors, in_range, is_injected, not,
+};
 use serde::Serialize;
 
 use access_log::{AccessLogSettings, Format};
@@ -37,7 +40,7 @@ use pages::ErrorPages;
 use rules::Rules;
 use tls::TlsSettings;
 use trust::TrustedProxies;
-use upstream::UpstreamSettings;
+use upstreams::Upstreams;
 pub(crate) use variables::COMPONENT;
 
 /// Everything a person can set.
@@ -58,7 +61,7 @@ pub(crate) struct Settings {
     pub(crate) runs: bool,
     /// Bytes; `None` for no ledger.
     pub(crate) ledger: Option<usize>,
-    pub(crate) upstream: UpstreamSettings,
+    pub(crate) upstreams: Upstreams,
     pub(crate) trail: bool,
     pub(crate) limits: Limits,
     pub(crate) max_connections: usize,
@@ -130,7 +133,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     let access_log = access_log(reading);
     let runs = reading.value("RUNS");
     let ledger = reading.value_with("LEDGER", ledger_bytes);
-    let upstream = upstream::read(reading);
+    let upstreams = upstreams::read(reading);
     let trail = reading.value("TRAIL");
     let limits = limits(reading);
     let max_connections = reading.optional::<NonZero<usize>>("MAX_CONNECTIONS");
@@ -149,7 +152,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     let abort_on_close = reading.value("ABORT_ON_CLOSE");
     let leave_after = reading.value("LEAVE_AFTER");
     let grace = reading.value("GRACE");
-    let in_force = COMPONENT.variables.iter().map(|variable| in_force(reading, variable)).collect();
+    let in_force = all_in_force(reading);
     let runs = runs?;
     Ok(Settings {
         bind: bind?,
@@ -161,7 +164,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
         runs,
         // Without runs there is nothing that anybody would read there.
         ledger: ledger?.filter(|_| runs),
-        upstream: upstream?,
+        upstreams: upstreams?,
         trail: trail?,
         limits: limits?,
         max_connections: max_connections?.map_or_else(most_connections, NonZero::get),
@@ -253,6 +256,24 @@ fn ledger_bytes(text: &str) -> Result<Option<usize>, String> {
     }
 }
 
+/// Every variable as it is shown, and those that are set for one upstream.
+fn all_in_force(reading: &mut Reading<'_>) -> Vec<InForce> {
+    let (families, single): (Vec<&Variable>, Vec<&Variable>) =
+        COMPONENT.variables.iter().partition(|variable| variable.name.ends_with('_'));
+    let mut shown: Vec<InForce> = single.into_iter().map(|variable| in_force(reading, variable)).collect();
+    for family in families {
+        for (rest, value) in reading.family(family.name).into_iter().filter(|(rest, _)| !is_injected(rest)) {
+            // A secret may be in it.
+            let value = if rest.contains("_KEY") { NOT_SHOWN.to_owned() } else { value };
+            let variable = format!("{}{}{rest}", COMPONENT.prefix, family.name);
+            shown.push(InForce { variable, value, default: false, help: family.help });
+        }
+    }
+    shown
+}
+
+const NOT_SHOWN: &str = "(set, not shown)";
+
 /// A variable as it is shown: the text it was set to.
 fn in_force(reading: &mut Reading<'_>, variable: &Variable) -> InForce {
     let name = variable.name;
@@ -260,7 +281,7 @@ fn in_force(reading: &mut Reading<'_>, variable: &Variable) -> InForce {
     // Only a secret may also come from a file.
     let secret = variable.shown_name() != name;
     let value = if secret {
-        (reading.is_set(name) || reading.is_set(&file)).then(|| "(set, not shown)".to_owned())
+        (reading.is_set(name) || reading.is_set(&file)).then(|| NOT_SHOWN.to_owned())
     } else {
         // A value that cannot be read is reported where it is parsed.
         reading.optional(name).ok().flatten()

@@ -42,6 +42,7 @@ fn request_heads(criterion: &mut Criterion) {
             local: ([192, 0, 2, 1], 80).into(),
             via: "evenkeel",
             request_id: b"0123456789abcdef0123456789abcdef",
+            prefix: "",
             upgrade: None,
 
             runs: false,

@@ -44,6 +44,7 @@
 //!     local: ([198, 51, 100, 1], 8080).into(),
 //!     via: "example-proxy",
 //!     request_id: b"42",
+//!     prefix: "",
 //!     upgrade: None,
 //!     runs: false,
 //!     client_cert: b"",

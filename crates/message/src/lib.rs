@@ -12,8 +12,9 @@
 //! ```
 //!
 //! Beside that: who asked, as proxies tell it ([`Origin`], [`forwarded`]), what this side says itself ([`problem`],
-//! [`proxy_status`], [`status`]), what a client would rather have ([`accept`]), which request ids are kept ([`request_id`]), credentials ([`basic`]), clients
-//! with certificates ([`client_cert`]), and the grammar that all of it is made of ([`text`]).
+//! [`proxy_status`], [`status`]), what a client would rather have ([`accept`]), which request ids are kept ([`request_id`]),
+//! credentials ([`basic`]), clients with certificates ([`client_cert`]), which upstream a request is for ([`routes`]), and the
+//! grammar that all of it is made of ([`text`]).
 //!
 //! # What is not here
 //!
@@ -27,6 +28,7 @@ pub mod forwarded;
 pub mod problem;
 pub mod proxy_status;
 pub mod request_id;
+pub mod routes;
 pub mod status;
 pub mod text;
 pub mod trailers;

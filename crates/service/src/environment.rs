@@ -76,7 +76,7 @@ impl Environment {
 
 /// What Kubernetes and old Docker links put into the environment of a neighbour called like the prefix:
 /// `*_SERVICE_HOST`, `*_SERVICE_PORT*`, `*_PORT`, `*_PORT_<n>_*`.
-fn is_injected(short: &str) -> bool {
+pub fn is_injected(short: &str) -> bool {
     // The prefix ends in `_`, so that the whole of `SERVER_PORT` is `_PORT` to these rules.
     let name = format!("_{short}");
     name.ends_with("_SERVICE_HOST")
@@ -90,17 +90,19 @@ fn is_injected(short: &str) -> bool {
 }
 
 fn unknown_name(component: &Component, short: &str) -> String {
-    let asked = short.to_ascii_uppercase();
-    let nearest = component
-        .variables
-        .iter()
-        .map(|variable| (distance(&asked, variable.name), variable.name))
-        .min()
-        .filter(|(distance, name)| *distance <= 1 + name.len() / 4);
-    match nearest {
-        Some((_, name)) => format!("is not a setting; did you mean {}{name}?", component.prefix),
+    match nearest(&short.to_ascii_uppercase(), component.variables.iter().map(|variable| variable.name)) {
+        Some(name) => format!("is not a setting; did you mean {}{name}?", component.prefix),
         None => format!("is not a setting; `{} --help` lists them", component.name),
     }
+}
+
+/// The name that was meant, if one is near enough.
+pub fn nearest<'a>(asked: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    names
+        .map(|name| (distance(asked, name), name))
+        .min()
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
+        .map(|(_, name)| name)
 }
 
 /// Levenshtein's edit distance, in bytes: names are ASCII.

@@ -57,10 +57,11 @@ pub mod vital;
 
 pub use command::start;
 pub use component::{Component, Variable};
+pub use environment::{is_injected, nearest};
 pub use healthcheck::reachable;
 pub use problem::{Problem, Problems, Reported};
 pub use rarely::{More, Rarely};
-pub use reading::Reading;
+pub use reading::{Reading, member_variable};
 pub use secret::Secret;
 pub use setting::{Setting, Size, in_range, not};
 pub use shutdown::Shutdown;

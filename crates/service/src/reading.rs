@@ -21,6 +21,7 @@ pub struct Reading<'a> {
     problems: Vec<Problem>,
     asked: BTreeSet<&'static str>,
     purpose: Purpose,
+    scope: Scope,
 }
 
 /// What settings are read for.
@@ -51,11 +52,20 @@ impl<'a> Reading<'a> {
         read: impl FnOnce(&mut Reading<'_>) -> Result<S, Reported>,
     ) -> Result<S, Problems> {
         let environment = Environment::of(component, variables, unknown);
-        let mut reading =
-            Reading { component, environment, problems: Vec::new(), asked: BTreeSet::new(), purpose };
+        let mut reading = Reading {
+            component,
+            environment,
+            problems: Vec::new(),
+            asked: BTreeSet::new(),
+            purpose,
+            scope: Scope::Alone,
+        };
         let settings = read(&mut reading);
         let Reading { mut problems, environment, asked, .. } = reading;
         problems.extend(environment.problems);
+        // What holds for several is read for each of them.
+        let mut told = BTreeSet::new();
+        problems.retain(|problem| told.insert(problem.to_string()));
         match settings {
             Ok(settings) if problems.is_empty() => {
                 debug_assert!(
@@ -67,6 +77,53 @@ impl<'a> Reading<'a> {
             }
             _ => Err(Problems(problems)),
         }
+    }
+
+    /// Reads what holds for one of several, which are a family: `NAME` is taken from `<FAMILY>_<MEMBER>_NAME` where that is
+    /// set, and names that begin with the family's from `<FAMILY>_<MEMBER>` and the rest.
+    pub fn of_member<T>(
+        &mut self,
+        family: &'static str,
+        member: &str,
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        self.within(Scope::Member { family, member: member.to_owned() }, read)
+    }
+
+    /// Reads what holds for each of several that has no value of its own.
+    pub fn of_all<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.within(Scope::General, read)
+    }
+
+    fn within<T>(&mut self, scope: Scope, read: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.scope, scope);
+        let result = read(self);
+        self.scope = before;
+        result
+    }
+
+    /// Whether this variable is for what is being read alone. One that holds for several may make no sense for this one.
+    pub fn is_own(&self, name: &str) -> bool {
+        match &self.scope {
+            Scope::Alone => true,
+            Scope::General => false,
+            Scope::Member { .. } => self.effective(name) != name,
+        }
+    }
+
+    /// The variable that a name stands for.
+    fn effective(&self, name: &str) -> String {
+        if let Scope::Member { family, member } = &self.scope {
+            let own = member_variable(family, member, name);
+            if self.has(&own) || self.has(&format!("{own}_FILE")) {
+                return own;
+            }
+        }
+        name.to_owned()
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.environment.values.contains_key(name) || self.environment.refused.contains(name)
     }
 
     /// The value, or the declared default where it is not set. A required variable that is not set is a problem.
@@ -109,7 +166,7 @@ impl<'a> Reading<'a> {
     ) -> Result<Option<T>, Reported> {
         let variable = self.declared(name);
         self.asked.insert(variable.name);
-        let text = match (self.text(name)?, variable.default) {
+        let text = match (self.text(&self.effective(name))?, variable.default) {
             (Some(text), _) => text,
             (None, Default::Text(default)) => default.to_owned(),
             (None, Default::Unset(_) | Default::Required) => return Ok(None),
@@ -122,6 +179,8 @@ impl<'a> Reading<'a> {
         let variable = self.declared(name);
         assert!(variable.kind == Kind::OrFile, "{name} is not declared `or_file`");
         self.asked.insert(variable.name);
+        let name = self.effective(name);
+        let name = name.as_str();
         let file_name = format!("{name}_FILE");
         let (inline, path) = (self.text(name), self.text(&file_name));
         match (inline?, path?) {
@@ -176,7 +235,7 @@ impl<'a> Reading<'a> {
 
     /// Whether the environment sets this variable, default or not.
     pub fn is_set(&self, name: &str) -> bool {
-        self.environment.values.contains_key(name) || self.environment.refused.contains(name)
+        self.has(&self.effective(name))
     }
 
     /// What the environment sets, in the order of declaration: each full name with its value. What may be a secret is not
@@ -213,7 +272,7 @@ impl<'a> Reading<'a> {
 
     /// Records a problem that only the component can see, such as two settings that exclude each other.
     pub fn problem(&mut self, name: &str, reason: impl Into<String>) -> Reported {
-        let variable = format!("{}{name}", self.component.prefix);
+        let variable = format!("{}{}", self.component.prefix, self.effective(name));
         self.problems.push(Problem { variable, reason: reason.into() });
         Reported(())
     }
@@ -228,6 +287,26 @@ impl<'a> Reading<'a> {
     fn declared(&self, name: &str) -> &'static Variable {
         let found = self.component.variables.iter().find(|variable| variable.name == name);
         found.unwrap_or_else(|| panic!("{} reads {name} without declaring it", self.component.name))
+    }
+}
+
+/// Whose values are read.
+#[derive(Debug)]
+enum Scope {
+    /// There is only one.
+    Alone,
+    /// Those that hold for each of several.
+    General,
+    /// Those of one of several.
+    Member { family: &'static str, member: String },
+}
+
+/// What sets `name` for one member of a family: `POLICY` for `API` of `UPSTREAM` is `UPSTREAM_API_POLICY`.
+pub fn member_variable(family: &str, member: &str, name: &str) -> String {
+    match name.strip_prefix(family) {
+        Some("") => format!("{family}_{member}"),
+        Some(rest) if rest.starts_with('_') => format!("{family}_{member}{rest}"),
+        _ => format!("{family}_{member}_{name}"),
     }
 }
 

@@ -24,7 +24,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::budget::Filler;
-use crate::endpoint::{EndpointId, Weight};
+use crate::endpoint::{EndpointId, EndpointIds, Weight};
 use crate::evidence::{Evidence, Standing, Testimony};
 use crate::health::{Cause, Facts, Health, Source};
 use crate::record::{Judgement, Peers};
@@ -47,7 +47,7 @@ pub struct Control {
     epoch: Instant,
     members: BTreeMap<EndpointId, Member>,
     by_address: HashMap<SocketAddr, EndpointId>,
-    next_id: u32,
+    ids: EndpointIds,
     changes: Changes,
     filler: Filler,
     probe_rate: ProbeRate,
@@ -73,7 +73,13 @@ pub struct UnknownEndpoint;
 const TICK_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Control {
-    pub(crate) fn new(upstream: Upstream, spec: UpstreamSpec, settings: Settings, epoch: Instant) -> Self {
+    pub(crate) fn new(
+        upstream: Upstream,
+        spec: UpstreamSpec,
+        settings: Settings,
+        ids: EndpointIds,
+        epoch: Instant,
+    ) -> Self {
         Self {
             upstream,
             spec,
@@ -81,7 +87,7 @@ impl Control {
             epoch,
             members: BTreeMap::new(),
             by_address: HashMap::new(),
-            next_id: 0,
+            ids,
             changes: Changes::default(),
             filler: Filler::new(),
             probe_rate: ProbeRate::default(),

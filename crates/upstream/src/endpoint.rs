@@ -10,6 +10,7 @@ mod standing;
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,17 @@ pub(crate) use standing::{Flags, Rank};
 /// Names an endpoint for the life of the process; never given twice, not even to an address that returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EndpointId(pub(crate) u32);
+
+/// Where upstreams of one process take the ids of their endpoints from. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct EndpointIds(Arc<AtomicU32>);
+
+impl EndpointIds {
+    /// One that was never given before. They rise.
+    pub(crate) fn next(&self) -> EndpointId {
+        EndpointId(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
 
 impl fmt::Display for EndpointId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

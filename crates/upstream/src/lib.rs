@@ -46,7 +46,7 @@ pub use control::{
     Change, Command, Control, EndpointState, LastProbe, LookupFailed, News, Probe, ProbeFailure, ProbeResult,
     UnknownEndpoint,
 };
-pub use endpoint::{Endpoint, EndpointId, Usual, Weight};
+pub use endpoint::{Endpoint, EndpointId, EndpointIds, Usual, Weight};
 pub use evidence::{
     Author, ConnectFailure, Evidence, FailureClass, Response, ResponseFailure, Standing, Testimony,
     TlsFailure,

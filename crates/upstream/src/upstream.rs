@@ -14,7 +14,7 @@ use crossbeam_utils::CachePadded;
 use crate::admission::Queue;
 use crate::budget::Budgets;
 use crate::control::Control;
-use crate::endpoint::{Endpoint, EndpointId, Weight};
+use crate::endpoint::{Endpoint, EndpointId, EndpointIds, Weight};
 use crate::pin::Pin;
 use crate::policy::{Table, Turns};
 use crate::settings::Settings;
@@ -39,6 +39,16 @@ impl Upstream {
     /// An upstream without endpoints, and the one owner of its health. `epoch` is any moment not after the first
     /// `now`; it is where the stamps of this process begin.
     pub fn new(spec: UpstreamSpec, settings: Settings, epoch: Instant) -> (Self, Control) {
+        Self::numbered(spec, settings, &EndpointIds::default(), epoch)
+    }
+
+    /// The same with ids out of `ids`, so that no endpoint of another upstream has the same.
+    pub fn numbered(
+        spec: UpstreamSpec,
+        settings: Settings,
+        ids: &EndpointIds,
+        epoch: Instant,
+    ) -> (Self, Control) {
         let upstream = Self(Arc::new(Shared {
             generation: CachePadded::default(),
             snapshot: ArcSwap::from_pointee(Snapshot::default()),
@@ -48,7 +58,7 @@ impl Upstream {
             queue: Queue::new(settings.admission),
             settings: settings.clone(),
         }));
-        let control = Control::new(upstream.clone(), spec, settings, epoch);
+        let control = Control::new(upstream.clone(), spec, settings, ids.clone(), epoch);
         (upstream, control)
     }
 

@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use evenkeel_service::admin as listener;
 use evenkeel_upstream::{Command, EndpointState, Weight};
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tracing::info;
 
 use super::Admin;
@@ -28,6 +28,9 @@ struct Wanted {
 #[derive(Serialize)]
 struct Done {
     endpoint: EndpointView,
+    /// The same server in other upstreams.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    others: Vec<EndpointView>,
     /// How long it holds.
     holds: &'static str,
 }
@@ -82,6 +85,13 @@ pub(super) async fn weight(
     command(&admin, &request, &address, Command::Weight(weight)).await
 }
 
+/// Which of several upstreams is meant.
+#[derive(Deserialize)]
+struct Which {
+    upstream: Option<String>,
+}
+
+/// Tells the endpoint at this address, in each upstream that has it or in the one that is named.
 async fn command(
     admin: &Admin,
     request: &HttpRequest,
@@ -93,24 +103,42 @@ async fn command(
             format!("{address:?} is no address; write it as in /api/endpoints, such as 172.18.0.3:8080.");
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     };
-    let server =
-        admin.shared.roster.at(address).map_or_else(|| address.to_string(), |server| server.to_string());
-    info!(peer = ?request.peer_addr(), %server, ?command, "told through the admin interface");
-    let state = ask(admin, address, command).await?;
-    let endpoint = EndpointView::of(&state, &admin.shared, crate::clock::now());
-    Ok(HttpResponse::Ok().json(Done { endpoint, holds: HOLDS }))
+    let Ok(web::Query(Which { upstream: wanted })) = web::Query::<Which>::from_query(request.query_string())
+    else {
+        return Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "The query is none; write ?upstream=api or nothing.",
+        ));
+    };
+    let roster = &admin.shared.roster;
+    let mut told = Vec::new();
+    for (served, control) in admin.shared.upstreams.iter().zip(&admin.control) {
+        let name = served.name().map(|name| &**name);
+        if wanted.as_deref().is_some_and(|wanted| name != Some(wanted)) {
+            continue;
+        }
+        let Some(server) = roster.at(name, address) else { continue };
+        info!(peer = ?request.peer_addr(), %server, ?command, "told through the admin interface");
+        let state = ask(control, address, command).await?;
+        told.push(EndpointView::of(&state, &admin.shared, crate::clock::now()));
+    }
+    let mut told = told.into_iter();
+    let Some(endpoint) = told.next() else { return Err(unknown(address)) };
+    Ok(HttpResponse::Ok().json(Done { endpoint, others: told.collect(), holds: HOLDS }))
 }
 
-async fn ask(admin: &Admin, address: SocketAddr, command: Command) -> Result<EndpointState, Problem> {
+async fn ask(
+    control: &mpsc::Sender<Ask>,
+    address: SocketAddr,
+    command: Command,
+) -> Result<EndpointState, Problem> {
     let leaving = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The balancer is leaving.");
     let (answer, answered) = oneshot::channel();
-    admin.control.send(Ask::Command(address, command, answer)).await.map_err(|_| leaving())?;
-    match answered.await {
-        Ok(Ok(state)) => Ok(state),
-        Ok(Err(_)) => {
-            let detail = format!("There is no endpoint {address}; /api/endpoints lists those there are.");
-            Err(Problem::new(StatusCode::NOT_FOUND, detail))
-        }
-        Err(_) => Err(leaving()),
-    }
+    control.send(Ask::Command(address, command, answer)).await.map_err(|_| leaving())?;
+    answered.await.map_err(|_| leaving())?.map_err(|_| unknown(address))
+}
+
+fn unknown(address: SocketAddr) -> Problem {
+    let detail = format!("There is no endpoint {address}; /api/endpoints lists those there are.");
+    Problem::new(StatusCode::NOT_FOUND, detail)
 }

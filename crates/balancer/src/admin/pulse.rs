@@ -15,7 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::Admin;
 use super::certificates::CertificatesView;
-use super::state::{EndpointView, Recent, State, Totals, millis};
+use super::state::{EndpointView, Recent, State, Totals, UpstreamView, millis};
 use crate::clock::now;
 use crate::context::Shared;
 use crate::records::events::{Events, unix_millis};
@@ -143,21 +143,24 @@ impl Sample {
 /// The state but for what the endpoints and the last second were like.
 fn describe(admin: &Admin, sample: &Sample) -> State {
     let shared = &admin.shared;
-    let budgets = shared.upstream.budgets();
+    let upstreams: Vec<UpstreamView> =
+        shared.upstreams.iter().map(|served| UpstreamView::of(served)).collect();
     State {
         name: shared.settings.name.clone(),
         version: env!("CARGO_PKG_VERSION"),
         at_ms: unix_millis(),
         uptime_ms: admin.started.elapsed().map_or(0, |elapsed| elapsed.as_millis() as u64),
-        ready: !shared.leaving.is_unready() && shared.upstream.snapshot().can_serve(),
+        ready: !shared.leaving.is_unready() && shared.can_serve(),
         leaving: shared.leaving.is_unready(),
         read_only: shared.settings.admin.token.is_none(),
-        policy: shared.settings.upstream.rules.policy.name(),
+        policy: upstreams[0].policy,
         connections: shared.connections.open(),
         max_connections: shared.settings.max_connections,
-        waiting: shared.upstream.queue().len(),
-        retries_left: budgets.retries_left(),
-        hedges_left: budgets.hedges_left(),
+        waiting: upstreams.iter().map(|upstream| upstream.waiting).sum(),
+        retries_left: upstreams.iter().map(|upstream| upstream.retries_left).sum(),
+        hedges_left: upstreams.iter().map(|upstream| upstream.hedges_left).sum(),
+        // One without a name has nothing to say that is not said above.
+        upstreams: if shared.settings.upstreams.routing.is_some() { upstreams } else { Vec::new() },
         totals: sample.totals,
         certificates: shared.tls.as_ref().map(|tls| CertificatesView::of(tls, SystemTime::now())),
         ..State::default()

@@ -14,9 +14,11 @@ use crate::watch::{certificates, pages, trust};
 /// of it.
 pub(super) async fn reload(admin: web::Data<Admin>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     authorise(&request, &admin.shared.settings.admin)?;
-    let (clients, servers) = (&admin.shared.tls, &admin.shared.settings.upstream.server_tls);
+    let clients = &admin.shared.tls;
+    let servers: Vec<_> =
+        admin.shared.upstreams.iter().filter_map(|served| served.settings.server_tls.as_ref()).collect();
     let own = &admin.shared.settings.pages;
-    if clients.is_none() && servers.is_none() && own.is_none() {
+    if clients.is_none() && servers.is_empty() && own.is_none() {
         let detail = "There is nothing to read anew: no TLS is spoken, as BALANCER_TLS_BIND and BALANCER_UPSTREAM_TLS would say, and BALANCER_ERROR_PAGES is not set.";
         return Err(Problem::new(StatusCode::CONFLICT, detail));
     }
@@ -26,7 +28,7 @@ pub(super) async fn reload(admin: web::Data<Admin>, request: HttpRequest) -> Res
         has_other_clients = reloaded.has_other_clients;
         take_in(&mut all, reloaded);
     }
-    if let Some(servers) = servers {
+    for servers in servers {
         take_in(&mut all, trust::reload(servers.tls.clone()).await);
     }
     if let Some(own) = own {

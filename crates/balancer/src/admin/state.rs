@@ -12,6 +12,7 @@ use super::Admin;
 use super::certificates::CertificatesView;
 use super::pulse::Point;
 use crate::context::Shared;
+use crate::context::served::Served;
 use crate::records::incidents::Ghost;
 use crate::settings::InForce;
 
@@ -41,6 +42,9 @@ pub(super) struct State {
     /// What the last second was like.
     pub(super) now: Point,
     pub(super) endpoints: Vec<EndpointView>,
+    /// Where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) upstreams: Vec<UpstreamView>,
     /// Servers that left in the last minutes and have not come back.
     pub(super) gone: Vec<Ghost>,
     /// `None` where no TLS is spoken.
@@ -70,6 +74,20 @@ pub(super) struct Totals {
     pub(super) bytes_out: u64,
 }
 
+/// One of several upstreams.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct UpstreamView {
+    name: String,
+    /// The requests that it takes; none for the one that takes what the others do not.
+    routes: Vec<String>,
+    /// Whether a request for it would find a server.
+    ready: bool,
+    pub(super) policy: &'static str,
+    pub(super) waiting: u32,
+    pub(super) retries_left: u64,
+    pub(super) hedges_left: u64,
+}
+
 /// One endpoint.
 #[derive(Clone, Debug, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "what the page shows, in any combination")]
@@ -78,6 +96,9 @@ pub(super) struct EndpointView {
     pub(super) server: String,
     pub(super) address: SocketAddr,
     pub(super) name: String,
+    /// The upstream that it is of, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) upstream: Option<String>,
     pub(super) state: &'static str,
     /// Why it is ejected or on probation.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -156,12 +177,30 @@ impl Totals {
     }
 }
 
+impl UpstreamView {
+    /// As it is now.
+    pub(super) fn of(served: &Served) -> Self {
+        let budgets = served.upstream.budgets();
+        Self {
+            name: served.name().map(ToString::to_string).unwrap_or_default(),
+            routes: served.settings.routes.clone(),
+            ready: served.upstream.snapshot().can_serve(),
+            policy: served.settings.rules.policy.name(),
+            waiting: served.upstream.queue().len(),
+            retries_left: budgets.retries_left(),
+            hedges_left: budgets.hedges_left(),
+        }
+    }
+}
+
 impl EndpointView {
     /// An endpoint without what takes two looks to know.
     pub(super) fn of(endpoint: &EndpointState, shared: &Shared, now: Instant) -> Self {
         let server = shared.roster.of(endpoint.id);
         // From a crash it may be back before anybody could eject it.
-        let back_for = shared.story.back_for(endpoint.address).unwrap_or(Duration::MAX);
+        let place = server.as_ref().map(|server| server.place());
+        let back_for = place.and_then(|place| shared.story.back_for(&place)).unwrap_or(Duration::MAX);
+        let upstream = server.as_ref().and_then(|server| server.upstream.as_deref().map(str::to_owned));
         let (state, cause, until) = match endpoint.health {
             Health::Unproven => ("unproven", None, None),
             Health::Healthy => ("healthy", None, None),
@@ -173,6 +212,7 @@ impl EndpointView {
             server: server.map_or_else(|| endpoint.address.to_string(), |server| server.called()),
             address: endpoint.address,
             name: endpoint.label.clone(),
+            upstream,
             state,
             cause: cause.map(|cause| match cause {
                 evenkeel_upstream::Cause::Unreachable => "unreachable",

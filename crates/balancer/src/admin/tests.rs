@@ -9,14 +9,14 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use evenkeel_service::Reading;
-use evenkeel_upstream::Upstream;
+use evenkeel_upstream::EndpointIds;
 use evenkeel_wire::Resolver;
 use serde_json::Value;
 
 use super::*;
-use crate::clock::now;
 use crate::context::leaving::Leaving;
 use crate::context::permit::Connections;
+use crate::context::served::Served;
 use crate::records::events::Events;
 use crate::records::ledger::Ledger;
 use crate::records::metrics::ControlStats;
@@ -34,18 +34,15 @@ async fn admin(token: Option<&str>) -> Admin {
     variables.extend(token.map(|token| ("BALANCER_ADMIN_TOKEN", token)));
     let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
     let settings = Reading::of(&settings::COMPONENT, variables, settings::read).unwrap();
-    let (upstream, control) =
-        Upstream::new(settings.upstream.servers.clone(), settings.upstream.rules.clone(), now());
-    let (evidence, reports) = mpsc::channel(1);
+    let (served, control, reports) = Served::new(settings.upstreams.all[0].clone(), &EndpointIds::default());
     let (story, mishaps) = Story::new(false);
     let shared = Arc::new(Shared {
         connections: Connections::new(1, None),
         gate: None,
         leaving: Leaving::default(),
         settings,
-        upstream,
+        upstreams: vec![served.clone()],
         tls: None,
-        evidence,
         events: Events::new(),
         roster: Roster::default(),
         story: Arc::new(story),
@@ -56,13 +53,20 @@ async fn admin(token: Option<&str>) -> Admin {
     actix_web::rt::spawn(crate::records::story::run(shared.story.clone(), mishaps));
     let mut found = shared.events.watch();
     let (asks, asked) = mpsc::channel(1);
-    actix_web::rt::spawn(control::run(control, shared.clone(), Resolver::from_system(), reports, asked));
+    actix_web::rt::spawn(control::run(
+        control,
+        served,
+        shared.clone(),
+        Resolver::from_system(),
+        reports,
+        asked,
+    ));
     found.changed().await.unwrap();
     let (beat, pulse) = watch::channel(Arc::default());
     let admin = Admin {
         shared,
         stats: vec![Arc::default()],
-        control: asks,
+        control: vec![asks],
         pulse: pulse.clone(),
         feed: Arc::new(Feed::new()),
         readers: Arc::default(),

@@ -141,7 +141,7 @@ fn admit(
         return;
     }
     // Those whose clients may be gone make room first.
-    let in_stead = || frontend.worker.shared.upstream.queue().ask_one().then(|| connections.admit_in_stead());
+    let in_stead = || frontend.worker.shared.asks_one_to_go().then(|| connections.admit_in_stead());
     let Some(mut permit) = connections.admit().or_else(in_stead) else {
         frontend.worker.stats.refused_connections.add(1);
         turn_away(frontend, transport, tcp, TooMany::InAll);

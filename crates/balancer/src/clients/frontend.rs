@@ -9,13 +9,13 @@ use crate::clients::h1::storage::Busy;
 use crate::clients::parked::Parked;
 use crate::context::Worker;
 use crate::context::spare::Spare;
-use crate::servers::group::Group;
+use crate::servers::groups::Groups;
 
 /// One worker's own of the clients.
 pub(crate) struct Frontend {
     pub(crate) worker: Rc<Worker>,
     /// Who answers them.
-    pub(crate) group: Rc<Group>,
+    pub(crate) groups: Rc<Groups>,
     pub(crate) parked: Parked,
     /// Connections beyond the limit that have had their 503 and wait for their client to close.
     pub(crate) refused: Cell<usize>,
@@ -28,14 +28,14 @@ pub(crate) struct Frontend {
 impl Frontend {
     /// # Errors
     /// When the process has no descriptor left for it.
-    pub(crate) fn new(group: Rc<Group>) -> io::Result<Rc<Self>> {
-        let worker = group.worker.clone();
+    pub(crate) fn new(groups: Rc<Groups>) -> io::Result<Rc<Self>> {
+        let worker = groups.worker.clone();
         Ok(Rc::new(Self {
             parked: Parked::new(worker.settings().shortest_idle())?,
             refused: Cell::new(0),
             quiet: Cell::new(0),
             spare: Spare::default(),
-            group,
+            groups,
             worker,
         }))
     }

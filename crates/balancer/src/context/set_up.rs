@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use evenkeel_service::Reading;
-use evenkeel_upstream::Upstream;
-use tokio::sync::mpsc;
+use evenkeel_upstream::EndpointIds;
 
 use super::Shared;
 use super::gate::Gate;
 use super::leaving::Leaving;
 use super::permit::Connections;
+use super::served::Served;
 use crate::clock::now;
 use crate::records::events::Events;
 use crate::records::metrics::ControlStats;
@@ -26,20 +26,17 @@ pub(crate) fn set_up(servers: &[SocketAddr]) -> Arc<Shared> {
         [("BALANCER_UPSTREAM", upstream.as_str()), ("BALANCER_PROBE", "off"), ("BALANCER_LEDGER", "off")];
     let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
     let settings = Reading::of(&settings::COMPONENT, variables, settings::read).unwrap();
-    let (upstream, mut control) =
-        Upstream::new(settings.upstream.servers.clone(), settings.upstream.rules.clone(), now());
+    let (served, mut control, _) = Served::new(settings.upstreams.all[0].clone(), &EndpointIds::default());
     for (index, server) in servers.iter().enumerate() {
         control.resolved(index, Ok(&[*server]), now());
     }
-    let (evidence, _) = mpsc::channel(1);
     Arc::new(Shared {
         connections: Connections::new(1, None),
         gate: Gate::of(&settings.clients, now()),
         leaving: Leaving::default(),
         settings,
-        upstream,
+        upstreams: vec![served],
         tls: None,
-        evidence,
         events: Events::new(),
         roster: Roster::default(),
         story: Arc::new(Story::new(false).0),

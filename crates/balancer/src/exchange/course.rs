@@ -158,8 +158,7 @@ impl<C: Caller> Exchange<'_, C> {
             let senders: Senders = self.scratch.live.iter().filter_map(Attempt::sending_at).collect();
             if self.scratch.upload.follow(senders.iter().copied()) {
                 // Told here and not as an event of its own: it changes what may be done, and starts nothing.
-                let lost =
-                    self.attempts.on(Event::BodyLost, self.group.worker.shared.upstream.budgets(), now());
+                let lost = self.attempts.on(Event::BodyLost, self.group.served.upstream.budgets(), now());
                 debug_assert!(lost.is_empty(), "losing the body must not start anything");
             }
             match self.poll_intake(cx, &senders) {
@@ -184,7 +183,7 @@ impl<C: Caller> Exchange<'_, C> {
     /// Ready when a client that may be gone is to make room for another.
     fn poll_gives_way(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let place = self.course.queued.as_ref().map(|queued| &queued.place);
-        let queue = self.group.worker.shared.upstream.queue();
+        let queue = self.group.served.upstream.queue();
         self.course.doubtful.get_or_insert_with(|| queue.doubt(place)).poll_asked(cx)
     }
 
@@ -275,7 +274,7 @@ impl<C: Caller> Exchange<'_, C> {
 
     /// Tells the machine and does what it says.
     pub(super) fn tell(&mut self, event: Event<'_>, now: Instant) {
-        let actions = self.attempts.on(event, self.group.worker.shared.upstream.budgets(), now);
+        let actions = self.attempts.on(event, self.group.served.upstream.budgets(), now);
         for &action in &actions {
             match action {
                 Action::Try(number, why) => self.try_another(number, why, now),
@@ -306,7 +305,7 @@ impl<C: Caller> Exchange<'_, C> {
     }
 
     fn try_another(&mut self, number: TryNo, why: Why, now: Instant) {
-        if why == Why::First && !self.group.worker.shared.upstream.queue().is_empty() {
+        if why == Why::First && !self.group.served.upstream.queue().is_empty() {
             return self.join_queue(number, why, now);
         }
         match self.pick(number, why, now) {

@@ -190,7 +190,7 @@ impl<C: Caller> Exchange<'_, C> {
         }
         answer.received.consume(answer.head.len());
         let received = std::mem::take(&mut answer.received);
-        Then::Tunnel(Box::new(Server { connection, received, lease }))
+        Then::Tunnel(Box::new(Server { group: self.group.clone(), connection, received, lease }))
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) struct Queued {
 
 impl<C: Caller> Exchange<'_, C> {
     pub(super) fn join_queue(&mut self, number: TryNo, why: Why, now: Instant) {
-        let joined = self.group.worker.shared.upstream.queue().join(now);
+        let joined = self.group.served.upstream.queue().join(now);
         match joined {
             Ok(place) => {
                 self.wait_in_queue(place, number, why, now);

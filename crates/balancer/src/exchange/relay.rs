@@ -269,7 +269,7 @@ impl<C: Caller> Relay<'_, '_, C> {
             self.doubtful = None;
             return Poll::Pending;
         }
-        let queue = self.exchange.group.worker.shared.upstream.queue();
+        let queue = self.exchange.group.served.upstream.queue();
         self.doubtful.get_or_insert_with(|| queue.doubt(None)).poll_asked(cx)
     }
 

@@ -11,7 +11,7 @@ use evenkeel_wire::{Idleness, Stream};
 use super::caller::Caller;
 use super::intake::{is_gathered, too_large};
 use super::scratch::Scratch;
-use crate::servers::group::Group;
+use crate::servers::groups::Way;
 use crate::servers::kind;
 
 /// The facts of one request.
@@ -51,10 +51,11 @@ impl Request {
     /// Checks the head against the limits, and writes the head for servers into the scratch space. The received one is not
     /// needed any more.
     pub(crate) fn prepare<C: Caller>(
-        group: &Group,
+        way: &Way<'_>,
         caller: &mut C,
         scratch: &mut Scratch,
     ) -> Result<Self, Refusal> {
+        let (group, prefix) = (way.group, way.prefix());
         let (worker, settings) = (&group.worker, group.settings());
         let Scratch { request, upload, .. } = scratch;
         let is_bound = caller.bound().is_some();
@@ -77,6 +78,7 @@ impl Request {
             local: caller.local(),
             via: &worker.settings().name,
             request_id: id,
+            prefix,
             upgrade,
             runs: worker.settings().runs,
             client_cert: caller.client_cert(),

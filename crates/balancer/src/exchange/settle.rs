@@ -7,20 +7,20 @@ use evenkeel_upstream::attempt::{TrailEntry, TrailOutcome};
 
 use super::scratch::Scratch;
 use crate::clock::now;
+use crate::context::Worker;
 use crate::records::access_log::Entry;
-use crate::servers::group::Group;
 
 /// Closes the account of the request that has just ended, and that `client` asked.
-pub(crate) fn settle(group: &Group, client: SocketAddr, scratch: &Scratch) {
+pub(crate) fn settle(worker: &Worker, client: SocketAddr, scratch: &Scratch) {
     let now = now();
-    let (worker, account) = (&group.worker, &scratch.account);
+    let account = &scratch.account;
     let roster = &worker.shared.roster;
     worker.stats.request_times.add(account.took(now));
     if !account.queued.is_zero() {
         worker.stats.queue_times.add(account.queued);
     }
     for entry in &account.trail {
-        settle_attempt(group, entry);
+        settle_attempt(worker, entry);
     }
     if let Some(pen) = &worker.pen {
         pen.record(account, roster);
@@ -32,12 +32,12 @@ pub(crate) fn settle(group: &Group, client: SocketAddr, scratch: &Scratch) {
     }
 }
 
-fn settle_attempt(group: &Group, entry: &TrailEntry) {
-    let stats = &group.worker.stats;
+fn settle_attempt(worker: &Worker, entry: &TrailEntry) {
+    let stats = &worker.stats;
     let took = entry.since.saturating_duration_since(entry.begun);
     stats.ended.add(entry.why, entry.outcome);
     stats.attempt_times.add(took);
-    group.count(entry.endpoint, |endpoint| {
+    worker.count(entry.endpoint, |endpoint| {
         if matches!(entry.outcome, TrailOutcome::Responded(..)) {
             endpoint.answered.add(took);
         }

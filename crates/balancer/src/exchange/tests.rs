@@ -58,7 +58,7 @@ fn ask(servers: &[SocketAddr], fields: &[(&str, &str)], body: &'static [u8]) -> 
     let runtime =
         Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default()).unwrap();
     let then = runtime.block_on(async {
-        let group = Group::new(Worker::new(shared, std::sync::Arc::default()));
+        let group = Groups::new(Worker::new(shared, std::sync::Arc::default()));
         run(&group, &mut caller, &mut Scratch::default()).await
     });
     (caller, then)

@@ -1,9 +1,12 @@
 //! What follows an exchange.
 
+use std::rc::Rc;
+
 use evenkeel_upstream::Lease;
 use evenkeel_wire::Buffer;
 
 use crate::exchange::caller::After;
+use crate::servers::group::Group;
 use crate::servers::idle::ServerConnection;
 
 /// What follows an exchange where its client is.
@@ -19,6 +22,8 @@ pub(crate) enum Then {
 
 /// A connection to a server that has switched protocols, and what it sent after its 101.
 pub(crate) struct Server {
+    /// The upstream that it is of.
+    pub(crate) group: Rc<Group>,
     pub(crate) connection: ServerConnection,
     pub(crate) received: Buffer,
     /// It counts as in flight for as long as the tunnel lasts.

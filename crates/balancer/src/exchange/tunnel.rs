@@ -12,17 +12,15 @@ use evenkeel_wire::{Alarm, Buffer, Stream};
 
 use crate::clock::now;
 use crate::exchange::then::Server;
-use crate::servers::group::Group;
 
 /// Passes bytes between the client and the server until both have ended or one breaks.
 pub(crate) async fn run(
-    group: &Group,
     client: &mut Stream,
     alarm: &mut Alarm,
     from_client: &mut Buffer,
     server: Box<Server>,
 ) {
-    let Server { connection, received: mut from_server, lease } = *server;
+    let Server { group, connection, received: mut from_server, lease } = *server;
     let mut server = connection.stream;
     let mut up = Direction::default();
     let mut down = Direction::default();

@@ -2,6 +2,7 @@
 //! observing is a line here and there in the flow, and nothing of it happens between a request and its answer.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
@@ -28,6 +29,10 @@ pub(crate) struct Account {
     pub(crate) error: Option<&'static str>,
     pub(crate) trail: ArrayVec<TrailEntry, MAX_ATTEMPTS>,
     pub(crate) masked: bool,
+    /// The upstream it is for, where there are several.
+    pub(crate) upstream: Option<Arc<str>>,
+    /// What was taken off its path on the way there.
+    pub(crate) prefix: Option<Arc<str>>,
     /// Where its id stands in its head as that goes to the servers; nowhere in a request that is refused.
     pub(crate) id: Range<usize>,
     /// The trace that it is part of, where it says so.

@@ -31,6 +31,9 @@ pub(crate) struct Event {
     /// Its address.
     #[serde(skip_serializing_if = "Option::is_none")]
     endpoint: Option<String>,
+    /// The upstream that it is of, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream: Option<String>,
     /// The event in words.
     text: String,
 }
@@ -72,13 +75,14 @@ impl Events {
 
     fn add(&self, kind: &'static str, server: Option<&Server>, text: String) {
         let endpoint = server.map(|server| server.address.to_string());
+        let upstream = server.and_then(|server| server.upstream.as_deref().map(str::to_owned));
         let server = server.map(Server::called);
         let mut kept = self.kept();
         if kept.ring.len() == EVENTS_KEPT {
             kept.ring.pop_front();
         }
         let id = *self.newest.borrow() + 1;
-        kept.ring.push_back(Event { id, at_ms: unix_millis(), kind, server, endpoint, text });
+        kept.ring.push_back(Event { id, at_ms: unix_millis(), kind, server, endpoint, upstream, text });
         self.newest.send_replace(id);
     }
 

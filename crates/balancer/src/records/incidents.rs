@@ -19,13 +19,12 @@ mod tests;
 mod words;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
 
 use evenkeel_upstream::attempt::{TrailOutcome, Why};
 use evenkeel_upstream::{News, ProbeFailure, ProbeResult};
 
 use crate::records::mishap::{End, Failed, Mishap, Try};
-use crate::records::roster::Server;
+use crate::records::roster::{Place, Server};
 use episode::{Episode, Part};
 pub(crate) use ghosts::Ghost;
 use ghosts::Ghosts;
@@ -59,7 +58,7 @@ pub(crate) enum Fact {
 pub(crate) struct Incidents {
     /// Whether a server has to pass a probe before it serves.
     probes: bool,
-    members: BTreeMap<SocketAddr, Member>,
+    members: BTreeMap<Place, Member>,
     told: VecDeque<Incident>,
     newest: u64,
     ghosts: Ghosts,
@@ -195,13 +194,13 @@ impl Incidents {
         self.ghosts.all().cloned().collect()
     }
 
-    /// When the server at this address was last back from a crash, ejected or not: since then it has been serving.
-    pub(crate) fn back_ms(&self, address: SocketAddr) -> Option<u64> {
+    /// When the server at this place was last back from a crash, ejected or not: since then it has been serving.
+    pub(crate) fn back_ms(&self, place: &Place) -> Option<u64> {
         self.told
             .iter()
             .rev()
             .filter(|told| told.episode.cause() == Cause::Crashed)
-            .find_map(|told| told.episode.parts.iter().find(|part| part.server.address == address)?.back_ms)
+            .find_map(|told| told.episode.parts.iter().find(|part| part.server.place() == *place)?.back_ms)
     }
 
     fn news(&mut self, server: &Server, news: News, at_ms: u64) {
@@ -211,7 +210,7 @@ impl Incidents {
             _ => {}
         }
         let probes = self.probes;
-        let Some(member) = self.members.get_mut(&server.address) else { return };
+        let Some(member) = self.members.get_mut(&server.place()) else { return };
         member.server = server.clone();
         match news {
             News::Healthy => (member.has_served, member.serves) = (true, true),
@@ -242,7 +241,7 @@ impl Incidents {
     }
 
     fn probe_failed(&mut self, server: &Server, why: ProbeFailure, at_ms: u64) {
-        let Some(member) = self.members.get(&server.address) else { return };
+        let Some(member) = self.members.get(&server.place()) else { return };
         // Nobody listens, or nobody who could be trusted: that is no question of time.
         let is_certain = match why {
             ProbeFailure::Refused => true,
@@ -275,11 +274,11 @@ impl Incidents {
             hunch: None,
             incident: None,
         };
-        self.members.insert(server.address, member);
+        self.members.insert(server.place(), member);
         let Some(id) = incident else { return };
         let Some(told) = self.told.iter_mut().find(|told| told.id == id) else { return };
         let known = |part: &&mut Part| {
-            part.server.address == server.address
+            part.server.place() == server.place()
                 || part.server.name.is_some() && part.server.name == server.name
         };
         if let Some(part) = told.episode.parts.iter_mut().find(known) {
@@ -293,7 +292,7 @@ impl Incidents {
                 .steps
                 .add(at_ms, format!("{} was found again at {}", server.called(), server.address));
             told.changed = true;
-            if let Some(member) = self.members.get_mut(&server.address) {
+            if let Some(member) = self.members.get_mut(&server.place()) {
                 (member.incident, member.has_served) = (Some(id), true);
             }
         }
@@ -301,14 +300,14 @@ impl Incidents {
 
     fn removed(&mut self, server: &Server, at_ms: u64) {
         self.note(server, |episode| episode.news(server, News::Removed, at_ms));
-        let Some(member) = self.members.remove(&server.address) else { return };
+        let Some(member) = self.members.remove(&server.place()) else { return };
         if self.has_successor(&member, at_ms) {
             return;
         }
         let told = member.incident.and_then(|id| self.told.iter().find(|told| told.id == id));
         let ghost = match told {
             Some(told) => {
-                let part = told.episode.parts.iter().find(|part| part.server.address == server.address);
+                let part = told.episode.parts.iter().find(|part| part.server.place() == server.place());
                 let left_ms = match told.episode.cause() {
                     Cause::Crashed => told.episode.begun_ms,
                     _ => part.and_then(|part| part.out_ms).unwrap_or(at_ms),
@@ -345,7 +344,7 @@ impl Incidents {
         let (begun_ms, ended_ms) = (mishap.begun_ms(attempt), mishap.ended_ms(attempt));
         let sign_ms = if attempt.was_silent() { begun_ms } else { ended_ms };
         let server = &attempt.server;
-        let open = self.members.get(&server.address).and_then(|member| member.incident);
+        let open = self.members.get(&server.place()).and_then(|member| member.incident);
         let id = open.or_else(|| self.ended_around(server, begun_ms, ended_ms));
         let take = |episode: &mut Episode| {
             episode.signs.attempt(attempt.outcome);
@@ -360,7 +359,7 @@ impl Incidents {
             }
             return;
         }
-        let Some(member) = self.members.get_mut(&server.address).filter(|member| member.has_served) else {
+        let Some(member) = self.members.get_mut(&server.place()).filter(|member| member.has_served) else {
             return;
         };
         let begins = proves || attempt.outcome == TrailOutcome::Stale;
@@ -381,7 +380,7 @@ impl Incidents {
     fn ended_around(&self, server: &Server, begun_ms: u64, ended_ms: u64) -> Option<u64> {
         let belongs = |incident: &&Incident| {
             let episode = &incident.episode;
-            episode.parts.iter().any(|part| part.server.address == server.address)
+            episode.parts.iter().any(|part| part.server.place() == server.place())
                 && episode.begun_ms <= ended_ms + BEFORE_MS
                 && episode.ended_ms.is_none_or(|ended| begun_ms <= ended)
         };
@@ -390,7 +389,7 @@ impl Incidents {
 
     /// Begins a hunch about a server that has served, where nothing is known of it yet.
     fn suspect(&mut self, server: &Server, at_ms: u64) {
-        if let Some(member) = self.members.get_mut(&server.address)
+        if let Some(member) = self.members.get_mut(&server.place())
             && member.has_served
             && member.incident.is_none()
         {
@@ -400,7 +399,7 @@ impl Incidents {
 
     /// Notes something in the incident or the hunch of this server, where there is one.
     fn note(&mut self, server: &Server, note: impl FnOnce(&mut Episode)) {
-        let Some(member) = self.members.get_mut(&server.address) else { return };
+        let Some(member) = self.members.get_mut(&server.place()) else { return };
         let told = member.incident.and_then(|id| self.told.iter_mut().find(|told| told.id == id));
         if let Some(told) = told {
             note(&mut told.episode);

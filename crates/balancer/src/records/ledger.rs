@@ -100,6 +100,7 @@ impl Pen {
             status: (account.status > 0).then_some(account.status),
             whole: account.end.is_whole(),
             at: unix_millis(),
+            upstream: account.upstream.as_deref(),
             attempts: account.trail.iter().map(|entry| Attempt::of(entry, account, roster)).collect(),
         });
     }
@@ -148,7 +149,7 @@ mod tests {
     use super::*;
 
     fn passage(id: &str) -> Passage<'_> {
-        Passage { run: "r", id, status: Some(200), whole: true, at: 0, attempts: Vec::new() }
+        Passage { run: "r", id, upstream: None, status: Some(200), whole: true, at: 0, attempts: Vec::new() }
     }
 
     fn told(excerpt: Excerpt) -> Vec<String> {

@@ -13,7 +13,7 @@ use evenkeel_upstream::attempt::{OutcomeClass, TrailOutcome, Why};
 
 pub(crate) use counter::Counter;
 pub(crate) use endpoints::{ByEndpoint, EndpointStats, EndpointTotals, totals};
-pub(crate) use exposition::{Scrape, render};
+pub(crate) use exposition::{OfUpstream, Scrape, render};
 pub(crate) use histogram::{Distribution, Histogram};
 
 macro_rules! counters {

@@ -1,6 +1,7 @@
 //! A request to which something happened: an attempt that failed, moved, was repeated, raced or hedged, or a failure that
 //! its client saw. Plain values, made when its account is settled, with its way in words.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_upstream::attempt::{TrailOutcome, Why};
@@ -15,6 +16,8 @@ pub(crate) struct Mishap {
     pub(crate) id: String,
     /// Unix time of its head, milliseconds.
     pub(crate) at_ms: u64,
+    /// The upstream that it was for, where there are several.
+    pub(crate) upstream: Option<Arc<str>>,
     pub(crate) method: String,
     /// Without the query, which may hold what nobody else should read.
     pub(crate) path: String,
@@ -205,6 +208,8 @@ pub(crate) fn millis(took: Duration) -> String {
 pub(crate) struct MishapView<'a> {
     id: &'a str,
     at_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream: Option<&'a str>,
     method: &'a str,
     path: &'a str,
     status: Option<u16>,
@@ -240,6 +245,7 @@ impl<'a> From<&'a Mishap> for MishapView<'a> {
         Self {
             id: &mishap.id,
             at_ms: mishap.at_ms,
+            upstream: mishap.upstream.as_deref(),
             method: &mishap.method,
             path: &mishap.path,
             status: (mishap.status > 0).then_some(mishap.status),
@@ -276,7 +282,7 @@ pub(crate) mod tests {
 
     pub(crate) fn server_of(number: u8) -> Server {
         let address = ([10, 0, 0, number], 80).into();
-        Server { address, name: Some(format!("server-{number}").into()) }
+        Server { address, name: Some(format!("server-{number}").into()), upstream: None }
     }
 
     /// A request begun at `at_ms` that came to these attempts, of which the last is the answer where it has a response.
@@ -291,7 +297,7 @@ pub(crate) mod tests {
         }
         let took = attempts.iter().map(|attempt| attempt.begun + attempt.took).max().unwrap_or_default();
         let (method, path, id) = (method.to_owned(), "/".to_owned(), "r-1".to_owned());
-        Mishap { id, at_ms, method, path, status, took, end, attempts }
+        Mishap { id, at_ms, upstream: None, method, path, status, took, end, attempts }
     }
 
     #[test]

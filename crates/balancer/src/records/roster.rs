@@ -11,27 +11,37 @@ use arc_swap::ArcSwap;
 use evenkeel_upstream::EndpointId;
 use rustc_hash::FxHashMap;
 
-/// A server: its address, and its name where it has one.
+/// A server: its address, its name where it has one, and the upstream that it is of where there are several.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) name: Option<Arc<str>>,
+    pub(crate) upstream: Option<Arc<str>>,
 }
 
+/// Where a server is: its upstream, and its address there. The same address may be of several.
+pub(crate) type Place = (Option<Arc<str>>, SocketAddr);
+
 impl Server {
+    /// Where it is.
+    pub(crate) fn place(&self) -> Place {
+        (self.upstream.clone(), self.address)
+    }
+
     /// What it is called: by its address where it has no name.
     pub(crate) fn called(&self) -> String {
         self.name.as_ref().map_or_else(|| self.address.to_string(), ToString::to_string)
     }
 }
 
-/// The name first, the address second.
+/// The name first, the address second, the upstream last.
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.name {
-            Some(name) => write!(f, "{name} ({})", self.address),
-            None => self.address.fmt(f),
+            Some(name) => write!(f, "{name} ({})", self.address)?,
+            None => self.address.fmt(f)?,
         }
+        self.upstream.as_ref().map_or(Ok(()), |upstream| write!(f, " of {upstream}"))
     }
 }
 
@@ -63,11 +73,12 @@ impl Roster {
         self.changes.load(Ordering::Acquire)
     }
 
-    /// Those at this address that are there.
-    pub(crate) fn at(&self, address: SocketAddr) -> Option<Arc<Server>> {
+    /// The one that is there.
+    pub(crate) fn at(&self, upstream: Option<&str>, address: SocketAddr) -> Option<Arc<Server>> {
         let known = self.known.load();
         let there = |(id, server): (&EndpointId, &Arc<Server>)| {
-            (server.address == address && !known.gone.contains(id)).then(|| server.clone())
+            (server.address == address && server.upstream.as_deref() == upstream && !known.gone.contains(id))
+                .then(|| server.clone())
         };
         known.servers.iter().find_map(there)
     }
@@ -102,7 +113,7 @@ impl Roster {
     }
 
     fn change(&self, change: impl FnOnce(&mut Known)) {
-        // The control task alone writes.
+        // The control tasks alone write, all of them on one thread.
         let mut known = Known::clone(&self.known.load());
         change(&mut known);
         self.known.store(Arc::new(known));
@@ -128,7 +139,7 @@ mod tests {
     }
 
     fn server(last: u8, name: &str) -> Server {
-        Server { address: ([10, 0, 0, last], 1).into(), name: Some(name.into()) }
+        Server { address: ([10, 0, 0, last], 1).into(), name: Some(name.into()), upstream: None }
     }
 
     #[test]
@@ -140,10 +151,10 @@ mod tests {
         );
         roster.leaves(one);
         assert_eq!(roster.of(one).unwrap().to_string(), "cleo (10.0.0.1:1)");
-        assert_eq!(roster.at(server(1, "").address), None);
+        assert_eq!(roster.at(None, server(1, "").address), None);
         assert!(!roster.is_taken("cleo", server(2, "").address));
         roster.enter(other, server(2, "cleo"));
-        assert_eq!(*roster.at(server(2, "").address).unwrap(), server(2, "cleo"));
+        assert_eq!(*roster.at(None, server(2, "").address).unwrap(), server(2, "cleo"));
         assert_eq!(roster.of(one).unwrap().called(), "cleo", "who it was");
     }
 }

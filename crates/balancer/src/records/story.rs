@@ -9,7 +9,6 @@
 //! incidents of that time say *at least*.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,7 +23,7 @@ use crate::records::account::{self, Account};
 use crate::records::events::unix_millis;
 use crate::records::incidents::{Fact, Ghost, IncidentView, Incidents};
 use crate::records::mishap::{End, Failed, Mishap, MishapView, Try};
-use crate::records::roster::{Roster, Server};
+use crate::records::roster::{Place, Roster, Server};
 
 /// Requests that wait to be taken in: beyond that they are dropped, and counted.
 const WAITING: usize = 1024;
@@ -140,9 +139,9 @@ impl Story {
         self.told().incidents.gone()
     }
 
-    /// How long the server at this address has been back from its last crash.
-    pub(crate) fn back_for(&self, address: SocketAddr) -> Option<Duration> {
-        let back_ms = self.told().incidents.back_ms(address)?;
+    /// How long the server at this place has been back from its last crash.
+    pub(crate) fn back_for(&self, place: &Place) -> Option<Duration> {
+        let back_ms = self.told().incidents.back_ms(place)?;
         Some(Duration::from_millis(unix_millis().saturating_sub(back_ms)))
     }
 
@@ -230,8 +229,12 @@ fn mishap(account: &Account, head: &[u8], end: End, roster: &Roster, now: Instan
     Mishap {
         id: text(head.get(account.id.clone()).unwrap_or_default(), WORD),
         at_ms: unix_millis().saturating_sub(took.as_millis() as u64),
+        upstream: account.upstream.clone(),
         method: text(method, WORD),
-        path: text(path, PATH),
+        path: {
+            let prefix = account.prefix.as_deref().unwrap_or_default();
+            text(&[prefix.as_bytes(), path].concat(), PATH)
+        },
         status: account.status,
         took,
         end,

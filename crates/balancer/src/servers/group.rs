@@ -2,14 +2,15 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use evenkeel_upstream::{Author, EndpointId, Evidence, Lease, Outcome, Picker, Testimony};
 
 use crate::clock::now;
 use crate::context::Worker;
+use crate::context::served::Served;
 use crate::context::spare::Spare;
-use crate::records::metrics::EndpointStats;
 use crate::servers::answer::Answer;
 use crate::servers::attempt::Attempt;
 use crate::servers::idle::IdleConnections;
@@ -19,6 +20,8 @@ use crate::settings::upstream::UpstreamSettings;
 /// One worker's own of an upstream.
 pub(crate) struct Group {
     pub(crate) worker: Rc<Worker>,
+    /// The upstream.
+    pub(crate) served: Arc<Served>,
     pub(crate) picker: RefCell<Picker>,
     pub(crate) idle: IdleConnections,
     /// Attempts that go on though another has answered in their place.
@@ -30,19 +33,20 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    pub(crate) fn new(worker: Rc<Worker>) -> Rc<Self> {
+    pub(crate) fn new(worker: Rc<Worker>, served: Arc<Served>) -> Rc<Self> {
         Rc::new(Self {
-            picker: RefCell::new(Picker::new(&worker.shared.upstream)),
-            idle: IdleConnections::new(worker.settings().upstream.server_idle),
+            picker: RefCell::new(Picker::new(&served.upstream)),
+            idle: IdleConnections::new(served.settings.server_idle),
             running_on: Cell::new(0),
             answers: Spare::default(),
             large: LargeBuffers::default(),
             worker,
+            served,
         })
     }
 
     pub(crate) fn settings(&self) -> &UpstreamSettings {
-        &self.worker.settings().upstream
+        &self.served.settings
     }
 
     /// Counts the connection that an attempt has got.
@@ -50,13 +54,7 @@ impl Group {
         let stats = &self.worker.stats;
         stats.opened.add(1);
         stats.connect_times.add(attempt.waited(now));
-        self.count(attempt.lease.endpoint().id(), |endpoint| endpoint.opened.add(1));
-    }
-
-    /// Counts something of an endpoint.
-    pub(crate) fn count(&self, id: EndpointId, count: impl FnOnce(&EndpointStats)) {
-        let is_known = |known| self.picker.borrow_mut().endpoint(known).is_some();
-        self.worker.stats.by_endpoint.count(id, is_known, count);
+        self.worker.count(attempt.lease.endpoint().id(), |endpoint| endpoint.opened.add(1));
     }
 
     /// Counts what `author`'s request showed of an endpoint, and tells the control task where that should hear of it. Of an
@@ -71,13 +69,13 @@ impl Group {
     /// Ends a lease and calls whoever waits for a place. What it returns, if anything, is for [`Group::tell`].
     pub(crate) fn finish(&self, lease: Lease, outcome: Outcome, now: Instant) -> Option<Evidence> {
         let evidence = lease.finish(outcome, now);
-        self.worker.shared.upstream.queue().call();
+        self.served.upstream.queue().call();
         evidence
     }
 
     /// Tells the control task.
     pub(crate) fn tell(&self, endpoint: EndpointId, testimony: impl Into<Testimony>) {
-        if self.worker.shared.evidence.try_send((endpoint, testimony.into())).is_err() {
+        if self.served.evidence.try_send((endpoint, testimony.into())).is_err() {
             self.worker.stats.dropped_evidence.add(1);
         }
     }

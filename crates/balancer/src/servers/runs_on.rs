@@ -50,7 +50,7 @@ pub(crate) fn start(group: &Rc<Group>, request: Outpaced, attempt: Attempt, sile
         request,
         sent_at,
         silent_at,
-        unneeded: group.worker.shared.upstream.queue().unneeded(),
+        unneeded: group.served.upstream.queue().unneeded(),
     };
     tokio::task::spawn_local(still(Box::pin(running.run())));
 }

@@ -84,7 +84,9 @@ fn is_on(text: &str) -> Result<bool, String> {
 }
 
 fn unless_any(reading: &mut Reading<'_>, set: &[(&str, bool)]) -> Result<Option<ServerTls>, Reported> {
-    let reported = set.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| {
+    // What holds for all upstreams may be for the others.
+    let set: Vec<_> = set.iter().filter(|(name, is_set)| *is_set && reading.is_own(name)).collect();
+    let reported = set.into_iter().map(|(name, _)| {
         reading.problem(name, "is set without TLS to servers; set BALANCER_UPSTREAM_TLS to on as well")
     });
     reported.last().map_or(Ok(None), Err)

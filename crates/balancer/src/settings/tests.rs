@@ -11,7 +11,7 @@ fn of(variables: &[(&str, &str)]) -> Result<Settings, String> {
 #[test]
 fn only_the_upstream_is_required() {
     let settings = of(&[("BALANCER_UPSTREAM", "server:8080")]).unwrap();
-    assert_eq!(settings.upstream.probe, ProbeKind::Http { port: None, path: "/readyz".to_owned() });
+    assert_eq!(settings.upstreams.all[0].probe, ProbeKind::Http { port: None, path: "/readyz".to_owned() });
     assert!(settings.name.starts_with("evenkeel-"));
     assert!(of(&[]).unwrap_err().starts_with("BALANCER_UPSTREAM: is required"));
 }
@@ -128,7 +128,7 @@ fn a_token_is_long_enough_not_to_be_guessed_or_that_of_the_demonstration() {
 #[test]
 fn a_sticky_session_needs_a_cookie_and_a_key_that_nobody_guesses() {
     let with = |more: &[(&str, &str)]| of(&[&[("BALANCER_UPSTREAM", "a:1")], more].concat());
-    assert!(with(&[("BALANCER_STICKY_COOKIE", "at")]).unwrap().upstream.sticky.is_some());
+    assert!(with(&[("BALANCER_STICKY_COOKIE", "at")]).unwrap().upstreams.all[0].sticky.is_some());
     assert!(with(&[("BALANCER_STICKY_COOKIE", "a;b")]).is_err());
     assert!(with(&[("BALANCER_STICKY_KEY", "0123456789abcdef")]).unwrap_err().contains("STICKY_COOKIE"));
     let short = [("BALANCER_STICKY_COOKIE", "at"), ("BALANCER_STICKY_KEY", "short")];
@@ -141,7 +141,7 @@ fn the_help_names_every_policy() {
     for policy in PolicySettings::ALL {
         assert!(help.contains(policy.name()), "{policy} is missing in `{help}`");
         let settings = of(&[("BALANCER_UPSTREAM", "a:1"), ("BALANCER_POLICY", policy.name())]).unwrap();
-        assert_eq!(settings.upstream.rules.policy, policy);
+        assert_eq!(settings.upstreams.all[0].rules.policy, policy);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What may be set for one upstream: who its servers are, and how they are asked, watched and believed.
 
 use std::num::NonZero;
+use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_digest::{Algorithm, Digest};
@@ -21,6 +22,10 @@ use super::verify::Verify;
 /// Everything that can be set for one upstream.
 #[derive(Debug)]
 pub(crate) struct UpstreamSettings {
+    /// What the upstream is called; `None` where it is the only one.
+    pub(crate) name: Option<Arc<str>>,
+    /// The requests that it takes, as they were written; none for the one that takes what others do not.
+    pub(crate) routes: Vec<String>,
     pub(crate) servers: UpstreamSpec,
     /// `None` where servers are spoken to in plain HTTP.
     pub(crate) server_tls: Option<ServerTls>,
@@ -44,15 +49,28 @@ pub(crate) struct UpstreamSettings {
     pub(crate) retry_keyed: bool,
 }
 
+impl UpstreamSettings {
+    /// The variable that names the servers.
+    pub(crate) fn variable(&self) -> String {
+        match self.name.as_deref() {
+            None | Some(DEFAULT) => "BALANCER_UPSTREAM".to_owned(),
+            Some(name) => format!("BALANCER_UPSTREAM_{}", name.to_ascii_uppercase()),
+        }
+    }
+}
+
+/// What the upstream without a name is called where there are others.
+pub(super) const DEFAULT: &str = "default";
+
 /// The longest a suspect's probe may take.
 const SUSPECT_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// Reads them, reporting everything that is wrong with them.
-pub(super) fn read(reading: &mut Reading<'_>) -> Result<UpstreamSettings, Reported> {
+/// Reads them, reporting everything that is wrong with them. `name`: what the upstream is called, where there are several.
+pub(super) fn read(reading: &mut Reading<'_>, name: Option<&str>) -> Result<UpstreamSettings, Reported> {
     let servers = servers(reading);
     let rules = rules(reading);
     let hash_key = reading.value("HASH_KEY");
-    let sticky = sticky(reading);
+    let sticky = sticky(reading, name);
     let verify = reading.choice(
         "VERIFY",
         &[("enforce", Verify::Enforce), ("observe", Verify::Observe), ("off", Verify::Off)],
@@ -81,6 +99,8 @@ pub(super) fn read(reading: &mut Reading<'_>) -> Result<UpstreamSettings, Report
     rules.stickiness = sticky.as_ref().map(|sticky| sticky.key.clone());
     let (servers, server_tls) = servers?;
     Ok(UpstreamSettings {
+        name: name.map(Arc::from),
+        routes: Vec::new(),
         servers,
         server_tls,
         rules,
@@ -163,7 +183,7 @@ fn rules(reading: &mut Reading<'_>) -> Result<evenkeel_upstream::Settings, Repor
 }
 
 /// Sticky sessions, where a cookie is named.
-fn sticky(reading: &mut Reading<'_>) -> Result<Option<Sticky>, Reported> {
+fn sticky(reading: &mut Reading<'_>, name: Option<&str>) -> Result<Option<Sticky>, Reported> {
     let cookie = reading.optional_with("STICKY_COOKIE", |text| {
         if is_token(text) { Ok(text.to_owned()) } else { Err(not(text, "a cookie's name", "server")) }
     });
@@ -171,12 +191,17 @@ fn sticky(reading: &mut Reading<'_>) -> Result<Option<Sticky>, Reported> {
     let (cookie, secret) = (cookie?, secret?);
     let Some(cookie) = cookie else {
         return match secret {
-            Some(_) => {
+            Some(_) if reading.is_own("STICKY_KEY") => {
                 Err(reading
                     .problem("STICKY_KEY", "is set without a cookie; set BALANCER_STICKY_COOKIE as well"))
             }
-            None => Ok(None),
+            _ => Ok(None),
         };
+    };
+    // Two upstreams with one cookie would take each other's sessions away.
+    let cookie = match name {
+        Some(name) if !reading.is_own("STICKY_COOKIE") => format!("{cookie}-{name}"),
+        _ => cookie,
     };
     let mut key = [0; 16];
     match secret {

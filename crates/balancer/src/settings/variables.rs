@@ -2,10 +2,54 @@
 
 use evenkeel_service::{Component, Variable};
 
+/// What can be set for one upstream alone, as `BALANCER_UPSTREAM_NAME_…`; the others are the whole balancer's. docs/routes.md
+/// lists them.
+pub(super) const OF_UPSTREAM: &[&str] = &[
+    "UPSTREAM_TLS",
+    "UPSTREAM_TLS_CA",
+    "UPSTREAM_TLS_NAME",
+    "UPSTREAM_TLS_CERTIFICATE",
+    "UPSTREAM_TLS_KEY",
+    "POLICY",
+    "HASH_KEY",
+    "STICKY_COOKIE",
+    "STICKY_KEY",
+    "SLOW_START",
+    "PROBE",
+    "PROBE_EXPECT",
+    "PROBE_HOST",
+    "PROBE_INTERVAL",
+    "PROBE_TIMEOUT",
+    "PROBE_FALL",
+    "PROBE_RISE",
+    "CONNECT_TIMEOUT",
+    "RESPONSE_TIMEOUT",
+    "TOTAL_TIMEOUT",
+    "STREAM_TIMEOUT",
+    "TUNNEL_TIMEOUT",
+    "SERVER_IDLE",
+    "MAX_EJECTED",
+    "REPEAT",
+    "RETRY_KEYED",
+    "ATTEMPTS",
+    "RACE",
+    "HEDGE",
+    "HEDGE_BUDGET",
+    "RETRY_BUDGET",
+    "MAX_IN_FLIGHT",
+    "MAX_QUEUE",
+    "QUEUE_TIMEOUT",
+    "MAX_BODY",
+    "KEEP",
+    "HOLD",
+    "VERIFY",
+    "UPGRADES",
+];
+
 /// What the balancer says about itself on the command line.
 pub(crate) const COMPONENT: Component = Component {
     name: "balancer",
-    about: "Balances HTTP requests over the servers of one upstream, and moves them when a server fails.",
+    about: "Balances HTTP requests over the servers of one upstream or of several, and moves them when a server fails.",
     prefix: "BALANCER_",
     health: Some("ADMIN_BIND"),
     variables: &[
@@ -102,6 +146,10 @@ pub(crate) const COMPONENT: Component = Component {
             "UPSTREAM_TLS_KEY",
             "none is shown",
             "a PEM file: the key of BALANCER_UPSTREAM_TLS_CERTIFICATE",
+        ),
+        Variable::family(
+            "UPSTREAM_",
+            "BALANCER_UPSTREAM_NAME: the servers of an upstream of that name; _NAME_ROUTE: its requests, such as example.com/api;strip, *.example.com, /static; _NAME_POLICY and others: a setting for it alone, see docs/routes.md",
         ),
         Variable::new(
             "POLICY",

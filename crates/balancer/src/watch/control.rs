@@ -1,5 +1,5 @@
 //! Drives [`evenkeel_upstream::Control`], the one owner of health: hands on what workers, probes and look-ups found, does
-//! what it asks for, and says what changed. One task on the main thread, so that health has one history.
+//! what it asks for, and says what changed. One task for each upstream, all on the main thread, so that health has one history.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use evenkeel_service::{More, Rarely, vital};
 use evenkeel_upstream::{
-    Change, Command, Control, EndpointId, EndpointState, Evidence, LookupFailed, News, Probe, Testimony,
-    UnknownEndpoint,
+    Change, Command, Control, EndpointId, EndpointState, Evidence, LookupFailed, News, Probe, UnknownEndpoint,
 };
 use evenkeel_wire::{ResolveError, Resolver};
 use tokio::sync::{mpsc, oneshot};
@@ -16,6 +15,7 @@ use tracing::{info, warn};
 
 use crate::clock::now;
 use crate::context::Shared;
+use crate::context::served::{Reports, Served};
 use crate::records::events;
 use crate::records::incidents::Fact;
 use crate::records::roster::Server;
@@ -24,9 +24,6 @@ use crate::watch::naming::{self, Naming};
 use crate::watch::orders::Orders;
 use crate::watch::probe::{Finding, probe};
 use crate::watch::strangers::Strangers;
-
-/// Reports waiting for the control task: beyond that they are dropped, and counted.
-pub(crate) const EVIDENCE_WAITING: usize = 4096;
 
 /// A question of the admin interface.
 pub(crate) enum Ask {
@@ -52,31 +49,32 @@ enum Found {
 /// Runs until the process ends.
 pub(crate) async fn run(
     mut control: Control,
+    served: Arc<Served>,
     shared: Arc<Shared>,
     resolver: Resolver,
-    mut evidence: mpsc::Receiver<(EndpointId, Testimony)>,
+    mut evidence: Reports,
     mut asks: mpsc::Receiver<Ask>,
 ) {
     // Bounded by what this task starts: one look-up a name, the probes in flight, and a question after each endpoint's name
     // when it begins to serve.
     let (report, mut found) = mpsc::unbounded_channel();
     let mut lookups: Vec<Option<Instant>> = vec![Some(now()); control.spec().names().len()];
-    let mut names = Names::new(lookups.len());
+    let mut names = Names::new(served.settings.variable(), lookups.len());
     let mut random = fastrand::Rng::new();
     let mut orders = Orders::default();
-    let mut naming = Naming::new();
+    let mut naming = Naming::new(served.name().cloned());
     let mut strangers = Strangers::default();
     loop {
         let turn = now();
         control.tick(turn);
         for (index, due) in lookups.iter_mut().enumerate() {
             if due.take_if(|due| *due <= turn).is_some() {
-                look_up(index, &control, &shared, &resolver, &report);
+                look_up(index, &control, &served, &shared, &resolver, &report);
             }
         }
         for due in control.probes_due(turn, &mut || random.u64(..)) {
             let host = control.host(due.endpoint).unwrap_or_default().to_owned();
-            begin_probe(due, host, &shared, &report);
+            begin_probe(due, host, &served, &report);
         }
         for change in publish(&mut control, &orders, &naming, &shared) {
             if change.news == News::Removed {
@@ -164,7 +162,7 @@ fn tell(shared: &Shared, endpoint: EndpointId, fact: Fact, now: Instant) {
 fn enter(shared: &Shared, naming: &Naming, endpoint: EndpointId) {
     let Some(known) = shared.roster.of(endpoint) else { return };
     // One that has gone in the meantime keeps the name it had.
-    if shared.roster.at(known.address).is_none_or(|there| there != known) {
+    if shared.roster.at(known.upstream.as_deref(), known.address).is_none_or(|there| there != known) {
         return;
     }
     let server = naming.server(known.address, &shared.roster);
@@ -205,17 +203,21 @@ fn answer(control: &mut Control, orders: &mut Orders, ask: Ask) {
 fn look_up(
     index: usize,
     control: &Control,
+    served: &Arc<Served>,
     shared: &Arc<Shared>,
     resolver: &Resolver,
     report: &mpsc::UnboundedSender<Found>,
 ) {
     let Some(name) = control.spec().names().get(index).cloned() else { return };
     let (shared, resolver, report) = (shared.clone(), resolver.clone(), report.clone());
+    let upstream = served.name().cloned();
     tokio::task::spawn_local(vital::task("look-up", async move {
         let found = resolver.lookup(&name.host).await;
         let addresses: Result<Vec<SocketAddr>, _> =
             found.map(|found| found.into_iter().map(|ip| SocketAddr::new(ip, name.port)).collect());
-        let is_new = |address: &&SocketAddr| name.called.is_none() && shared.roster.at(**address).is_none();
+        let is_new = |address: &&SocketAddr| {
+            name.called.is_none() && shared.roster.at(upstream.as_deref(), **address).is_none()
+        };
         let unknown = addresses.iter().flatten().filter(is_new).map(SocketAddr::ip).collect();
         let names = naming::ask_at_first(&resolver, unknown).await;
         // Nobody listens any more when the process ends.
@@ -234,12 +236,12 @@ fn ask_for_name(change: &Change, resolver: &Resolver, report: &mpsc::UnboundedSe
     }));
 }
 
-fn begin_probe(due: Probe, host: String, shared: &Arc<Shared>, report: &mpsc::UnboundedSender<Found>) {
-    let (shared, report) = (shared.clone(), report.clone());
+fn begin_probe(due: Probe, host: String, served: &Arc<Served>, report: &mpsc::UnboundedSender<Found>) {
+    let (served, report) = (served.clone(), report.clone());
     // An endpoint whose probe never ends would never be probed again.
     tokio::task::spawn_local(vital::task("probe", async move {
         let begun = now();
-        let finding = probe(&shared.settings.upstream, &host, due.address, due.timeout).await;
+        let finding = probe(&served.settings, &host, due.address, due.timeout).await;
         let took = now().saturating_duration_since(begun);
         // Nobody listens any more when the process ends.
         let _ = report.send(Found::Probed { endpoint: due.endpoint, finding, took });

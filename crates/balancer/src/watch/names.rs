@@ -6,12 +6,13 @@ use std::net::SocketAddr;
 use evenkeel_wire::ResolveError;
 use tracing::{debug, info, warn};
 
-/// Where the names come from.
-const VARIABLE: &str = "BALANCER_UPSTREAM";
-
 /// How the last look-up of each name went.
 #[derive(Debug)]
-pub(crate) struct Names(Vec<Known>);
+pub(crate) struct Names {
+    /// Where the names come from.
+    variable: String,
+    known: Vec<Known>,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Known {
@@ -31,8 +32,8 @@ enum News {
 
 impl Names {
     /// So many names that have not been looked up yet.
-    pub(crate) fn new(count: usize) -> Self {
-        Self(vec![Known::Nothing; count])
+    pub(crate) fn new(variable: String, count: usize) -> Self {
+        Self { variable, known: vec![Known::Nothing; count] }
     }
 
     /// Says what a look-up of the name with this index has found, where that is new.
@@ -43,19 +44,20 @@ impl Names {
         found: &Result<Vec<SocketAddr>, ResolveError>,
     ) {
         let news = self.note(index, found.is_ok());
+        let variable = &self.variable;
         match (news, found) {
-            (Some(News::Again), Ok(addresses)) => info!("{VARIABLE}: `{name}` is found: {addresses:?}"),
-            (Some(News::NotFound), Err(error)) => warn!("{VARIABLE}: `{name}` is not found: {error}"),
+            (Some(News::Again), Ok(addresses)) => info!("{variable}: `{name}` is found: {addresses:?}"),
+            (Some(News::NotFound), Err(error)) => warn!("{variable}: `{name}` is not found: {error}"),
             (Some(News::NoLonger), Err(error)) => {
-                warn!("{VARIABLE}: `{name}` is not found any more; what is known is kept: {error}");
+                warn!("{variable}: `{name}` is not found any more; what is known is kept: {error}");
             }
-            (_, Err(error)) => debug!("{VARIABLE}: `{name}` is still not found: {error}"),
+            (_, Err(error)) => debug!("{variable}: `{name}` is still not found: {error}"),
             (_, Ok(_)) => {}
         }
     }
 
     fn note(&mut self, index: usize, is_found: bool) -> Option<News> {
-        let known = &mut self.0[index];
+        let known = &mut self.known[index];
         let before = *known;
         *known = if is_found { Known::Found } else { Known::Missing };
         match (before, *known) {
@@ -74,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_not_found_is_said_once_and_again_when_that_changes() {
-        let mut names = Names::new(2);
+        let mut names = Names::new("BALANCER_UPSTREAM".to_owned(), 2);
         let news: Vec<_> =
             [false, false, true, true, false, false, true].map(|found| names.note(1, found)).into();
         let (lost, again) = (Some(News::NoLonger), Some(News::Again));

@@ -10,6 +10,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_upstream::UpstreamSpec;
@@ -39,15 +40,18 @@ pub(crate) struct Naming {
     /// Found in DNS, without the dot at the end.
     found: HashMap<IpAddr, String>,
     own: String,
+    /// The upstream that all of it is about, where there are several.
+    upstream: Option<Arc<str>>,
 }
 
 /// What DNS calls some addresses.
 pub(crate) type Found = Vec<(IpAddr, String)>;
 
 impl Naming {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(upstream: Option<Arc<str>>) -> Self {
         let own = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        Self { given: HashMap::new(), found: HashMap::new(), own: own.trim().to_ascii_lowercase() }
+        let own = own.trim().to_ascii_lowercase();
+        Self { given: HashMap::new(), found: HashMap::new(), own, upstream }
     }
 
     /// Takes in that the entry at `index` means these addresses, and what DNS calls them.
@@ -97,7 +101,7 @@ impl Naming {
             (None, None) => Vec::new(),
         };
         let name = name.into_iter().find(|name| !roster.is_taken(name, address));
-        Server { address, name: name.map(Into::into) }
+        Server { address, name: name.map(Into::into), upstream: self.upstream.clone() }
     }
 
     /// Whether a person has said what it is called.
@@ -153,7 +157,7 @@ mod tests {
     use super::*;
 
     fn naming() -> Naming {
-        Naming { own: "laptop".to_owned(), ..Naming::new() }
+        Naming { own: "laptop".to_owned(), ..Naming::new(None) }
     }
 
     fn spec(text: &str) -> UpstreamSpec {

@@ -45,10 +45,21 @@ impl Balancer {
 
     /// The same for an upstream that may never be usable: waits only until it listens.
     pub(crate) fn listening(upstream: &str, settings: &[(&str, &str)]) -> Self {
-        let mut process = command(upstream, settings).spawn().unwrap();
+        Self::spawned(command(upstream, settings))
+    }
+
+    fn spawned(mut command: Command) -> Self {
+        let mut process = command.spawn().unwrap();
         let log = follow(process.stderr.take().unwrap());
         let (traffic, admin, secured, begin) = listening(&log);
         Self { process, traffic, admin, secured, begin, log }
+    }
+
+    /// The same without an upstream for what no route takes.
+    pub(crate) fn without_default(settings: &[(&str, &str)]) -> Self {
+        let mut command = command("", settings);
+        command.env_remove("BALANCER_UPSTREAM");
+        Self::spawned(command)
     }
 
     /// The same where its standard output and standard error are the caller's, who has to name addresses: nobody reads the

@@ -18,6 +18,7 @@ const HOW: RequestRewrite<'_> = RequestRewrite {
     local: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 80),
     via: "fuzz",
     request_id: b"1",
+    prefix: "",
     upgrade: Some("websocket"),
     runs: false,
     client_cert: b"",

@@ -17,6 +17,7 @@ pub(crate) const HOW: RequestRewrite<'_> = RequestRewrite {
     local: SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)), 8080),
     via: "evenkeel-abc123",
     request_id: b"id-1",
+    prefix: "",
     upgrade: None,
     runs: false,
     client_cert: b"",

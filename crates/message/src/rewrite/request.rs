@@ -11,7 +11,7 @@ use crate::head::name::Name;
 use crate::origin::Origin;
 use crate::rewrite::forwarding;
 use crate::rules::FieldRules;
-use crate::text::{address, decimal, value_of_line};
+use crate::text::{address, decimal, field, value_of_line};
 use crate::{Framing, Refusal, RequestHead, Version};
 
 /// What a request gains on its way through.
@@ -25,6 +25,8 @@ pub struct RequestRewrite<'a> {
     pub via: &'a str,
     /// The `X-Request-Id` to send, made by the caller or received. Any received one is replaced by it.
     pub request_id: &'a [u8],
+    /// The beginning of the path that is left out, and told in `X-Forwarded-Prefix` instead; empty for nothing.
+    pub prefix: &'a str,
     /// The one protocol whose `Upgrade` is passed on (RFC 9110 §7.8), if any.
     pub upgrade: Option<&'a str>,
     /// Whether `X-Evenkeel-Run` and `X-Evenkeel-Fault` are passed on. They make servers write things down and fail, so not
@@ -64,7 +66,7 @@ pub fn rewrite(
         });
     }
     out.reserve(head.len() + 512);
-    request_line(head, input, out);
+    request_line(head, input, how.prefix, out);
     let mut host_written = false;
     for line in head.fields.lines() {
         match line.known {
@@ -87,6 +89,9 @@ pub fn rewrite(
     connection(head, how, out);
     via(head, how, out);
     forwarding::write(head, input, &how.origin, out);
+    if !how.prefix.is_empty() {
+        field("X-Forwarded-Prefix", how.prefix.as_bytes(), out);
+    }
     out.extend_from_slice(how.client_cert);
     if let Some(rules) = how.rules {
         out.extend_from_slice(rules.lines());
@@ -136,10 +141,19 @@ fn is_ruled_out(line: &Field, input: &[u8], how: &RequestRewrite<'_>) -> bool {
     how.rules.is_some_and(|rules| rules.concern(line.name.in_bytes(input)))
 }
 
-fn request_line(head: &RequestHead, input: &[u8], out: &mut Vec<u8>) {
+fn request_line(head: &RequestHead, input: &[u8], prefix: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(head.method_bytes(input));
     out.push(b' ');
-    out.extend_from_slice(&head.path_and_query(input));
+    let target = head.path_and_query(input);
+    match target.strip_prefix(prefix.as_bytes()) {
+        Some(rest) => {
+            if !prefix.is_empty() && rest.first() != Some(&b'/') {
+                out.push(b'/');
+            }
+            out.extend_from_slice(rest);
+        }
+        None => out.extend_from_slice(&target),
+    }
     out.extend_from_slice(b" HTTP/1.1\r\n");
 }
 

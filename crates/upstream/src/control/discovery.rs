@@ -59,8 +59,7 @@ impl Control {
 
     fn add(&mut self, address: SocketAddr, index: usize, now: Instant) -> bool {
         let Some(name) = self.spec.names().get(index) else { return false };
-        let id = EndpointId(self.next_id);
-        self.next_id += 1;
+        let id = self.ids.next();
         let limit = self.settings.admission.per_endpoint;
         let endpoint = Endpoint::new(id, address, name, limit, self.epoch);
         let member = Member::new(Arc::new(endpoint), name.weight, index, &self.settings, now);

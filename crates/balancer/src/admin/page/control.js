@@ -35,7 +35,8 @@ export class Control {
   async tell(endpoint, what, body) {
     const token = sessionStorage.getItem(KEPT) ?? (await this.#ask());
     if (!token) return false;
-    const answer = await fetch(`/api/endpoints/${encodeURIComponent(endpoint.address)}/${what}`, {
+    const which = endpoint.upstream ? `?upstream=${encodeURIComponent(endpoint.upstream)}` : "";
+    const answer = await fetch(`/api/endpoints/${encodeURIComponent(endpoint.address)}/${what}${which}`, {
       method: "POST",
       headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
       body: body === undefined ? undefined : JSON.stringify(body),

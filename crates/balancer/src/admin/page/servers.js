@@ -1,10 +1,10 @@
-// The table of servers, those that are gone among them. A row is made once for an address and changed in place, so that focus,
+// The table of servers, those that are gone among them. A row is made once for a place and changed in place, so that focus,
 // selection and a weight that is being typed survive every state. Of many servers only the first are shown, those with
-// trouble before the others.
+// trouble before the others. Where there are several upstreams, each has its servers below its name.
 
 import { Row } from "./row.js";
 import { STANDINGS, standing } from "./standing.js";
-import { byId, inOrder, say } from "./words.js";
+import { byId, element, inOrder, place, say } from "./words.js";
 
 /** Rows shown at first, and with each further press of the button. */
 const PAGE = 50;
@@ -16,6 +16,7 @@ const TROUBLE = Object.keys(STANDINGS);
 
 export class Servers {
   #rows = new Map();
+  #headings = new Map();
   #servers = [];
   #limit = PAGE;
   #control;
@@ -35,6 +36,17 @@ export class Servers {
     });
   }
 
+  /** The row above the servers of an upstream, where there are several. */
+  #heading(upstream) {
+    let heading = this.#headings.get(upstream);
+    if (!heading) {
+      const name = element("th", { role: "rowheader", scope: "rowgroup", colspan: "9" }, `Upstream ${upstream}`);
+      heading = element("tr", { role: "row", class: "upstream" }, name);
+      this.#headings.set(upstream, heading);
+    }
+    return heading;
+  }
+
   show(servers) {
     this.#servers = servers;
     this.#arrange();
@@ -44,25 +56,41 @@ export class Servers {
     const wanted = this.#filter.value.trim().toLowerCase();
     const found = this.#servers.filter((server) => matches(server, wanted));
     const byTrouble = this.#servers.length > STEADY;
-    found.sort((one, other) => (byTrouble ? trouble(one) - trouble(other) : 0) || inOrder(one, other));
+    found.sort((one, other) => {
+      const isSame = one.upstream === other.upstream;
+      return (byTrouble && isSame ? trouble(one) - trouble(other) : 0) || inOrder(one, other);
+    });
     const shown = found.slice(0, this.#limit);
-    const kept = new Set(shown.map((server) => server.address));
-    for (const [address, row] of this.#rows) {
-      if (!kept.has(address)) {
+    const kept = new Set(shown.map((server) => place(server)));
+    for (const [where, row] of this.#rows) {
+      if (!kept.has(where)) {
         row.node.remove();
-        this.#rows.delete(address);
+        this.#rows.delete(where);
       }
     }
-    const usable = this.#servers.filter((server) => server.usable).length;
-    shown.forEach((server, index) => {
-      let row = this.#rows.get(server.address);
+    const nodes = [];
+    let upstream;
+    for (const server of shown) {
+      if (server.upstream && server.upstream !== upstream) nodes.push(this.#heading(server.upstream));
+      upstream = server.upstream;
+      let row = this.#rows.get(place(server));
       if (!row) {
         row = new Row(this.#control);
-        this.#rows.set(server.address, row);
+        this.#rows.set(place(server), row);
       }
+      const usable = this.#servers.filter((other) => other.upstream === upstream && other.usable).length;
       row.show(server, usable === 1 && server.usable);
+      nodes.push(row.node);
+    }
+    for (const [name, heading] of this.#headings) {
+      if (!nodes.includes(heading)) {
+        heading.remove();
+        this.#headings.delete(name);
+      }
+    }
+    nodes.forEach((node, index) => {
       const there = this.#body.children[index];
-      if (there !== row.node) this.#body.insertBefore(row.node, there ?? null);
+      if (there !== node) this.#body.insertBefore(node, there ?? null);
     });
     const left = found.length - shown.length;
     this.#more.hidden = left === 0;
@@ -74,7 +102,7 @@ export class Servers {
 
 function matches(server, wanted) {
   if (!wanted) return true;
-  return `${server.server} ${server.name ?? ""} ${server.address} ${STANDINGS[standing(server)].word}`.toLowerCase().includes(wanted);
+  return `${server.server} ${server.name ?? ""} ${server.address} ${server.upstream ?? ""} ${STANDINGS[standing(server)].word}`.toLowerCase().includes(wanted);
 }
 
 function trouble(server) {

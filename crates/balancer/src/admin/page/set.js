@@ -5,7 +5,7 @@
 
 import { band, box, cell, serverBox } from "./drawing.js";
 import { STANDINGS, isGhost, standing, why } from "./standing.js";
-import { amount, byId, drawn, element, inOrder, latency, percent } from "./words.js";
+import { amount, byId, drawn, element, inOrder, latency, percent, place } from "./words.js";
 
 /** The most servers that are drawn one by one. */
 const FEW = 14;
@@ -99,7 +99,7 @@ function oneOf(server, narrow) {
     rate: isGhost(stands) ? 0 : rate,
     detail: stands === "serving" ? traffic : absent(server, stands, narrow),
     more: inFlight,
-    key: server.address,
+    key: place(server),
   };
 }
 

@@ -1,6 +1,6 @@
 // What the state of a server is called and how it looks. The one place that decides it.
 
-import { clock, duration } from "./words.js";
+import { clock, duration, place } from "./words.js";
 
 /** The standings of a server, worst first: what to call them and which symbol goes with them. */
 export const STANDINGS = {
@@ -63,9 +63,9 @@ export function why(server) {
 
 /** Endpoints and those that are gone, in one order, each with what has struck it. */
 export function everybody({ endpoints, gone }, struck) {
-  const there = new Set(endpoints.filter((endpoint) => !endpoint.vanished).map((endpoint) => endpoint.address));
-  const left = gone.filter((ghost) => !there.has(ghost.address));
-  const ghosts = new Set(left.map((ghost) => ghost.address));
-  const known = endpoints.filter((endpoint) => !ghosts.has(endpoint.address));
-  return [...known.map((endpoint) => ({ ...endpoint, struck: struck.get(endpoint.address) })), ...left];
+  const there = new Set(endpoints.filter((endpoint) => !endpoint.vanished).map((endpoint) => place(endpoint)));
+  const left = gone.filter((ghost) => !there.has(place(ghost)));
+  const ghosts = new Set(left.map((ghost) => place(ghost)));
+  const known = endpoints.filter((endpoint) => !ghosts.has(place(endpoint)));
+  return [...known.map((endpoint) => ({ ...endpoint, struck: struck.get(place(endpoint)) })), ...left];
 }

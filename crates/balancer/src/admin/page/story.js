@@ -2,7 +2,7 @@
 // all before is folded. In calm it is one quiet line.
 
 import { STANDINGS, standing } from "./standing.js";
-import { byId, clock, counted, element, latency, say } from "./words.js";
+import { byId, clock, counted, element, latency, place, say } from "./words.js";
 
 /** How long the latest stays a card after its end. */
 const FRESH_MS = 300_000;
@@ -33,10 +33,10 @@ export class Story {
     this.#incidents.set(incident.id, incident);
   }
 
-  /** What lasts, by the address that it struck. */
+  /** What lasts, by the place that it struck. */
   struck() {
     const lasting = [...this.#incidents.values()].filter((incident) => incident.ended_ms === null && incident.address);
-    return new Map(lasting.map((incident) => [incident.address, incident]));
+    return new Map(lasting.map((incident) => [place(incident), incident]));
   }
 
   /** When something began that nobody meant. */
@@ -50,7 +50,7 @@ export class Story {
     const isFresh = ({ ended_ms }) => ended_ms !== null && state.at_ms - ended_ms < FRESH_MS;
     const top = [...lasting.slice(0, CARDS), ...newestFirst.slice(0, 1).filter(isFresh)];
     const rest = newestFirst.filter((incident) => !top.includes(incident));
-    const gone = new Set(state.gone.map((ghost) => ghost.address));
+    const gone = new Set(state.gone.map((ghost) => place(ghost)));
     this.#fill(this.#latest, top, gone);
     this.#fill(byId("earlier-incidents"), rest, gone);
     this.#earlier.hidden = rest.length === 0;
@@ -59,7 +59,7 @@ export class Story {
   }
 
   #fill(list, incidents, gone) {
-    const nodes = incidents.map((incident) => this.#card(incident, gone.has(incident.address)));
+    const nodes = incidents.map((incident) => this.#card(incident, gone.has(place(incident))));
     const same = nodes.length === list.children.length && nodes.every((node, index) => node === list.children[index]);
     if (!same) list.replaceChildren(...nodes);
   }

@@ -54,9 +54,14 @@ export function clock(atMs, tenths = false) {
 /** Order of names as people read them: server-9 before server-10. */
 const natural = new Intl.Collator("en", { numeric: true }).compare;
 
-/** Order of servers: by name, and where names are alike by address. */
+/** Where a server is: the same address may be of several upstreams. */
+export function place({ upstream, address }) {
+  return upstream ? `${upstream} ${address}` : address;
+}
+
+/** Order of servers: by upstream where there are several, by name, and where names are alike by address. */
 export function inOrder(one, other) {
-  return natural(one.server, other.server) || natural(one.address, other.address);
+  return natural(one.upstream ?? "", other.upstream ?? "") || natural(one.server, other.server) || natural(one.address, other.address);
 }
 
 export function byId(id) {

@@ -14,7 +14,7 @@ use super::connection::serve;
 use crate::clients::frontend::Frontend;
 use crate::context::Worker;
 use crate::context::set_up::set_up;
-use crate::servers::group::Group;
+use crate::servers::groups::Groups;
 
 const REQUEST: &[u8] = b"GET /a?b=c HTTP/1.1\r\nHost: shop.example\r\nAccept: */*\r\n\r\n";
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok";
@@ -58,7 +58,7 @@ fn the_usual_request_allocates_nothing() {
     runtime.block_on(async {
         tokio::task::spawn_local(ring_together());
         let permit = shared.connections.admit().unwrap();
-        let group = Group::new(Worker::new(shared, Arc::default()));
+        let group = Groups::new(Worker::new(shared, Arc::default()));
         let frontend = Frontend::new(group).unwrap();
         tokio::task::spawn_local(serve(frontend, Stream::accepted(stream), peer, permit));
         is_warm.await.unwrap();

@@ -192,14 +192,14 @@ async fn serve_some(frontend: &Frontend, client: &mut Client, busy: &mut Busy, p
         let next = client.next_head(worker.settings(), storage).await;
         let mut asking = Asking { worker, client, storage };
         let then = match next {
-            Next::Head => exchange::run(&frontend.group, &mut asking, scratch).await,
+            Next::Head => exchange::run(&frontend.groups, &mut asking, scratch).await,
             Next::Quiet => return true,
             Next::Gone => return false,
             Next::Refused(refusal) => {
                 scratch.account.open();
                 scratch.request.clear();
                 let then = exchange::refuse(worker, &mut asking, scratch, &refusal, None).await;
-                settle::settle(&frontend.group, client.peer, scratch);
+                settle::settle(worker, client.peer, scratch);
                 then
             }
         };
@@ -213,7 +213,7 @@ async fn serve_some(frontend: &Frontend, client: &mut Client, busy: &mut Busy, p
             }
             Then::Tunnel(server) => {
                 let Client { stream, alarm, .. } = client;
-                let tunnel = tunnel::run(&frontend.group, stream, alarm, &mut storage.received, server);
+                let tunnel = tunnel::run(stream, alarm, &mut storage.received, server);
                 Box::pin(tunnel).await;
                 return false;
             }

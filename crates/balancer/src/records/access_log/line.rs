@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::Entry;
 use super::names::Names;
+use crate::records::account::Account;
 use crate::records::roster::{Roster, Server};
 
 /// For a program: one JSON object.
@@ -24,8 +25,9 @@ pub(super) fn json(line: &mut Vec<u8>, time: &[u8], entry: &Entry<'_>, names: &m
     line.extend_from_slice(b",\"method\":\"");
     quoted(line, method);
     line.extend_from_slice(b"\",\"path\":\"");
-    quoted(line, path);
+    whole_path(line, account, path);
     line.push(b'"');
+    string(line, "upstream", account.upstream.as_deref().unwrap_or_default().as_bytes());
     line.extend_from_slice(b",\"status\":");
     decimal(account.status.into(), line);
     string(line, "end", account.end.name().as_bytes());
@@ -71,9 +73,10 @@ pub(super) fn text(line: &mut Vec<u8>, time: &[u8], entry: &Entry<'_>, names: &m
     line.extend_from_slice(b" \"");
     quoted(line, method);
     line.push(b' ');
-    quoted(line, path);
+    whole_path(line, account, path);
     line.extend_from_slice(b"\" status=");
     decimal(account.status.into(), line);
+    word(line, "upstream", account.upstream.as_deref().unwrap_or_default().as_bytes());
     word(line, "end", account.end.name().as_bytes());
     word(line, "error", account.error.unwrap_or_default().as_bytes());
     line.extend_from_slice(b" in=");
@@ -105,6 +108,14 @@ pub(super) fn text(line: &mut Vec<u8>, time: &[u8], entry: &Entry<'_>, names: &m
         line.extend_from_slice(b"ms");
     }
     line.push(b'\n');
+}
+
+/// The path as the client asked for it.
+fn whole_path(line: &mut Vec<u8>, account: &Account, path: &[u8]) {
+    if let Some(prefix) = &account.prefix {
+        quoted(line, prefix.as_bytes());
+    }
+    quoted(line, path);
 }
 
 /// Method and path of a head as it goes to the servers; `-` where the request came to none. The path is without the query,

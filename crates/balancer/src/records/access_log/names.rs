@@ -57,7 +57,7 @@ mod tests {
         let (roster, mut names) = (Roster::default(), Names::new(line::named_text));
         assert_eq!(names.of(id, &roster), b"gone");
         for (name, shown) in [(None, "10.0.0.1:1"), (Some("cleo".into()), "cleo@10.0.0.1:1")] {
-            roster.enter(id, Server { address, name });
+            roster.enter(id, Server { address, name, upstream: None });
             assert_eq!(names.of(id, &roster), shown.as_bytes());
             assert_eq!(names.of(id, &roster), shown.as_bytes());
         }

@@ -118,14 +118,21 @@ impl Episode {
         self.ended_ms = None;
     }
 
+    /// The upstream of all its servers, where there are several and they are of one.
+    pub(super) fn upstream(&self) -> Option<String> {
+        let first = self.parts.first()?.server.upstream.as_deref()?;
+        let is_shared = self.parts.iter().all(|part| part.server.upstream.as_deref() == Some(first));
+        is_shared.then(|| first.to_owned())
+    }
+
     pub(super) fn part(&mut self, server: &Server) -> Option<&mut Part> {
-        self.parts.iter_mut().find(|part| part.server.address == server.address)
+        self.parts.iter_mut().find(|part| part.server.place() == server.place())
     }
 
     /// Takes in what control said of one of its servers.
     pub(super) fn news(&mut self, server: &Server, news: News, at_ms: u64) {
         let is_crash = self.cause() == Cause::Crashed;
-        let Some(part) = self.parts.iter_mut().find(|part| part.server.address == server.address) else {
+        let Some(part) = self.parts.iter_mut().find(|part| part.server.place() == server.place()) else {
             return;
         };
         part.server = server.clone();

@@ -15,6 +15,8 @@ pub(crate) struct Ghost {
     who: Server,
     pub(crate) server: String,
     pub(crate) address: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) upstream: Option<String>,
     /// `crashed`, `stopped` or `removed`.
     pub(crate) left: &'static str,
     pub(crate) left_ms: u64,
@@ -46,13 +48,14 @@ impl Ghost {
             _ => ("removed", format!("no longer in DNS since {at} UTC")),
         };
         let (server, address) = (who.called(), who.address.to_string());
-        Self { who, server, address, left, left_ms, words, incident, gone_ms: left_ms }
+        let upstream = who.upstream.as_deref().map(str::to_owned);
+        Self { who, server, address, upstream, left, left_ms, words, incident, gone_ms: left_ms }
     }
 }
 
 impl Ghosts {
     pub(super) fn add(&mut self, ghost: Ghost, gone_ms: u64) {
-        self.0.retain(|other| other.who.address != ghost.who.address);
+        self.0.retain(|other| other.who.place() != ghost.who.place());
         if self.0.len() == MOST {
             self.0.pop_front();
         }
@@ -63,7 +66,7 @@ impl Ghosts {
     pub(super) fn comes_back(&mut self, server: &Server) -> Option<Ghost> {
         let is_it = |ghost: &Ghost| match (&ghost.who.name, &server.name) {
             (Some(one), Some(other)) => one == other,
-            _ => ghost.who.address == server.address,
+            _ => ghost.who.place() == server.place(),
         };
         let index = self.0.iter().position(is_it)?;
         self.0.remove(index)

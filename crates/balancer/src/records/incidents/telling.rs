@@ -55,6 +55,9 @@ pub(crate) struct IncidentView {
     pub(crate) ended_ms: Option<u64>,
     pub(crate) server: Option<String>,
     pub(crate) address: Option<String>,
+    /// Which upstream it is of, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) upstream: Option<String>,
     pub(crate) cause: &'static str,
     /// Nobody meant it to happen.
     pub(crate) alarm: bool,
@@ -70,7 +73,7 @@ pub(crate) struct IncidentView {
 impl Incidents {
     /// The hunch about this server is true.
     pub(super) fn tell(&mut self, server: &Server, at_ms: u64) {
-        let Some(member) = self.members.get_mut(&server.address) else { return };
+        let Some(member) = self.members.get_mut(&server.place()) else { return };
         let Some(hunch) = member.hunch.take() else { return };
         self.newest += 1;
         member.incident = Some(self.newest);
@@ -86,7 +89,7 @@ impl Incidents {
                 && episode.ended_ms.is_none_or(|ended| at_ms.saturating_sub(ended) <= IN_TURN_MS)
         };
         let Some(told) = self.told.iter_mut().rev().find(in_turn) else { return };
-        let Some(member) = self.members.get_mut(&server.address) else { return };
+        let Some(member) = self.members.get_mut(&server.place()) else { return };
         if told.episode.part(server).is_none() {
             told.episode.parts.push(Part::new(server.clone()));
         }
@@ -186,6 +189,7 @@ impl Incident {
             ended_ms: episode.ended_ms,
             server: only.map(Server::called),
             address: only.map(|server| server.address.to_string()),
+            upstream: episode.upstream(),
             cause: cause.name(),
             alarm: !cause.is_meant(),
             sentence: words::sentence(episode),

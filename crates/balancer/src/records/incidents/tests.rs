@@ -121,7 +121,7 @@ fn a_crash_that_was_over_before_it_could_be_ejected_is_one_all_the_same() {
         "server-1 crashed at 16:58:57.4 UTC. No request was on it. Back at 16:58:57.8 (400 ms in all)."
     );
     assert_eq!(incident.ended_ms, Some(BEGIN + 400));
-    assert_eq!(set.incidents.back_ms(server_of(1).address), Some(BEGIN + 400));
+    assert_eq!(set.incidents.back_ms(&server_of(1).place()), Some(BEGIN + 400));
 }
 
 #[test]

@@ -16,6 +16,9 @@ use crate::records::roster::{Roster, Server};
 pub(super) struct Passage<'a> {
     pub(super) run: &'a str,
     pub(super) id: &'a str,
+    /// The upstream that it was for, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) upstream: Option<&'a str>,
     /// The status sent to the client, if one was.
     pub(super) status: Option<u16>,
     /// Whether the whole response was sent.
@@ -48,6 +51,8 @@ pub(super) struct Happening {
     event: &'static str,
     endpoint: SocketAddr,
     server: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream: Option<String>,
 }
 
 /// Appends it as a line.
@@ -77,7 +82,13 @@ impl Attempt {
 
 impl Happening {
     pub(super) fn of(change: &Change, server: &Server, at: u64) -> Self {
-        Self { at, event: change.news.name(), endpoint: change.address, server: server.called() }
+        Self {
+            at,
+            event: change.news.name(),
+            endpoint: change.address,
+            server: server.called(),
+            upstream: server.upstream.as_deref().map(str::to_owned),
+        }
     }
 }
 

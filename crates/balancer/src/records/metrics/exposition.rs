@@ -27,18 +27,26 @@ pub(crate) struct Scrape<'a> {
     pub(crate) connections: usize,
     /// How many may be.
     pub(crate) most_connections: usize,
-    /// Requests that wait for an endpoint below its limit.
-    pub(crate) waiting: u32,
-    pub(crate) retries_left: u64,
-    pub(crate) hedges_left: u64,
+    pub(crate) upstreams: Vec<OfUpstream<'a>>,
     /// Lines of the access log that were lost.
     pub(crate) lost_lines: u64,
     /// Entries of the ledger that were lost.
     pub(crate) lost_entries: u64,
     /// `None` where no TLS is spoken.
     pub(crate) tls: Option<&'a TlsServer>,
-    pub(crate) server_tls: Option<&'a TlsServers>,
+    /// Of each upstream to which it is spoken.
+    pub(crate) server_tls: Vec<&'a TlsServers>,
     pub(crate) started: SystemTime,
+}
+
+/// What a scrape shows of one upstream.
+pub(crate) struct OfUpstream<'a> {
+    /// `None` where it is the only one.
+    pub(crate) name: Option<&'a str>,
+    /// Requests that wait for an endpoint below its limit.
+    pub(crate) waiting: u32,
+    pub(crate) retries_left: u64,
+    pub(crate) hedges_left: u64,
 }
 
 /// The text of a scrape.
@@ -57,7 +65,7 @@ fn write_all(text: &mut String, scrape: &Scrape<'_>) -> fmt::Result {
     write_control(text, scrape)?;
     write_gauges(text, scrape)?;
     scrape.tls.map_or(Ok(()), |tls| write_certificates(text, tls))?;
-    if let Some(tls) = scrape.server_tls {
+    if !scrape.server_tls.is_empty() {
         let metric = "evenkeel_server_tls_reload_failures_total";
         describe(
             text,
@@ -65,7 +73,8 @@ fn write_all(text: &mut String, scrape: &Scrape<'_>) -> fmt::Result {
             "counter",
             "Looks at the files of TLS to servers that found one that cannot be used.",
         )?;
-        writeln!(text, "{metric} {}", tls.reload_failures())?;
+        let failures: u64 = scrape.server_tls.iter().map(|tls| tls.reload_failures()).sum();
+        writeln!(text, "{metric} {failures}")?;
     }
     let endpoints: Vec<Known<'_>> =
         scrape.endpoints.iter().map(|state| Known { state, labels: labels(state, scrape.roster) }).collect();
@@ -175,22 +184,34 @@ fn write_control(text: &mut String, scrape: &Scrape<'_>) -> fmt::Result {
     writeln!(text, "{metric} {}", scrape.lost_entries)
 }
 
+/// A metric's name and help, and where it is read.
+type OfAnUpstream = (&'static str, &'static str, fn(&OfUpstream<'_>) -> u64);
+
 fn write_gauges(text: &mut String, scrape: &Scrape<'_>) -> fmt::Result {
     let most = scrape.most_connections as u64;
     let gauges = [
         ("evenkeel_connections_open", "Connections of clients open now.", scrape.connections as u64),
         ("evenkeel_connections_limit", "Connections of clients that may be open.", most),
-        (
-            "evenkeel_requests_queued",
-            "Requests that wait for a server below its limit.",
-            scrape.waiting.into(),
-        ),
-        ("evenkeel_retry_budget_left", "Retries that the budget allows now.", scrape.retries_left),
-        ("evenkeel_hedge_budget_left", "Hedges that the budget allows now.", scrape.hedges_left),
     ];
     for (metric, help, value) in gauges {
         describe(text, metric, "gauge", help)?;
         writeln!(text, "{metric} {value}")?;
+    }
+    let of_upstreams: [OfAnUpstream; 3] = [
+        ("evenkeel_requests_queued", "Requests that wait for a server below its limit.", |one| {
+            one.waiting.into()
+        }),
+        ("evenkeel_retry_budget_left", "Retries that the budget allows now.", |one| one.retries_left),
+        ("evenkeel_hedge_budget_left", "Hedges that the budget allows now.", |one| one.hedges_left),
+    ];
+    for (metric, help, read) in of_upstreams {
+        describe(text, metric, "gauge", help)?;
+        for upstream in &scrape.upstreams {
+            match upstream.name {
+                None => writeln!(text, "{metric} {}", read(upstream))?,
+                Some(name) => writeln!(text, "{metric}{{upstream=\"{name}\"}} {}", read(upstream))?,
+            }
+        }
     }
     Ok(())
 }
@@ -251,8 +272,13 @@ struct Known<'a> {
 
 fn labels(state: &EndpointState, roster: &Roster) -> String {
     // A name has letters, digits, dots, dashes and underscores.
-    let server = roster.of(state.id).map_or_else(|| state.address.to_string(), |server| server.called());
-    format!("endpoint=\"{}\",server=\"{server}\"", state.address)
+    let server = roster.of(state.id);
+    let called = server.as_ref().map_or_else(|| state.address.to_string(), |server| server.called());
+    let mut labels = format!("endpoint=\"{}\",server=\"{called}\"", state.address);
+    if let Some(upstream) = server.as_ref().and_then(|server| server.upstream.as_deref()) {
+        let _ = write!(labels, ",upstream=\"{upstream}\"");
+    }
+    labels
 }
 
 fn write_endpoints(text: &mut String, endpoints: &[Known<'_>]) -> fmt::Result {
@@ -320,13 +346,11 @@ mod tests {
             changes: BTreeMap::from([("ejected", 3)]),
             connections: 7,
             most_connections: 100,
-            waiting: 0,
-            retries_left: 30,
-            hedges_left: 0,
+            upstreams: vec![OfUpstream { name: None, waiting: 0, retries_left: 30, hedges_left: 0 }],
             lost_lines: 0,
             lost_entries: 0,
             tls: None,
-            server_tls: None,
+            server_tls: Vec::new(),
             started: SystemTime::UNIX_EPOCH + Duration::from_millis(1500),
         })
     }

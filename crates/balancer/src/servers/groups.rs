@@ -1,0 +1,74 @@
+//! The upstreams of one worker, and which of them a request is for.
+
+use std::rc::Rc;
+
+use evenkeel_message::{Refusal, RequestHead};
+
+use crate::context::Worker;
+use crate::servers::group::Group;
+use crate::settings::upstreams::{Destination, Routing};
+
+/// One worker's own of all upstreams, in the order of the settings.
+pub(crate) struct Groups {
+    pub(crate) worker: Rc<Worker>,
+    all: Vec<Rc<Group>>,
+}
+
+/// Where a request goes.
+pub(crate) struct Way<'a> {
+    pub(crate) group: &'a Rc<Group>,
+    /// The route that has led there; `None` where none was needed.
+    pub(crate) by: Option<&'a Destination>,
+}
+
+impl Way<'_> {
+    /// What is taken off the path.
+    pub(crate) fn prefix(&self) -> &str {
+        self.by.and_then(|by| by.prefix.as_deref()).unwrap_or_default()
+    }
+}
+
+/// No route takes the request, and there is no upstream for such.
+const NO_ROUTE: Refusal = Refusal {
+    status: 404,
+    reason: "Nothing is served at this host and path.",
+    error: "destination_not_found",
+};
+
+impl Groups {
+    pub(crate) fn new(worker: Rc<Worker>) -> Rc<Self> {
+        let all =
+            worker.shared.upstreams.iter().map(|served| Group::new(worker.clone(), served.clone())).collect();
+        Rc::new(Self { worker, all })
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> &[Rc<Group>] {
+        &self.all
+    }
+
+    /// Where the request with this head goes.
+    ///
+    /// # Errors
+    /// Where it goes nowhere, or its path is in doubt.
+    #[inline]
+    pub(crate) fn find(&self, head: &RequestHead, input: &[u8]) -> Result<Way<'_>, Refusal> {
+        match &self.worker.shared.settings.upstreams.routing {
+            None => Ok(Way { group: &self.all[0], by: None }),
+            Some(routing) => self.routed(routing, head, input),
+        }
+    }
+
+    #[inline(never)]
+    fn routed<'a>(
+        &'a self,
+        routing: &'a Routing,
+        head: &RequestHead,
+        input: &[u8],
+    ) -> Result<Way<'a>, Refusal> {
+        let found = routing.routes.pick(head.authority(input), &head.path_and_query(input))?;
+        let by = found.map(|(_, to)| to);
+        let upstream = by.map(|to| to.upstream).or(routing.default).ok_or(NO_ROUTE)?;
+        Ok(Way { group: &self.all[upstream], by })
+    }
+}

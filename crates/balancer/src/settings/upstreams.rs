@@ -1,0 +1,210 @@
+//! The upstreams, and which requests go to which: `BALANCER_UPSTREAM` alone, or others with names of their own beside it.
+//!
+//! ```text
+//! BALANCER_UPSTREAM             whatever no route takes; absent beside others: 404
+//! BALANCER_UPSTREAM_API         the servers of the upstream `api`
+//! BALANCER_UPSTREAM_API_ROUTE   what it takes
+//! BALANCER_UPSTREAM_API_POLICY  … and any setting of an upstream; one that is not set is the general one
+//! ```
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use evenkeel_message::routes::{Route, Routes};
+use evenkeel_service::{Reading, Reported, is_injected, member_variable, nearest};
+
+use super::upstream::{self, DEFAULT, UpstreamSettings};
+use super::variables::{COMPONENT, OF_UPSTREAM};
+
+/// The longest name of an upstream, bytes.
+const LONGEST_NAME: usize = 32;
+
+/// What all upstreams are in the environment.
+const FAMILY: &str = "UPSTREAM";
+
+/// All upstreams, at least one.
+#[derive(Debug)]
+pub(crate) struct Upstreams {
+    pub(crate) all: Vec<Arc<UpstreamSettings>>,
+    /// `None` where there is only one, which takes every request.
+    pub(crate) routing: Option<Routing>,
+}
+
+/// Which upstream takes which requests.
+#[derive(Debug)]
+pub(crate) struct Routing {
+    pub(crate) routes: Routes<Destination>,
+    /// Which takes what no route does.
+    pub(crate) default: Option<usize>,
+}
+
+/// Where a route leads.
+#[derive(Clone, Debug)]
+pub(crate) struct Destination {
+    /// Its place among the upstreams.
+    pub(crate) upstream: usize,
+    /// What is taken off the path.
+    pub(crate) prefix: Option<Arc<str>>,
+}
+
+/// Reads them, reporting everything that is wrong with them.
+pub(super) fn read(reading: &mut Reading<'_>) -> Result<Upstreams, Reported> {
+    let set: BTreeMap<String, String> = reading.family("UPSTREAM_").into_iter().collect();
+    let set: BTreeMap<&str, &str> = set
+        .iter()
+        .filter(|(rest, _)| !is_injected(rest))
+        .map(|(rest, value)| (rest.as_str(), value.as_str()))
+        .collect();
+    let named: Vec<&str> = set.keys().copied().filter(|rest| is_upstream(rest)).collect();
+    let misplaced: Vec<Reported> = set
+        .keys()
+        .filter(|rest| !named.contains(rest))
+        .filter_map(|rest| Some(reading.problem(&format!("{FAMILY}_{rest}"), misplaced(rest, &named)?)))
+        .collect();
+    if named.is_empty() {
+        let only = upstream::read(reading, None)?;
+        return misplaced
+            .into_iter()
+            .next()
+            .map_or(Ok(()), Err)
+            .map(|()| Upstreams { all: vec![Arc::new(only)], routing: None });
+    }
+    let mut all = Vec::new();
+    let has_default = reading.is_set(FAMILY);
+    if has_default {
+        all.push(reading.of_all(|reading| upstream::read(reading, Some(DEFAULT))));
+    }
+    let mut routes = Vec::new();
+    for name in &named {
+        let text = set.get(format!("{name}_ROUTE").as_str()).copied();
+        routes.extend(routes_of(reading, name, text, all.len()));
+        let called = name.to_ascii_lowercase();
+        let settings = reading.of_member(FAMILY, name, |reading| upstream::read(reading, Some(&called)));
+        let written = text.into_iter().flat_map(|text| text.split(',')).map(|route| route.trim().to_owned());
+        all.push(settings.map(|settings| UpstreamSettings { routes: written.collect(), ..settings }));
+    }
+    let routes = table(reading, &named, has_default, routes)?;
+    let all = all.into_iter().map(|one| one.map(Arc::new)).collect::<Result<_, _>>()?;
+    misplaced.into_iter().next().map_or(Ok(()), Err)?;
+    let routing = Some(Routing { routes, default: has_default.then_some(0) });
+    Ok(Upstreams { all, routing })
+}
+
+/// Whether what follows `BALANCER_UPSTREAM_` is the name of an upstream.
+fn is_upstream(rest: &str) -> bool {
+    const RESERVED: [&str; 5] = ["DEFAULT", "PORT", "ROUTE", "SERVICE", "TLS"];
+    let is_setting = COMPONENT.variables.iter().any(|variable| variable.name == rest);
+    rest.len() <= LONGEST_NAME
+        && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && !is_setting
+        && !RESERVED.contains(&rest)
+}
+
+/// What is wrong with a variable that names no upstream; `None` where it is a setting of one.
+fn misplaced(rest: &str, named: &[&str]) -> Option<String> {
+    let bare = |text: &str| text.strip_suffix("_FILE").unwrap_or(text).to_owned();
+    let is_of_upstream = |name: &str| {
+        let variable = OF_UPSTREAM.iter().find(|of| **of == name || **of == bare(name));
+        variable.is_some_and(|of| *of == name || is_or_file(of))
+    };
+    let is_setting = |name: &str| COMPONENT.variables.iter().any(|variable| variable.name == bare(name));
+    if let Some((name, setting)) = rest.split_once('_')
+        && is_upstream(name)
+    {
+        // As it is written for all upstreams.
+        let general =
+            if setting.starts_with("TLS") { format!("{FAMILY}_{setting}") } else { setting.to_owned() };
+        if named.contains(&name) {
+            return match () {
+                () if setting == "ROUTE" || is_of_upstream(&general) => None,
+                () if is_setting(setting) => Some(format!(
+                    "is no setting of one upstream; for the whole balancer write BALANCER_{setting}"
+                )),
+                () => {
+                    let own = OF_UPSTREAM.iter().map(|of| member_variable(FAMILY, name, of));
+                    let own: Vec<String> = own.chain([format!("{FAMILY}_{name}_ROUTE")]).collect();
+                    let meant = nearest(&format!("{FAMILY}_{rest}"), own.iter().map(String::as_str));
+                    Some(meant.map_or_else(
+                        || "is no setting of an upstream; `balancer --help` lists them".to_owned(),
+                        |meant| format!("is not a setting; did you mean BALANCER_{meant}?"),
+                    ))
+                }
+            };
+        }
+        if !is_setting(rest) && (setting == "ROUTE" || is_of_upstream(&general)) {
+            return Some(format!("there is no BALANCER_{FAMILY}_{name}; name its servers there"));
+        }
+    }
+    if is_setting(rest) {
+        let whom = if is_of_upstream(rest) { "for all upstreams" } else { "for the whole balancer" };
+        return Some(format!("is no upstream; {whom} write BALANCER_{rest}"));
+    }
+    Some(match rest {
+        "ROUTE" => "is no upstream; give the upstream a name, as in BALANCER_UPSTREAM_API and BALANCER_UPSTREAM_API_ROUTE".to_owned(),
+        "DEFAULT" => "is no name for an upstream; what no route takes goes to BALANCER_UPSTREAM".to_owned(),
+        _ => format!(
+            "is no upstream and no setting of one; an upstream's name has up to {LONGEST_NAME} letters and digits, as in \
+             BALANCER_UPSTREAM_API"
+        ),
+    })
+}
+
+fn is_or_file(name: &str) -> bool {
+    COMPONENT.variables.iter().any(|variable| variable.name == name && variable.shown_name() != name)
+}
+
+/// What one upstream takes, with its place among all.
+fn routes_of(
+    reading: &mut Reading<'_>,
+    name: &str,
+    text: Option<&str>,
+    upstream: usize,
+) -> Vec<Result<(Route, Destination), Reported>> {
+    let variable = format!("{FAMILY}_{name}_ROUTE");
+    let Some(text) = text else {
+        let why = format!(
+            "is required: without it no request would reach BALANCER_{FAMILY}_{name}; write example.com, /api or example.com/api;strip"
+        );
+        return vec![Err(reading.problem(&variable, why))];
+    };
+    let routes = text.split(',').map(|text| match text.trim().parse::<Route>() {
+        Ok(route) => {
+            let prefix = route.strips().then(|| route.prefix().into());
+            Ok((route, Destination { upstream, prefix }))
+        }
+        Err(why) => Err(reading.problem(&variable, why)),
+    });
+    routes.collect()
+}
+
+fn table(
+    reading: &mut Reading<'_>,
+    named: &[&str],
+    has_default: bool,
+    routes: Vec<Result<(Route, Destination), Reported>>,
+) -> Result<Routes<Destination>, Reported> {
+    let routes = routes.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let whose: Vec<(String, String)> = routes
+        .iter()
+        .map(|(route, to)| {
+            let name = named[to.upstream - usize::from(has_default)];
+            (format!("{FAMILY}_{name}_ROUTE"), route.to_string())
+        })
+        .collect();
+    Routes::new(routes).map_err(|twice| {
+        let said = twice.into_iter().map(|(first, second)| {
+            let ((other, _), (variable, route)) = (&whose[first], &whose[second]);
+            reading.problem(
+                variable,
+                format!("`{route}` is taken by BALANCER_{other} already; leave it out of one of them"),
+            )
+        });
+        match said.last() {
+            Some(reported) => reported,
+            None => reading.problem(FAMILY, "has routes that contradict each other"),
+        }
+    })
+}
