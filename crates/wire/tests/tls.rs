@@ -289,14 +289,18 @@ async fn tickets_leave_an_idle_connection_quiet_and_data_does_not() {
     let authority = Authority::new("ours");
     let pair = authority.sign(&["a.example"], |_| {});
     let (say, told) = std::sync::mpsc::channel::<&[u8]>();
+    let (sent, tickets) = std::sync::mpsc::channel();
     let (address, server) = serve(serving(&pair, None, &rustls::version::TLS13), 1, move |server| {
         // Tickets are sent with the end of the handshake, before anything is asked.
         server.conn.complete_io(&mut server.sock).unwrap();
+        sent.send(()).unwrap();
         server.write_all(told.recv().unwrap()).unwrap();
         let _ = told.recv();
     });
     let (mut stream, _) = connected(address, &authority.trusting(), "a.example").await;
-    assert_eq!(once_disturbed(&mut stream).await, Idleness::Quiet, "tickets");
+    tickets.recv().unwrap();
+    let disturbed = poll_fn(|cx| stream.poll_disturbed(cx));
+    assert!(tokio::time::timeout(Duration::from_millis(200), disturbed).await.is_err(), "tickets disturb");
     assert_eq!(stream.idleness_now(), Idleness::Quiet);
     say.send(b"HTTP/1.1 408 Request Timeout\r\n\r\n").unwrap();
     let mut found = Idleness::Quiet;

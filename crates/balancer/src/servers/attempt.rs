@@ -250,19 +250,26 @@ impl Attempt {
         let mut written = 0;
         let sent = connection.stream.poll_send(cx, head, body, &mut written);
         self.sent.advance(written);
+        let is_first = self.progress == Progress::Unsent && !self.sent.is_start();
         match sent {
             // The server takes no more; it may have answered all the same, so the reading goes on.
-            Poll::Ready(Err(_)) => self.progress = Progress::Sent,
+            Poll::Ready(Err(_)) => {
+                self.progress = Progress::Sent;
+                // What it took before may have been executed.
+                if is_first {
+                    return Poll::Ready(Happened::ByteSent);
+                }
+            }
             Poll::Ready(Ok(())) if upload.is_complete_at(self.sent) => {
                 self.progress = Progress::Sent;
                 self.since = now();
                 return Poll::Ready(Happened::RequestSent);
             }
+            _ if is_first => {
+                self.progress = Progress::Sending;
+                return Poll::Ready(Happened::ByteSent);
+            }
             _ => {}
-        }
-        if self.progress == Progress::Unsent && !self.sent.is_start() {
-            self.progress = Progress::Sending;
-            return Poll::Ready(Happened::ByteSent);
         }
         Poll::Pending
     }

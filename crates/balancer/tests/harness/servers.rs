@@ -67,6 +67,12 @@ impl Servers {
         self.greetings.lock().unwrap()[index] = greeting;
     }
 
+    /// The same for who has given the servers away.
+    pub(crate) fn restarting(&self) -> impl Fn(usize, Greeting) + use<> {
+        let greetings = self.greetings.clone();
+        move |index, greeting| greetings.lock().unwrap()[index] = greeting
+    }
+
     /// The next connection.
     pub(crate) fn accept(&self) -> Connection {
         self.accept_at_any().1

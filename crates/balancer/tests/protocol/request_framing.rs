@@ -108,6 +108,10 @@ fn p10_a_field_with_an_underscore_is_forwarded_where_that_is_set() {
     let stage = Stage::with(&[("FORWARD_UNDERSCORES", "on")]);
     let seen = stage.forwarded("GET / HTTP/1.1\r\nHost: h\r\nX_Other: 1\r\n\r\n");
     assert_eq!(seen.field("X_Other"), Some("1"));
+    // Servers that read both alike would believe these.
+    let disguised = "Client_Cert: :AAAA:\r\nX_Forwarded_For: 192.0.2.1\r\nX-Real_IP: 192.0.2.1\r\nX_Forwarded-Prefix: /\r\n";
+    let seen = stage.forwarded(format!("GET / HTTP/1.1\r\nHost: h\r\n{disguised}\r\n"));
+    assert!(!seen.raw().contains('_'), "{seen:?}");
 }
 
 #[test]

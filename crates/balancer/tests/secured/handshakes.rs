@@ -1,5 +1,6 @@
 //! Handshakes with servers: what keeps one from coming about, and that nothing of a request is lost or doubled by it.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -221,6 +222,32 @@ fn a_ticket_does_not_outlive_the_certificate_that_came_before_it() {
     assert!(SystemTime::now() + Duration::from_secs(1) >= ends);
     assert!(count(&balancer, RESUMED) >= 1);
     assert_eq!(count(&balancer, UNTRUSTED), 1);
+}
+
+#[test]
+fn a_server_that_has_renewed_its_certificate_is_not_held_to_the_one_before() {
+    for versions in [&[&rustls::version::TLS12][..], &[&rustls::version::TLS13]] {
+        let authority = Authority::new();
+        let ends = SystemTime::now() + Duration::from_secs(3);
+        let before = speaking(&authority.sign_until(ADDRESS, ends), versions, None);
+        let mut renewed = speaking(&authority.sign(ADDRESS), versions, None);
+        if let (Greeting::Tls(before), Greeting::Tls(renewed)) = (&before, &mut renewed) {
+            // It takes the tickets that it has given.
+            Arc::get_mut(renewed).unwrap().ticketer = before.ticketer.clone();
+        }
+        let Stage { servers, balancer } = stage(&authority, vec![before], &[]);
+        let restart = servers.restarting();
+        servers.answer_all(OK_CLOSE);
+        let ask = || balancer.connect().send(POST).message().status();
+        assert_eq!((ask(), ask()), (200, 200));
+        restart(0, renewed);
+        // Certificates know whole seconds.
+        while SystemTime::now() < ends + Duration::from_secs(1) {
+            assert_eq!(ask(), 200);
+        }
+        assert_eq!((ask(), ask()), (200, 200));
+        assert_eq!(count(&balancer, UNTRUSTED), 0);
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::net::Shutdown;
+use std::time::Duration;
 
 use crate::{GET, Secured};
 
@@ -30,6 +31,20 @@ fn a_response_that_breaks_off_does_not_end_in_order() {
     server.reset();
     let (_, end) = client.end();
     assert!(matches!(end, Err(ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof)), "{end:?}");
+}
+
+#[test]
+fn who_only_stops_sending_behind_a_whole_request_is_answered_though_it_does_not_say_so() {
+    let secured = Secured::new();
+    let mut client = secured.connect();
+    client.send(GET);
+    let mut server = secured.stage.servers.accept();
+    server.message();
+    client.tcp().shutdown(Shutdown::Write).unwrap();
+    // Time to see that, and to take it for a client that is gone.
+    assert!(server.is_silent_for(Duration::from_millis(300)));
+    server.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nfor it");
+    client.through("for it");
 }
 
 #[test]

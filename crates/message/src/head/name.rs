@@ -79,6 +79,24 @@ impl Name {
         if is(name, lowercase.as_bytes()) { found } else { Self::Other }
     }
 
+    /// Whether a name says who a client is, as only a proxy may, once each underscore in it is read as `-`: so do CGI and what came
+    /// of it (RFC 3875 §4.1.18).
+    #[cold]
+    pub(crate) fn is_disguised_identity(name: &[u8]) -> bool {
+        let read: Vec<u8> = name.iter().map(|&byte| if byte == b'_' { b'-' } else { byte }).collect();
+        read != name
+            && matches!(
+                Self::of(&read),
+                Self::ClientCert
+                    | Self::Forwarded
+                    | Self::XForwardedFor
+                    | Self::XForwardedHost
+                    | Self::XForwardedProto
+                    | Self::XForwardedOther
+                    | Self::XRealIp
+            )
+    }
+
     fn of_forwarded(name: &[u8]) -> Self {
         const PREFIX: &[u8] = b"x-forwarded-";
         let (start, what) = name.split_at(PREFIX.len());

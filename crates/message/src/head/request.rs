@@ -190,11 +190,14 @@ impl RequestHead {
         if len > limits.request_line { Err(Refusal::LINE_TOO_LONG) } else { Ok(()) }
     }
 
-    /// Adds a field line. One with an underscore in its name is left out, unless `limits` say otherwise.
+    /// Adds a field line. One with an underscore in its name is left out, unless `limits` say otherwise; and then as well, where
+    /// servers that read `_` and `-` alike would take it for a proxy's word on who the client is.
     #[expect(clippy::inline_always, reason = "one call for each line that is parsed, from another crate")]
     #[inline(always)]
     pub fn push(&mut self, input: &[u8], line: &Line, limits: &Limits) {
-        self.fields.push(input, line, limits.forward_underscores);
+        let underscored_too =
+            limits.forward_underscores && !Name::is_disguised_identity(line.name.in_bytes(input));
+        self.fields.push(input, line, underscored_too);
     }
 
     /// Ends the head, which takes up the first `len` bytes of `input`: goes over the fields once and settles everything

@@ -13,9 +13,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::client::{TlsClient, TlsName, Untrusted};
+use super::client::{TlsClient, TlsFailure, TlsName, Untrusted};
 use super::directory::{self, Fingerprint};
 use super::server::Reloaded;
 use super::session::Handshake;
@@ -120,11 +120,20 @@ impl TlsServers {
         trust: Trust,
         timeout: Duration,
     ) -> Result<(Stream, Handshake), ConnectError> {
-        let client = match trust {
-            Trust::Kept => self.now().with_tickets_of(address),
-            Trust::Anew => self.now().anew.clone(),
-        };
-        connect_securely(address, &client, name, timeout).await
+        let known = self.now();
+        if trust == Trust::Anew {
+            return connect_securely(address, &known.anew, name, timeout).await;
+        }
+        let begun = Instant::now();
+        match connect_securely(address, &known.with_tickets_of(address), name, timeout).await {
+            // What has ended may be the certificate that its tickets came with, and it has another since.
+            Err(ConnectError::Tls(TlsFailure::Expired)) => {
+                known.forget_tickets_of(address);
+                let left = timeout.saturating_sub(begun.elapsed());
+                connect_securely(address, &known.with_tickets_of(address), name, left).await
+            }
+            connected => connected,
+        }
     }
 
     /// Looks at the files again and takes up what has changed, all of it or nothing. `None` where nothing has since all of it could
@@ -220,6 +229,10 @@ impl Known {
         })?;
         let anew = client.forgetful();
         Ok(Self { authorities, own, client, anew, by_server: Mutex::default() })
+    }
+
+    fn forget_tickets_of(&self, server: SocketAddr) {
+        self.by_server.lock().unwrap_or_else(PoisonError::into_inner).remove(&server);
     }
 
     fn with_tickets_of(&self, server: SocketAddr) -> TlsClient {

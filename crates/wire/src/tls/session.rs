@@ -264,6 +264,10 @@ impl Session {
         sent: &mut usize,
     ) -> Poll<io::Result<()>> {
         let total = head.len() + body.len();
+        if self.held == 0 {
+            // The kernel has taken what TLS had to say for itself, and nothing of this.
+            self.taken = 0;
+        }
         loop {
             let from = *sent + self.held;
             if from < total {
@@ -283,7 +287,11 @@ impl Session {
                         return Poll::Ready(Ok(()));
                     }
                 }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Err(error)) => {
+                    // Whoever asks whether the other side may have got something is told that it may.
+                    *sent += taken.min(self.held);
+                    return Poll::Ready(Err(error));
+                }
                 Poll::Pending => {
                     // Progress is told as it is made. The last byte is out when all of its record is, and its record is longer.
                     let out = taken.min(self.held.saturating_sub(1));

@@ -114,7 +114,12 @@ impl Caller for Asking<'_> {
         let received = &mut self.storage.received;
         received.reserve(READ_AHEAD);
         loop {
-            match ready!(self.client.stream.poll_fill(cx, received)) {
+            let filled = match ready!(self.client.stream.poll_fill(cx, received)) {
+                // Over TLS an end without a word of parting: inside a body that is a body cut off, behind one an end like any other.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+                filled => filled,
+            };
+            match filled {
                 Ok(0) if in_body || self.worker.settings().abort_on_close => {
                     return Poll::Ready(Err(Trouble::Gone));
                 }

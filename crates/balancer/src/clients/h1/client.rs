@@ -165,7 +165,12 @@ impl Client {
     pub(super) async fn linger(&mut self, quiet: Duration) {
         let deadline = now() + LINGER;
         self.alarm.set(Some(deadline));
-        if poll_fn(|cx| self.stream.poll_finish(cx)).await.is_err() {
+        // Over TLS there is a word of parting, which a client that takes nothing any more does not take either.
+        let is_said = poll_fn(|cx| match self.stream.poll_finish(cx) {
+            Poll::Pending => self.alarm.poll(cx).map(|()| false),
+            Poll::Ready(said) => Poll::Ready(said.is_ok()),
+        });
+        if !is_said.await {
             return;
         }
         let mut unread = Buffer::with_capacity(Buffer::ORDINARY);
