@@ -7,7 +7,7 @@
 //! ```
 //! Servers decode, fold and tidy paths, each in its own way, so that what a proxy takes for one path may be another to the
 //! server behind it. A path is routed as it is written, and refused where any reading of it would have been routed otherwise
-//! ([`readings`]). What is beyond the part that decides may be written in any way.
+//! (`readings`). What is beyond the part that decides may be written in any way.
 
 mod host;
 mod readings;

@@ -3,7 +3,7 @@
 //!
 //! Beyond the connection limit a client is accepted, answered with 503 and closed, so that it knows; when the process
 //! is out of descriptors the loop waits for one to come back. The loop lasts as long as the process; where it has to end before
-//! ([`crate::run::leave`]), the queue of connections that the kernel has already completed is emptied before the listener closes,
+//! (`run::leave`), the queue of connections that the kernel has already completed is emptied before the listener closes,
 //! because each of them may carry a request.
 //!
 //! The kernel keeps a connection back until its first bytes are there ([`HELD_BACK`]), so who is accepted is served at once: the
