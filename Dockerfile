@@ -20,15 +20,24 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     target=$(rustc -vV | sed -n 's/^host: //p'); \
     cargo build --locked --release --target "$target" -p evenkeel-server -p evenkeel-balancer; \
     cargo build --locked --release --target "$target" -p evenkeel-client; \
-    mkdir -p /out /empty/journals; \
+    mkdir -p /out /empty/journals /empty/certs/authority; \
     cp "target/$target/release/server" "target/$target/release/balancer" "target/$target/release/client" /out/
+
+# What makes certificates for docker-compose.tls.yml, and is in no other image.
+FROM builder AS certificates-builder
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/evenkeel/target,sharing=locked \
+    set -eu; \
+    target=$(rustc -vV | sed -n 's/^host: //p'); \
+    cargo build --locked --release --target "$target" -p evenkeel-certificates; \
+    cp "target/$target/release/certificates" /out/
 
 # What every image has in common. A named volume takes its owner from the image's directory the first
 # time it is mounted, whichever container comes first; hence the directory is in all of them.
 FROM scratch AS base
 LABEL org.opencontainers.image.source="https://github.com/evenkeel/evenkeel" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0"
-COPY --from=builder --chown=65532:65532 /empty/journals /journals
+COPY --from=builder --chown=65532:65532 /empty/ /
 USER 65532:65532
 
 FROM base AS server
@@ -52,3 +61,9 @@ LABEL org.opencontainers.image.title="evenkeel-client" \
       org.opencontainers.image.description="Sends, verifies, measures and reports"
 COPY --from=builder /out/client /client
 ENTRYPOINT ["/client"]
+
+FROM base AS certificates
+LABEL org.opencontainers.image.title="evenkeel-certificates" \
+      org.opencontainers.image.description="An authority and certificates for trying the set out over TLS"
+COPY --from=certificates-builder /out/certificates /certificates
+ENTRYPOINT ["/certificates"]

@@ -7,7 +7,7 @@ use std::{
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-use crate::{basic, root};
+use crate::{basic, free_addresses, root};
 
 /// A running Compose project. Dropping it removes its containers, its network and its volumes.
 #[derive(Debug)]
@@ -16,6 +16,7 @@ pub struct Compose {
     files: Vec<PathBuf>,
     traffic: SocketAddr,
     admin: SocketAddr,
+    secure: SocketAddr,
     /// One project at a time: they would disturb each other's measurements.
     _alone: MutexGuard<'static, ()>,
 }
@@ -26,10 +27,10 @@ impl Compose {
         static ALONE: Mutex<()> = Mutex::new(());
         // A test that failed holding it has removed its project all the same.
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let (traffic, admin) = free_addresses();
+        let [traffic, admin, secure] = free_addresses();
         let project = format!("evenkeel-e2e-{}-{}", std::process::id(), traffic.port());
         let files = files.iter().map(|file| root().join(file)).collect();
-        Self { project, files, traffic, admin, _alone: alone }
+        Self { project, files, traffic, admin, secure, _alone: alone }
     }
 
     /// Brings up the services of these files (relative to the root) and waits until all are healthy.
@@ -46,11 +47,12 @@ impl Compose {
     }
 
     /// What has a `docker compose` without arguments mean this project.
-    pub fn environment(&self) -> [(&'static str, String); 3] {
+    pub fn environment(&self) -> [(&'static str, String); 4] {
         [
             ("COMPOSE_PROJECT_NAME", self.project.clone()),
             ("EVENKEEL_PORT", self.traffic.port().to_string()),
             ("EVENKEEL_ADMIN_PORT", self.admin.port().to_string()),
+            ("EVENKEEL_TLS_PORT", self.secure.port().to_string()),
         ]
     }
 
@@ -62,6 +64,11 @@ impl Compose {
     /// The balancer's admin interface.
     pub fn admin(&self) -> SocketAddr {
         self.admin
+    }
+
+    /// Where the balancer takes requests over TLS, with `docker-compose.tls.yml`.
+    pub fn secure(&self) -> SocketAddr {
+        self.secure
     }
 
     /// The `Authorization` that the servers of `docker-compose.yml` take.
@@ -130,10 +137,4 @@ fn finish(command: &mut Command) -> String {
     let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
     assert!(ran.status.success(), "{command:?}: {}\n{out}\n{err}", ran.status);
     out.trim_end().to_owned()
-}
-
-/// Two ports of this machine that nobody has just now.
-fn free_addresses() -> (SocketAddr, SocketAddr) {
-    let [traffic, admin] = crate::free_addresses();
-    (traffic, admin)
 }

@@ -1,6 +1,8 @@
 //! The set as containers, on the network where a stopped server is a black hole: what loopback never shows.
 #![cfg(feature = "docker")]
 
+mod tls;
+
 use std::{
     collections::BTreeMap,
     io::{self, Read, Write},

@@ -26,6 +26,7 @@ fn each_lab_shows_what_it_promises() {
         ("evenkeel-narrow", format!("{}-narrow", set.project())),
         ("127.0.0.1:8080", set.balancer().to_string()),
         ("127.0.0.1:9090", set.admin().to_string()),
+        ("127.0.0.1:8443", set.secure().to_string()),
         ("127.0.0.1:8088", sticky.to_string()),
         ("/tmp/evenkeel-", format!("/tmp/{}-", set.project())),
     ];
