@@ -4,7 +4,13 @@ use evenkeel_stage::{Compose, docker};
 
 use crate::SERVICES;
 
-const SET: &[&str] = &["docker-compose.yml", "docker-compose.tls.yml"];
+/// The set, up, with its images and the one that makes certificates.
+fn up() -> Compose {
+    let compose = Compose::of(&["docker-compose.yml", "docker-compose.tls.yml"]);
+    compose.run(&["build", "client"]);
+    compose.run(&[&["up", "--detach", "--build", "--wait"], SERVICES].concat());
+    compose
+}
 
 /// Starts a job of the client with these variables.
 fn start(compose: &Compose, service: &str, variables: &[&str]) -> String {
@@ -24,7 +30,7 @@ fn report(job: &str) -> String {
 
 #[test]
 fn the_set_over_tls_is_proved_like_any_other_and_each_key_is_its_owners_alone() {
-    let compose = Compose::up(SET, SERVICES);
+    let compose = up();
     let report = report(&start(&compose, "client", &[]));
     for said in ["against https://balancer:8443", "handshakes of TLS 1.3", "Verdict: proved", " 0 failed"] {
         assert!(report.contains(said), "{said}:\n{report}");
@@ -45,7 +51,7 @@ fn the_set_over_tls_is_proved_like_any_other_and_each_key_is_its_owners_alone() 
 
 #[test]
 fn stopping_one_server_while_clients_come_over_tls_loses_nothing() {
-    let compose = Compose::up(SET, SERVICES);
+    let compose = up();
     let job = start(&compose, "load", &["CLIENT_CONNECTIONS=fresh"]);
     let server = compose.containers("server").remove(0);
     docker(&["stop", &server]);
