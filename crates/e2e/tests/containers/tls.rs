@@ -1,6 +1,7 @@
 //! The set over TLS, with the certificates that it makes for itself.
 
-use std::process::{Command, Stdio};
+use std::io::{Seek as _, Write as _};
+use std::process::Command;
 
 use evenkeel_stage::{Compose, docker};
 
@@ -32,16 +33,20 @@ fn report(job: &str) -> String {
 
 /// What is in a directory of a container, with modes and owners, a line each.
 fn listed(container: &str, directory: &str) -> String {
-    let mut copied = Command::new("docker")
+    let copied = Command::new("docker")
         .args(["cp", &format!("{container}:{directory}"), "-"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let archive = copied.stdout.take().unwrap();
-    let listed =
-        Command::new("tar").args(["--list", "--verbose", "--numeric-owner"]).stdin(archive).output().unwrap();
-    assert!(copied.wait().unwrap().success() && listed.status.success(), "{listed:?}");
-    String::from_utf8(listed.stdout).unwrap()
+        .output()
+        .expect("docker can be started");
+    assert!(copied.status.success(), "{copied:?}");
+    let mut archive = tempfile::tempfile().expect("a file can be made");
+    archive.write_all(&copied.stdout).and_then(|()| archive.rewind()).expect("it can be written");
+    let listed = Command::new("tar")
+        .args(["--list", "--verbose", "--numeric-owner"])
+        .stdin(archive)
+        .output()
+        .expect("tar can be started");
+    assert!(listed.status.success(), "{listed:?}");
+    String::from_utf8_lossy(&listed.stdout).into_owned()
 }
 
 #[test]
