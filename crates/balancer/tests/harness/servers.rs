@@ -1,9 +1,10 @@
 //! Servers that do nothing by themselves: each connection to one of them is handed to the test.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
@@ -81,6 +82,11 @@ impl Servers {
     /// The next connection, and which of the servers it is to.
     pub(crate) fn accept_at_any(&self) -> (usize, Connection) {
         self.accepted.recv_timeout(PATIENCE).expect("nobody connected")
+    }
+
+    /// Whether nobody connects to any of them for so long.
+    pub(crate) fn are_left_alone_for(&self, time: Duration) -> bool {
+        matches!(self.accepted.recv_timeout(time), Err(RecvTimeoutError::Timeout))
     }
 
     /// Has another thread answer whatever comes with this, until nothing does for long.

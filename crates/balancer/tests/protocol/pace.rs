@@ -12,28 +12,26 @@ const ANY: (&str, &str) = ("MIN_RATE", "off");
 /// The grace as well, where it is shorter than that.
 const PATIENCE: (&str, &str) = ("BODY_TIMEOUT", "1500ms");
 
+/// From one piece that drips to the next.
+const DROP: Duration = Duration::from_millis(20);
+
 /// Longer than [`PATIENCE`] and the grace together.
 const LONG: Duration = Duration::from_secs(4);
 
-/// Calls it again and again, without a pause that could be taken for silence.
-fn for_a_long_time(mut drip: impl FnMut()) {
+/// Calls it again and again, without a pause that could be taken for silence; nobody else is asked meanwhile.
+fn for_a_long_time(stage: &Stage, mut drip: impl FnMut()) {
     let start = Instant::now();
     while start.elapsed() < LONG {
         drip();
-        pause();
+        assert!(stage.servers.are_left_alone_for(DROP), "a request was sent elsewhere");
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a pace is what is tested, and nothing is waited for")]
-fn pause() {
-    thread::sleep(Duration::from_millis(20));
 }
 
 #[test]
 fn p43_a_small_body_that_drips_gets_408_and_reaches_no_server() {
     let stage = Stage::with(&[PATIENCE]);
     let mut client = stage.client("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 50000\r\n\r\n");
-    while client.is_silent_for(Duration::from_millis(20)) {
+    while client.is_silent_for(DROP) {
         client.send("x");
     }
     let late = client.message();
@@ -50,7 +48,7 @@ fn p43_a_large_body_that_drips_gets_408_and_nobody_is_blamed() {
         let mut client = stage.client("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
         let mut server = stage.servers.accept();
         server.head();
-        while client.is_silent_for(Duration::from_millis(20)) {
+        while client.is_silent_for(DROP) {
             client.send("1\r\nx\r\n");
         }
         assert_eq!(client.message().status(), 408);
@@ -65,7 +63,7 @@ fn p43_a_body_drips_for_as_long_as_it_likes_where_that_is_set() {
     let mut client = stage.client("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
     let mut server = stage.servers.accept();
     server.head();
-    for_a_long_time(|| _ = client.send("1\r\nx\r\n"));
+    for_a_long_time(&stage, || _ = client.send("1\r\nx\r\n"));
     client.send("0\r\n\r\n");
     server.chunked();
     server.send(OK);
@@ -82,7 +80,7 @@ fn p43_a_server_that_reads_slowly_is_not_the_clients_doing() {
     thread::scope(|scope| {
         let sending = scope.spawn(|| client.send(vec![b'x'; length]).message());
         // More than the kernel takes is on its way, and the server leaves it there.
-        for_a_long_time(|| {});
+        for_a_long_time(&stage, || {});
         server.exactly(length);
         server.send(OK);
         assert_eq!(sending.join().unwrap().status(), 200);
@@ -108,20 +106,20 @@ fn takes_slowly(stage: &Stage, take: impl FnOnce(&mut Connection)) {
 
 #[test]
 fn p44_a_client_that_takes_a_response_too_slowly_is_reset() {
-    takes_slowly(&Stage::with(&[PATIENCE, FAST]), |client| {
+    let stage = Stage::with(&[PATIENCE, FAST]);
+    takes_slowly(&stage, |client| {
         let start = Instant::now();
         while client.take(10_000) {
             assert!(start.elapsed() < 2 * LONG, "it is served all the same");
-            pause();
+            assert!(stage.servers.are_left_alone_for(DROP), "the request was sent elsewhere");
         }
     });
 }
 
 #[test]
 fn p44_a_client_takes_a_response_as_slowly_as_it_likes_where_that_is_set() {
-    takes_slowly(&Stage::with(&[PATIENCE, ANY]), |client| {
-        for_a_long_time(|| assert!(client.take(20_000)));
-    });
+    let stage = Stage::with(&[PATIENCE, ANY]);
+    takes_slowly(&stage, |client| for_a_long_time(&stage, || assert!(client.take(20_000))));
 }
 
 #[test]
@@ -129,7 +127,7 @@ fn p44_a_server_that_drips_is_not_the_clients_doing() {
     let stage = Stage::with(&[PATIENCE, FAST]);
     let (mut client, mut server) = stage.answered("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
     client.head();
-    for_a_long_time(|| {
+    for_a_long_time(&stage, || {
         server.send("1\r\nx\r\n");
         client.through(b"1\r\nx\r\n");
     });

@@ -1,8 +1,10 @@
 //! The labs in Docker, one after the other on one set, as a student goes through them.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use evenkeel_stage::{Compose, Connection, free_addresses};
+use evenkeel_stage::{Compose, Connection, Lines, free_addresses};
 use serde_json::Value;
 
 use crate::{WITHOUT_DOCKER, labs, page::Lab, play};
@@ -57,14 +59,10 @@ fn wanted() -> String {
     std::env::var("EVENKEEL_LAB").unwrap_or_default().to_lowercase()
 }
 
-#[expect(clippy::disallowed_methods, reason = "between two looks at what has no event to wait for")]
-fn pause() {
-    std::thread::sleep(Duration::from_millis(100));
-}
-
 /// Waits until three servers take requests, and no other is known that will.
 fn as_before(set: &Compose, lab: &Lab) -> Result<(), String> {
     let begun = Instant::now();
+    let mut events = events(set);
     loop {
         let known: Vec<Value> = endpoints(set);
         let usable = known.iter().filter(|endpoint| endpoint["usable"] == true).count();
@@ -77,8 +75,17 @@ fn as_before(set: &Compose, lab: &Lab) -> Result<(), String> {
         if begun.elapsed() > RECOVERY {
             return Err(format!("{}: the set is not as it was before: {known:#?}", lab.title));
         }
-        pause();
+        // The state is among them, once a second.
+        events.wait_for("event: ");
     }
+}
+
+/// What the balancer tells whoever reads its events.
+fn events(set: &Compose) -> Lines {
+    let admin = set.admin();
+    let mut stream = TcpStream::connect(admin).expect("the balancer listens");
+    write!(stream, "GET /api/events HTTP/1.1\r\nHost: {admin}\r\n\r\n").expect("the balancer listens");
+    Lines::of(stream)
 }
 
 fn endpoints(set: &Compose) -> Vec<Value> {
