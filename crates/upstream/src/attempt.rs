@@ -19,7 +19,7 @@
 //!
 //! Who may move, always to an endpoint not yet tried:
 //!
-//! * nothing was sent on any try: any method;
+//! * nothing was sent on any try, or only to an endpoint that says it has processed nothing of it: any method;
 //! * something was sent: methods that may be repeated, while their body is kept for replay ([`Plan`]);
 //! * the answer has begun to go to the client: no request.
 //!
@@ -81,8 +81,8 @@ pub struct Attempts {
     settings: AttemptSettings,
     tries: ArrayVec<Try, MAX_ATTEMPTS>,
     deadline: Instant,
-    /// A byte of the request was written on some connection.
-    sent: bool,
+    /// A byte of the request was written on some connection: what is not kept is gone.
+    written: bool,
     was_hedged: bool,
     /// While it counts as hedged.
     hedged: Option<Hedged>,
@@ -109,7 +109,7 @@ impl Attempts {
             settings: *settings,
             tries: ArrayVec::new(),
             deadline: now + settings.total,
-            sent: false,
+            written: false,
             was_hedged: false,
             hedged: None,
             decision: Decision::Open,
@@ -184,6 +184,7 @@ impl Attempts {
                 self.head(number, (response, status), held, budgets, now, actions);
             }
             Event::Whole(number, verdict) => self.whole(number, verdict, budgets, now, actions),
+            Event::NotProcessed(number, why) => self.not_processed(number, why, now, actions),
             Event::Broken(number, why) => self.broken(number, why, now, actions),
             Event::BodyLost => self.body_lost(now),
             Event::ClientGone => self.client_gone(now, actions),
@@ -245,13 +246,34 @@ impl Attempts {
 
     fn byte_sent(&mut self, number: TryNo) {
         if self.is_in(number, Stage::Sending) {
-            self.sent = true;
+            self.was_sent(number);
         }
+    }
+
+    /// From now on the request may have been executed there.
+    fn was_sent(&mut self, number: TryNo) {
+        self.written = true;
+        if let Some(tried) = self.tries.get_mut(number.index()) {
+            tried.sent = true;
+        }
+    }
+
+    /// The endpoint says that it has done nothing with what it was sent: as if it had refused the connection.
+    fn not_processed(&mut self, number: TryNo, why: ConnectFailure, now: Instant, actions: &mut Actions) {
+        if !self.is_in(number, Stage::Sending) && !self.is_in(number, Stage::Waiting) {
+            return;
+        }
+        if let Some(tried) = self.tries.get_mut(number.index()) {
+            tried.sent = false;
+        }
+        self.fail(number, trail::Fault::Connect(why), now);
+        actions.push(Action::Report(number, Evidence::ConnectFailed(why)));
+        self.carry_on(Why::Moved, now, actions);
     }
 
     fn request_sent(&mut self, number: TryNo, now: Instant) {
         if self.is_in(number, Stage::Sending) {
-            self.sent = true;
+            self.was_sent(number);
             self.enter(number, Stage::Waiting, now);
         }
     }
@@ -260,7 +282,9 @@ impl Attempts {
         if !self.is_in(number, Stage::Sending) && !self.is_in(number, Stage::Waiting) {
             return;
         }
-        self.sent |= bytes_sent;
+        if bytes_sent {
+            self.was_sent(number);
+        }
         self.fail(number, trail::Fault::Stale, now);
         actions.push(Action::Report(number, Evidence::IdleClosed));
         // A session is known there alone, and a stale connection says nothing about its server.
@@ -285,7 +309,7 @@ impl Attempts {
         if !self.is_in(number, Stage::Waiting) && !self.is_in(number, Stage::Sending) {
             return;
         }
-        self.sent = true;
+        self.was_sent(number);
         if let Some(tried) = self.tries.get_mut(number.index()) {
             tried.response = Some((response, status));
         }

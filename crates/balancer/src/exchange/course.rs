@@ -262,6 +262,7 @@ impl<C: Caller> Exchange<'_, C> {
                 self.tell(Event::Whole(number, if overlooked { Verdict::Right } else { verdict }), now);
             }
             Happened::Broken(why) => self.ended(index, Event::Broken(number, why), now),
+            Happened::NotProcessed(why) => self.ended(index, Event::NotProcessed(number, why), now),
             Happened::Interim => {}
         }
     }

@@ -14,14 +14,14 @@ use std::time::{Duration, Instant};
 use evenkeel_message::{Limits, Method, ResponseError};
 use evenkeel_upstream::attempt::{TryNo, Verdict};
 use evenkeel_upstream::{ConnectFailure, Lease, Outcome, Response, ResponseFailure};
-use evenkeel_wire::Buffer;
+use evenkeel_wire::{Buffer, TlsFailure};
 
 use crate::clock::now;
 use crate::servers::answer::Answer;
 use crate::servers::digest::{self, Promised};
 use crate::servers::group::Group;
 use crate::servers::idle::ServerConnection;
-use crate::servers::opening::{Opening, connect_failure, open};
+use crate::servers::opening::{Opening, connect_failure, open, tls_failure};
 use crate::servers::status;
 use crate::servers::upload::{Position, Upload};
 
@@ -82,6 +82,8 @@ pub(crate) enum Happened {
     },
     Whole(Verdict),
     Broken(ResponseFailure),
+    /// The server refuses whom it takes this balancer for, and has done nothing with the request.
+    NotProcessed(ConnectFailure),
 }
 
 /// What an attempt needs to know of its request.
@@ -292,11 +294,7 @@ impl Attempt {
             match ready!(connection.stream.poll_fill(cx, received)) {
                 Ok(0) => return Poll::Ready(self.ended(false)),
                 Ok(_) => {}
-                // Over TLS an end without a word of parting, which says no more than FIN does.
-                Err(error) => {
-                    let is_reset = error.kind() != io::ErrorKind::UnexpectedEof;
-                    return Poll::Ready(self.ended(is_reset));
-                }
+                Err(error) => return Poll::Ready(self.failed(&error)),
             }
         }
     }
@@ -341,6 +339,21 @@ impl Attempt {
                 None
             }
             Err(_) => Some(Happened::Broken(ResponseFailure::Garbage)),
+        }
+    }
+
+    #[cold]
+    fn failed(&mut self, error: &io::Error) -> Happened {
+        use evenkeel_wire::TlsFailure::{CertificateRefused, CertificateRequired};
+        let is_first =
+            matches!(self.line, Line::Open { reused: false, .. }) && self.answer.received.is_empty();
+        match TlsFailure::of(error) {
+            Some(refused @ (CertificateRequired | CertificateRefused(_))) if is_first => {
+                self.line = Line::Gone;
+                Happened::NotProcessed(ConnectFailure::Tls(tls_failure(refused)))
+            }
+            // Over TLS an end without a word of parting says no more than FIN does.
+            _ => self.ended(error.kind() != io::ErrorKind::UnexpectedEof),
         }
     }
 

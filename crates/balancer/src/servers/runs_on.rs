@@ -123,7 +123,9 @@ impl Running {
                     }
                 }
                 Happened::Whole(_) => return self.whole(),
-                Happened::ConnectFailed(why) => return self.failed(Evidence::ConnectFailed(why)),
+                Happened::ConnectFailed(why) | Happened::NotProcessed(why) => {
+                    return self.failed(Evidence::ConnectFailed(why));
+                }
                 Happened::Broken(why) => return self.failed(Evidence::ResponseFailed(why)),
                 Happened::Stale { .. } => return self.failed(Evidence::IdleClosed),
                 // Behind it already.

@@ -272,6 +272,32 @@ fn a_server_that_asks_for_a_certificate_is_shown_one() {
 }
 
 #[test]
+fn a_server_that_refuses_the_certificate_it_is_shown_has_executed_nothing() {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    clients.put("own", "balancer.example");
+    let (certificate, key) = (clients.file("own.crt"), clients.file("own.key"));
+    let own = [
+        ("UPSTREAM_TLS_CERTIFICATE", certificate.to_str().unwrap()),
+        ("UPSTREAM_TLS_KEY", key.to_str().unwrap()),
+    ];
+    for versions in [&[&rustls::version::TLS12][..], &[&rustls::version::TLS13]] {
+        for settings in [&own[..], &[]] {
+            let refuses = speaking(&authority.sign(ADDRESS), versions, Some(&Authority::new()));
+            let stage = stage(&authority, vec![refuses, showing(&authority.sign(ADDRESS))], settings);
+            // Of two, one of each pair of requests is for the other.
+            for _ in 0..2 {
+                let mut client = stage.client(POST);
+                let (index, mut server) = stage.servers.accept_at_any();
+                assert_eq!((index, server.message().text()), (1, "once"));
+                server.send(OK_CLOSE).finish();
+                assert_eq!(client.message().status(), 200);
+            }
+            stage.balancer.wait_until(|balancer| balancer.admin("/api/incidents").text().contains("TLS"));
+        }
+    }
+}
+
+#[test]
 fn a_server_that_wants_a_certificate_and_is_shown_none_fails_its_probes_and_says_why() {
     let authority = Authority::new();
     for versions in [&[&rustls::version::TLS12][..], &[&rustls::version::TLS13]] {

@@ -118,6 +118,9 @@ pub enum Event<'a> {
     },
     /// A response is whole.
     Whole(TryNo, Verdict),
+    /// The endpoint says that it has not processed what it was sent, and will not: over TLS 1.3 it refuses this side's certificate
+    /// only where an answer is awaited (RFC 8446 §4.4.2).
+    NotProcessed(TryNo, ConnectFailure),
     /// The connection failed after it was connected and before the response was whole.
     Broken(TryNo, ResponseFailure),
     /// Another piece of a body that is too large to be kept was written: the request cannot be sent again. Told for each

@@ -39,7 +39,7 @@ impl Attempts {
         }
         match down {
             Down::No => false,
-            Down::Confirmed => !stays && (self.plan.repeat == Repeat::Freely || !self.sent),
+            Down::Confirmed => !stays && (self.plan.repeat == Repeat::Freely || !self.may_be_executed()),
             Down::Ejected(Cause::Unreachable) => true,
             // It answers, only not well: what may not be executed twice waits for it.
             Down::Ejected(Cause::Misbehaving) => {
@@ -99,12 +99,17 @@ impl Attempts {
     }
 
     pub(super) fn may_send_again(&self) -> bool {
-        !self.sent || (self.plan.repeat != Repeat::Never && self.plan.replayable)
+        (self.plan.repeat != Repeat::Never || !self.may_be_executed())
+            && (self.plan.replayable || !self.written)
+    }
+
+    fn may_be_executed(&self) -> bool {
+        self.tries.iter().any(|tried| tried.sent)
     }
 
     /// A request that may be repeated only in turn is given up where it waits once there is an endpoint to go to.
     pub(super) fn make_way_for(&mut self, chosen: TryNo, now: Instant, actions: &mut Actions) {
-        if self.plan.repeat == Repeat::Freely || !self.sent {
+        if self.plan.repeat == Repeat::Freely || !self.may_be_executed() {
             return;
         }
         for number in self.numbers() {

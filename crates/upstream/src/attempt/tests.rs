@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::endpoint::EndpointId;
-use crate::evidence::ConnectFailure::{Refused, TimedOut};
+use crate::evidence::ConnectFailure::{self, Refused, TimedOut};
 use crate::evidence::ResponseFailure::{self, Closed, Reset, Truncated};
 use crate::evidence::Standing::{self, Proven, Refuted};
+use crate::evidence::TlsFailure;
 use crate::health::Cause;
 use crate::lease::Outcome;
 use crate::settings::{BudgetSettings, HedgeBudget};

@@ -17,6 +17,8 @@ pub(super) struct Try {
     pub(super) endpoint: Option<EndpointId>,
     pub(super) usual: Usual,
     pub(super) reused: bool,
+    /// A byte of the request was written, and for all that is known it was executed.
+    pub(super) sent: bool,
     pub(super) stage: Stage,
     /// When it entered its stage.
     pub(super) since: Instant,
@@ -80,6 +82,7 @@ impl Try {
             endpoint: None,
             usual: Usual::default(),
             reused: false,
+            sent: false,
             stage: Stage::Choosing,
             since: now,
             looked_at: now,

@@ -49,6 +49,27 @@ fn a_post_that_was_sent_never_moves() {
 }
 
 #[test]
+fn a_post_that_was_not_processed_moves_while_its_body_is_kept() {
+    let refused = ConnectFailure::Tls(TlsFailure::Refused);
+    let mut request = Request::new(POST);
+    request.sent(A);
+    let moved = [report(A, Evidence::ConnectFailed(refused)), Action::Try(B, Why::Moved)];
+    assert_eq!(request.on(Event::NotProcessed(A, refused)), moved);
+    request.sent(B);
+    assert_eq!(
+        failure(&request.on(Event::Broken(B, Reset))),
+        Failure::Response(Reset),
+        "B may have executed it"
+    );
+
+    let mut request = Request::new(POST);
+    request.sent(A);
+    request.on(Event::BodyLost);
+    let actions = request.on(Event::NotProcessed(A, refused));
+    assert_eq!(failure(&actions), Failure::Connect(refused));
+}
+
+#[test]
 fn a_post_of_which_one_byte_was_sent_never_moves() {
     let mut request = Request::new(POST);
     request.chosen(A, true);
