@@ -35,6 +35,7 @@ use evenkeel_upstream::attempt::{Attempts, Failure, TryNo};
 
 use crate::clock::now;
 use crate::context::Worker;
+use crate::context::gate::Turned;
 use crate::records::account;
 use crate::records::mark::Mark;
 use crate::servers::group::Group;
@@ -89,6 +90,9 @@ pub(crate) async fn run<C: Caller>(groups: &Groups, caller: &mut C, scratch: &mu
 /// Finds out which upstream it is for.
 async fn begin<C: Caller>(groups: &Groups, caller: &mut C, scratch: &mut Scratch) -> Then {
     let worker = &groups.worker;
+    if worker.shared.tls.is_some() && caller.is_disowned() {
+        return turned_away::turn_away(worker, caller, scratch, Turned::Disowned).await;
+    }
     if let Some(gate) = &worker.shared.gate
         && let Some(why) = turned_away::why(gate, worker, caller)
     {

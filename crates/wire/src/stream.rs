@@ -224,6 +224,11 @@ impl Stream {
         self.tls.as_ref().map_or(b"", |session| session.client_cert())
     }
 
+    /// Whether the client has shown a certificate for which it would be refused now: authorities or lists have changed since.
+    pub fn is_disowned(&mut self, server: &TlsServer) -> bool {
+        self.tls.as_mut().is_some_and(|session| session.is_disowned(server))
+    }
+
     /// The address of the other side, if it is still known.
     pub fn peer(&self) -> io::Result<SocketAddr> {
         self.tcp.peer_addr()

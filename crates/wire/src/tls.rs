@@ -17,6 +17,7 @@ mod directory;
 mod server;
 mod servers;
 mod session;
+mod tickets;
 mod x509;
 
 pub use certificates::Certificate;

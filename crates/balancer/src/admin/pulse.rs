@@ -205,7 +205,7 @@ fn totals(workers: &[Arc<Stats>]) -> Totals {
     Totals {
         requests: sum(|stats| &stats.requests),
         refused: sum(|stats| &stats.refused),
-        turned_away: sum(|stats| &stats.denied) + sum(|stats| &stats.limited),
+        turned_away: sum(|stats| &stats.denied) + sum(|stats| &stats.disowned) + sum(|stats| &stats.limited),
         failed: sum(|stats| &stats.failed),
         masked: sum(|stats| &stats.masked),
         abandoned: sum(|stats| &stats.abandoned),

@@ -23,6 +23,8 @@ pub(crate) struct Gate {
 pub(crate) enum Turned {
     /// Its client may not come.
     Denied,
+    /// Its client's certificate was accepted once, and is no longer.
+    Disowned,
     /// Its client asks too often; after this time it may ask again.
     Limited { rate: RequestRate, again_in: Duration },
 }

@@ -39,6 +39,8 @@ pub(crate) trait Caller {
 
     /// Which certificate it has shown, as lines of fields for servers (RFC 9440); empty where none.
     fn client_cert(&self) -> &[u8];
+    /// Whether it came with a certificate for which it would be refused now.
+    fn is_disowned(&mut self) -> bool;
 
     /// The head of the request, and the bytes that it is spans of.
     fn asked(&self) -> (&RequestHead, &[u8]);

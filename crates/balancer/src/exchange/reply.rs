@@ -48,6 +48,12 @@ pub(super) fn denied<C: Caller>(worker: &Worker, caller: &mut C, asked: &[u8]) {
     );
 }
 
+/// Says that the certificate by which this client is known holds no longer.
+pub(super) fn disowned<C: Caller>(worker: &Worker, caller: &mut C, asked: &[u8]) {
+    let detail = "The certificate of this client is not accepted any more.";
+    write(worker, caller, &Problem { status: 403, detail, asked, ..TURNED_AWAY });
+}
+
 /// Says that this client asks too often, and when it may again.
 pub(super) fn asks_too_often<C: Caller>(
     worker: &Worker,

@@ -1,5 +1,5 @@
-//! Requests that are turned away for who asks them (`BALANCER_ALLOW`, `BALANCER_DENY`) or how often (`BALANCER_RATE`): they are
-//! answered here and go no further.
+//! Requests that are turned away for who asks them (`BALANCER_ALLOW`, `BALANCER_DENY`; a certificate that was revoked since the
+//! connection was opened) or how often (`BALANCER_RATE`): they are answered here and go no further.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub(super) async fn turn_away<C: Caller>(
     let has_body = !matches!(head.framing(), Framing::Empty | Framing::Length(0));
     // What comes behind a body is not looked for, and who may not come has nothing more to ask. A client that asks too often
     // keeps its connection: a new one for each attempt would cost both more.
-    let closes = has_body || why == Turned::Denied;
+    let closes = has_body || !matches!(why, Turned::Limited { .. });
     if closes {
         caller.close_after_this();
     }
@@ -44,6 +44,11 @@ pub(super) async fn turn_away<C: Caller>(
             worker.stats.denied.add(1);
             scratch.account.turned_away(403);
             reply::denied(worker, caller, &scratch.request);
+        }
+        Turned::Disowned => {
+            worker.stats.disowned.add(1);
+            scratch.account.turned_away(403);
+            reply::disowned(worker, caller, &scratch.request);
         }
         Turned::Limited { rate, again_in } => {
             worker.stats.limited.add(1);

@@ -65,6 +65,7 @@ counters! {
     answered_4xx => "evenkeel_responses_total", "class=\"4xx\"", "Responses sent to clients, by class of status.";
     answered_5xx => "evenkeel_responses_total", "class=\"5xx\"", "Responses sent to clients, by class of status.";
     refused => "evenkeel_requests_refused_total", "", "Requests that broke the protocol or a limit, answered by the balancer.";
+    disowned => "evenkeel_requests_turned_away_total", "reason=\"certificate\"", "Requests of clients that may not come (403) or ask too often (429).";
     denied => "evenkeel_requests_turned_away_total", "reason=\"denied\"", "Requests of clients that may not come (403) or ask too often (429).";
     limited => "evenkeel_requests_turned_away_total", "reason=\"rate\"", "Requests of clients that may not come (403) or ask too often (429).";
     redirected => "evenkeel_requests_redirected_total", "", "Requests over plain HTTP that were sent to https.";

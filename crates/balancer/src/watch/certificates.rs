@@ -2,7 +2,7 @@
 //! began with.
 //!
 //! ```text
-//! every 5 s, if a file has changed ─┐
+//! every 5 s, if a file has changed ─┐ (and is at rest)
 //! SIGHUP, POST /api/reload ─────────┴▶ read and hold against each other ──▶ shown from the next handshake on
 //!                                                └──▶ a problem: the old one stays, the log says why, tried again
 //! ```
@@ -19,6 +19,9 @@ use tracing::{info, warn};
 
 /// How often the directory is looked at.
 const INTERVAL: Duration = Duration::from_secs(5);
+
+/// How soon it is looked at again when something has changed: what is being written is taken up when it is whole.
+pub(super) const SETTLES: Duration = Duration::from_secs(1);
 
 /// From how long before its end on a certificate is warned of. ACME clients renew those of 90 days 30 days before.
 const SOON: Duration = Duration::from_hours(14 * 24);
@@ -89,6 +92,9 @@ async fn watch(tls: Arc<TlsServer>, mut hangup: Signal, mut told: Told) {
                 }
                 None => told.problems.clear(),
             },
+        }
+        if tls.is_settling() {
+            ticks.reset_after(SETTLES);
         }
         tell_ends(&tls, &mut ending);
     }

@@ -9,6 +9,8 @@ use evenkeel_wire::{Reloaded, TlsServers};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
+use super::certificates::SETTLES;
+
 /// How often the files are looked at.
 const INTERVAL: Duration = Duration::from_secs(5);
 
@@ -40,6 +42,9 @@ async fn watch(tls: Arc<TlsServers>, mut hangup: Signal) {
         let reloaded = looked.unwrap_or_default();
         tell(&reloaded, &told);
         told = reloaded.problems;
+        if tls.is_settling() {
+            ticks.reset_after(SETTLES);
+        }
     }
 }
 

@@ -77,6 +77,14 @@ fn read_again(secured: &Secured) {
     kill_process(secured.stage.balancer.pid(), Signal::HUP).unwrap();
 }
 
+/// The status of what a client is told that may ask nothing more, before its connection is closed.
+fn turned_away(client: &mut Client) -> u16 {
+    client.send(GET);
+    let told = String::from_utf8(client.end().0).unwrap();
+    assert!(told.contains("\r\nConnection: close\r\n"), "{told}");
+    told["HTTP/1.1 ".len()..][..3].parse().unwrap()
+}
+
 /// A certificate as RFC 9440 has it.
 fn encoded(files: &Files, index: usize) -> String {
     let pem: Vec<_> = files.chain.split("-----").collect();
@@ -175,8 +183,8 @@ fn a_new_authority_is_taken_up_and_nobody_resumes_what_the_old_one_vouched_for()
     let after = showing(&secured, &new.sign("client.example"));
     secured.stage.balancer.wait_until(|_| comes_in(&secured, &after));
     assert!(!comes_in(&secured, &before));
-    // Who is in, stays.
-    ask_again(&secured, &mut connected, GET);
+    // Who is in, is so on the word of the old one.
+    assert_eq!(turned_away(&mut connected), 403);
     // What cannot be used changes nothing.
     let failures = secured.count("evenkeel_certificate_reload_failures_total");
     secured.authority.place("ca.crt", "no authority");
@@ -184,6 +192,22 @@ fn a_new_authority_is_taken_up_and_nobody_resumes_what_the_old_one_vouched_for()
     let failed = || secured.count("evenkeel_certificate_reload_failures_total") > failures;
     secured.stage.balancer.wait_until(|_| failed());
     assert!(comes_in(&secured, &after));
+}
+
+#[test]
+fn whoever_is_revoked_asks_nothing_more_on_a_connection_that_is_open() {
+    let clients = Authority::new();
+    let ends = SystemTime::now() + TOMORROW;
+    let secured = asking_with_list(&clients, &clients.revoke(&[], ends));
+    let (revoked, other) = (clients.sign("client.example"), clients.sign("other.example"));
+    let (mut client, _) = ask(&secured, &showing(&secured, &revoked), GET);
+    let (mut unharmed, _) = ask(&secured, &showing(&secured, &other), GET);
+    secured.authority.place("revoked.pem", clients.revoke(&[&revoked], ends));
+    read_again(&secured);
+    secured.stage.balancer.wait_until(|_| !comes_in(&secured, &showing(&secured, &revoked)));
+    assert_eq!(turned_away(&mut client), 403);
+    ask_again(&secured, &mut unharmed, GET);
+    assert_eq!(secured.count("evenkeel_requests_turned_away_total{reason=\"certificate\"}"), 1);
 }
 
 #[test]
@@ -207,6 +231,8 @@ fn a_certificate_ends_also_for_who_resumes_and_its_successor_comes_in() {
     let ends = SystemTime::now() + Duration::from_secs(8);
     let shows = Shows::new(&clients.sign_until("client.example", ends));
     let config = secured.authority.trusted_by(rustls::ALL_VERSIONS, Some(shows.clone()));
+    let lasting = showing(&secured, &clients.sign("lasting.example"));
+    ask(&secured, &lasting, GET);
     ask(&secured, &config, GET);
     assert!(ask(&secured, &config, GET).0.is_resumed());
     secured.stage.balancer.wait_until(|_| !comes_in(&secured, &config));
@@ -216,4 +242,5 @@ fn a_certificate_ends_also_for_who_resumes_and_its_successor_comes_in() {
     shows.change(&clients.sign("client.example"));
     let (client, _) = ask(&secured, &config, GET);
     assert!(!client.is_resumed());
+    assert!(ask(&secured, &lasting, GET).0.is_resumed(), "somebody else's ticket is as good as before");
 }

@@ -1,6 +1,7 @@
 //! Where certificates are kept: a directory of `NAME.crt` with `NAME.key`, or of directories `NAME` with `fullchain.pem` and
 //! `privkey.pem`, as ACME clients keep them. Symbolic links are followed, because that is how both kinds are changed at once.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -11,6 +12,9 @@ const LARGEST: u64 = 16 * 1024 * 1024;
 
 /// The most pairs of one directory.
 const MOST: usize = 1_000;
+
+/// How often files are read in a row that change while they are.
+pub(super) const READINGS: usize = 3;
 
 /// The files of one certificate.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,9 +29,50 @@ pub(super) struct Pair {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Fingerprint(Vec<Option<[i64; 6]>>, Vec<Pair>);
 
-/// The pairs in `directory`, by name.
+/// What was seen at the last looks at some files. What has just changed may be half written, and half a chain or half a list can be
+/// read as well as the whole: so it is read once it was the same at two looks.
+#[derive(Debug)]
+pub(super) struct Looks {
+    /// What everything was read from, where all of it could be.
+    read: Option<Fingerprint>,
+    /// What was there at the last look.
+    last: Fingerprint,
+    is_settling: bool,
+}
+
+impl Looks {
+    /// After a first reading, which was of all there was or not.
+    pub(super) fn begin(first: Fingerprint, is_whole: bool) -> Self {
+        Self { read: is_whole.then(|| first.clone()), last: first, is_settling: false }
+    }
+
+    /// Whether the files are to be read as they are now: something has changed and is at rest, or could not be read before.
+    pub(super) fn wants(&mut self, now: &Fingerprint) -> bool {
+        let (is_read, is_at_rest) = (self.read.as_ref() == Some(now), self.last == *now);
+        self.is_settling = !is_read && !is_at_rest;
+        self.last = now.clone();
+        !is_read && is_at_rest
+    }
+
+    /// Something was written while it was read.
+    pub(super) fn is_written(&mut self) {
+        self.is_settling = true;
+    }
+
+    /// They were read, all of them or not.
+    pub(super) fn read(&mut self, now: Fingerprint, is_whole: bool) {
+        *self = Self::begin(now, is_whole);
+    }
+
+    /// Whether something has changed that was not at rest at the last look: the next need not be far.
+    pub(super) fn is_settling(&self) -> bool {
+        self.is_settling
+    }
+}
+
+/// The pairs in `directory`, by name. Those of which there is only one file are among them.
 pub(super) fn pairs(directory: &Path) -> io::Result<Vec<Pair>> {
-    let mut pairs = Vec::new();
+    let mut pairs = BTreeSet::new();
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
         let Some(file) = path.file_name().and_then(|name| name.to_str()) else { continue };
@@ -37,18 +82,19 @@ pub(super) fn pairs(directory: &Path) -> io::Result<Vec<Pair>> {
         }
         let pair = if let Some(name) = file.strip_suffix(".crt") {
             Pair { name: name.to_owned(), key: path.with_extension("key"), chain: path }
-        } else if path.join("fullchain.pem").exists() {
+        } else if let Some(name) = file.strip_suffix(".key") {
+            Pair { name: name.to_owned(), chain: path.with_extension("crt"), key: path }
+        } else if path.join("fullchain.pem").exists() || path.join("privkey.pem").exists() {
             Pair { name: file.to_owned(), chain: path.join("fullchain.pem"), key: path.join("privkey.pem") }
         } else {
             continue;
         };
-        pairs.push(pair);
+        pairs.insert(pair);
         if pairs.len() > MOST {
             return Err(io::Error::other(format!("there are more than {MOST} certificates in it")));
         }
     }
-    pairs.sort_unstable();
-    Ok(pairs)
+    Ok(pairs.into_iter().collect())
 }
 
 impl Pair {
@@ -60,6 +106,11 @@ impl Pair {
     /// The certificate with its chain alone.
     pub(super) fn chain(&self) -> Result<Vec<u8>, String> {
         read(&self.chain)
+    }
+
+    /// Whether there is a file for the certificate.
+    pub(super) fn has_chain(&self) -> bool {
+        self.chain.exists()
     }
 
     /// Whether there is a file for the key.
@@ -121,7 +172,7 @@ mod tests {
     fn pairs_are_found_by_name_and_in_order_whoever_has_put_them_there() {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
-        for name in ["b.crt", "b.key", "a.crt", "README"] {
+        for name in ["b.crt", "b.key", "a.crt", "c.key", "README"] {
             fs::write(at(name), "").unwrap();
         }
         fs::create_dir(at("live.example")).unwrap();
@@ -130,7 +181,8 @@ mod tests {
         fs::write(at("..2026_11/fullchain.pem"), "").unwrap();
         let found = pairs(directory.path()).unwrap();
         let names: Vec<_> = found.iter().map(|pair| pair.name.as_str()).collect();
-        assert_eq!(names, ["a", "b", "live.example"]);
+        assert_eq!(names, ["a", "b", "c", "live.example"]);
+        assert!(!found[2].has_chain());
         assert!(found[0].read().unwrap_err().contains("a.key cannot be read"));
         assert!(found[1].read().is_ok());
         assert!(pairs(&at("nowhere")).is_err());

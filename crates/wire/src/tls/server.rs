@@ -16,7 +16,8 @@ use rustls_pki_types::CertificateDer;
 
 use super::certificates::{self, Certificate, Certificates};
 use super::clients::{ClientAuthority, ClientAuthorityError, ClientRefusal, Clients};
-use super::directory::{self, Fingerprint};
+use super::directory::{self, Fingerprint, Looks, READINGS};
+use super::tickets::Tickets;
 
 /// The oldest version of TLS that is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,9 +37,10 @@ pub struct TlsServer {
     client_authority: Option<ClientAuthority>,
     provider: Arc<CryptoProvider>,
     terms: RwLock<Arc<Terms>>,
+    /// That of the terms.
+    version: AtomicU64,
     shown: Arc<Shown>,
-    /// What the certificates were read from, where all of it could be read.
-    read: Mutex<Option<Fingerprint>>,
+    looks: Mutex<Looks>,
     failures: AtomicU64,
     /// What could not be taken up at the last look.
     problems: Mutex<Vec<String>>,
@@ -52,6 +54,9 @@ pub struct TlsServer {
 pub(crate) struct Terms {
     pub(crate) configuration: Arc<ServerConfig>,
     clients: Option<Arc<Clients>>,
+    tickets: Arc<Tickets>,
+    /// The how many-th they are.
+    pub(crate) version: u64,
 }
 
 /// When what clients are verified by ends.
@@ -149,11 +154,12 @@ impl TlsServer {
         let shown = Arc::new(Shown(RwLock::new(Arc::new(certificates))));
         let clients = client_authority.as_ref().map(|authority| authority.read(&provider));
         let clients = clients.transpose().map_err(TlsError::Clients)?.map(Arc::new);
-        let terms = terms(&provider, oldest, shown.clone(), clients).map_err(TlsError::Cryptography)?;
+        let terms = terms(&provider, oldest, shown.clone(), clients, 0).map_err(TlsError::Cryptography)?;
         let server = Self {
-            read: Mutex::new(reloaded.problems.is_empty().then_some(fingerprint)),
+            looks: Mutex::new(Looks::begin(fingerprint, reloaded.problems.is_empty())),
             failures: AtomicU64::new(u64::from(!reloaded.problems.is_empty())),
             problems: Mutex::new(reloaded.problems.clone()),
+            version: AtomicU64::new(terms.version),
             terms: RwLock::new(Arc::new(terms)),
             directory,
             oldest,
@@ -164,38 +170,57 @@ impl TlsServer {
         Ok((server, reloaded))
     }
 
-    /// Looks at the files again and takes up what has changed. `None` where nothing has since all of it could be read; with
-    /// `anyway` it is read even then.
+    /// Looks at the files again and takes up what has changed and is at rest. `None` where there is nothing to be read; with `anyway`
+    /// they are read even then.
     ///
     /// Reads files, and waits for whoever does so already: not for a thread that has anything better to do.
     pub fn reload(&self, anyway: bool) -> Option<Reloaded> {
-        let mut seen = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut reloaded = Reloaded::default();
-        let found = directory::pairs(&self.directory);
-        let pairs = found.as_deref().unwrap_or_default();
-        // Taken before the files are read: whatever changes in the meantime is seen the next time.
-        let others = self.client_authority.iter().flat_map(ClientAuthority::files);
-        let fingerprint = Fingerprint::of(pairs, others);
-        match &found {
-            Ok(_) if !anyway && seen.as_ref() == Some(&fingerprint) => return None,
-            Ok(pairs) => reloaded = self.reload_certificates(pairs),
-            Err(error) => {
-                reloaded.problems.push(format!("{} cannot be read: {error}", self.directory.display()));
+        let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..READINGS {
+            let (found, fingerprint) = self.look();
+            if !looks.wants(&fingerprint) && !anyway {
+                return None;
             }
+            let before = self.shown.now();
+            let certificates = found
+                .as_ref()
+                .map(|pairs| read(pairs, before.all(), &self.provider))
+                .map_err(|error| format!("{} cannot be read: {error}", self.directory.display()));
+            let clients = self.client_authority.as_ref().map(|authority| authority.read(&self.provider));
+            if self.look().1 != fingerprint {
+                looks.is_written();
+                continue;
+            }
+            let mut reloaded = match certificates {
+                Ok((all, reloaded)) => self.show(all, reloaded),
+                Err(problem) => Reloaded { problems: vec![problem], ..Reloaded::default() },
+            };
+            match self.verify_by(clients) {
+                Ok(has_changed) => reloaded.has_other_clients = has_changed,
+                Err(problem) => reloaded.problems.push(problem),
+            }
+            let is_whole = reloaded.problems.is_empty();
+            self.failures.fetch_add(u64::from(!is_whole), Ordering::Relaxed);
+            looks.read(fingerprint, is_whole);
+            self.problems.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&reloaded.problems);
+            return Some(reloaded);
         }
-        match self.reload_clients() {
-            Ok(has_changed) => reloaded.has_other_clients = has_changed,
-            Err(problem) => reloaded.problems.push(problem),
-        }
-        self.failures.fetch_add(u64::from(!reloaded.problems.is_empty()), Ordering::Relaxed);
-        *seen = reloaded.problems.is_empty().then_some(fingerprint);
-        self.problems.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&reloaded.problems);
-        Some(reloaded)
+        None
     }
 
-    fn reload_certificates(&self, pairs: &[directory::Pair]) -> Reloaded {
-        let before = self.shown.now();
-        let (all, mut reloaded) = read(pairs, before.all(), &self.provider);
+    /// Whether something has changed and is not at rest yet: the next look need not be far.
+    pub fn is_settling(&self) -> bool {
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner).is_settling()
+    }
+
+    fn look(&self) -> (io::Result<Vec<directory::Pair>>, Fingerprint) {
+        let found = directory::pairs(&self.directory);
+        let others = self.client_authority.iter().flat_map(ClientAuthority::files);
+        let fingerprint = Fingerprint::of(found.as_deref().unwrap_or_default(), others);
+        (found, fingerprint)
+    }
+
+    fn show(&self, all: Vec<Certificate>, mut reloaded: Reloaded) -> Reloaded {
         if let Some(certificates) = Certificates::new(all) {
             *self.shown.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(certificates);
         } else {
@@ -207,9 +232,9 @@ impl TlsServer {
     }
 
     /// Whether clients are verified by something else from now on.
-    fn reload_clients(&self) -> Result<bool, String> {
-        let Some(authority) = &self.client_authority else { return Ok(false) };
-        let new = authority.read(&self.provider).map_err(|error| error.to_string())?;
+    fn verify_by(&self, read: Option<Result<Clients, ClientAuthorityError>>) -> Result<bool, String> {
+        let Some(read) = read else { return Ok(false) };
+        let new = read.map_err(|error| error.to_string())?;
         if self.terms().clients.as_ref().is_some_and(|old| old.is_same(&new)) {
             return Ok(false);
         }
@@ -245,16 +270,18 @@ impl TlsServer {
     }
 
     fn set_terms(&self, clients: Option<Arc<Clients>>) -> Result<(), rustls::Error> {
-        let new = terms(&self.provider, self.oldest, self.shown.clone(), clients)?;
-        *self.terms.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+        let mut known = self.terms.write().unwrap_or_else(PoisonError::into_inner);
+        let version = known.version + 1;
+        *known = Arc::new(terms(&self.provider, self.oldest, self.shown.clone(), clients, version)?);
+        self.version.store(version, Ordering::Release);
         Ok(())
     }
 
     /// Whether the client that a ticket has brought back, by a handshake on `terms`, may come in now.
     ///
     /// Each resumption gives a new ticket, so without this a certificate could be shown for ever that ended long ago. A client
-    /// that has got a new one in the meantime must be able to show it: the key is changed, and its next handshake is a full one.
-    /// Nobody can have that done twice with one certificate.
+    /// that has got a new one in the meantime must be able to show it: the tickets of the old one are taken back, and its next
+    /// handshake is a full one.
     pub(crate) fn check_resumed(
         &self,
         terms: &Arc<Terms>,
@@ -262,11 +289,28 @@ impl TlsServer {
     ) -> Result<(), ClientRefusal> {
         let Some(clients) = &terms.clients else { return Ok(()) };
         let checked = clients.still_verify(chain);
-        if checked.is_err() && Arc::ptr_eq(terms, &self.terms()) {
+        if checked.is_err()
+            && chain.first().is_some_and(|certificate| !terms.tickets.take_back(certificate))
+            && Arc::ptr_eq(terms, &self.terms())
+        {
             // Where there is no new key, the client is refused all the same.
             let _ = self.set_terms(Some(clients.clone()));
         }
         checked
+    }
+
+    /// Whether a client that was verified on terms of that version may stay: the version that it is verified on now.
+    pub(crate) fn check_again(
+        &self,
+        verified: u64,
+        chain: &[CertificateDer<'_>],
+    ) -> Result<u64, ClientRefusal> {
+        if verified == self.version.load(Ordering::Acquire) {
+            return Ok(verified);
+        }
+        let terms = self.terms();
+        terms.clients.as_ref().map_or(Ok(()), |clients| clients.still_verify(chain))?;
+        Ok(terms.version)
     }
 }
 
@@ -280,6 +324,10 @@ fn read(
     let mut all = Vec::new();
     for pair in pairs {
         let old = before.iter().find(|certificate| certificate.name == pair.name);
+        // A key of somebody else's. That of a certificate which is shown is for one that is being written.
+        if old.is_none() && !pair.has_chain() {
+            continue;
+        }
         if old.is_none() && !pair.has_key() && pair.chain().is_ok_and(|pem| certificates::is_authority(&pem))
         {
             reloaded.ignored.push(pair.name.clone());
@@ -310,9 +358,11 @@ fn terms(
     oldest: Oldest,
     shown: Arc<Shown>,
     clients: Option<Arc<Clients>>,
+    version: u64,
 ) -> Result<Terms, rustls::Error> {
-    let configuration = configure(provider, oldest, shown, clients.as_deref())?.into();
-    Ok(Terms { configuration, clients })
+    let tickets = Arc::new(Tickets::new(aws_lc_rs::Ticketer::new()?));
+    let configuration = configure(provider, oldest, shown, clients.as_deref(), tickets.clone())?.into();
+    Ok(Terms { configuration, clients, tickets, version })
 }
 
 fn configure(
@@ -320,6 +370,7 @@ fn configure(
     oldest: Oldest,
     shown: Arc<Shown>,
     clients: Option<&Clients>,
+    tickets: Arc<Tickets>,
 ) -> Result<ServerConfig, rustls::Error> {
     let versions: &[_] = match oldest {
         Oldest::Tls12 => rustls::ALL_VERSIONS,
@@ -332,7 +383,7 @@ fn configure(
     };
     let mut configuration = builder.with_cert_resolver(shown);
     configuration.alpn_protocols = vec![b"http/1.1".to_vec()];
-    configuration.ticketer = aws_lc_rs::Ticketer::new()?;
+    configuration.ticketer = tickets;
     // Tickets are with the clients: nothing to be kept here, or to be told to another worker.
     configuration.session_storage = Arc::new(NoServerSessionStorage {});
     configuration.require_ems = true;
@@ -359,6 +410,30 @@ mod tests {
         server.certificates().into_iter().flat_map(|certificate| certificate.hosts).collect()
     }
 
+    /// What comes of a change that nobody goes on writing at.
+    fn at_rest(server: &TlsServer) -> Reloaded {
+        assert_eq!(server.reload(false), None);
+        server.reload(false).unwrap()
+    }
+
+    #[test]
+    fn a_file_that_grows_is_not_taken_up_before_it_is_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let (chain, _) = put(directory.path(), "a", "a.example");
+        let (server, _) = TlsServer::new(directory.path().into(), Oldest::Tls13, None).unwrap();
+        // Cut where one certificate ends: it can be read as well as the whole.
+        let file = directory.path().join("a.crt");
+        for copies in 1..4 {
+            fs::write(&file, chain.repeat(copies) + "\n").unwrap();
+            assert_eq!(server.reload(false), None);
+        }
+        assert_eq!(server.reload(false).unwrap().changed, ["a"]);
+        assert_eq!(server.certificates()[0].key.cert.len(), 3);
+        // Whoever asks for it is believed that it is whole.
+        fs::write(&file, chain).unwrap();
+        assert_eq!(server.reload(true).unwrap().changed, ["a"]);
+    }
+
     #[test]
     fn a_pair_is_taken_up_when_it_fits_and_not_before() {
         let directory = tempfile::tempdir().unwrap();
@@ -368,13 +443,15 @@ mod tests {
         assert_eq!(server.reload(false), None);
         let made = rcgen::generate_simple_self_signed(vec!["new.example".to_owned()]).unwrap();
         fs::write(directory.path().join("a.crt"), made.cert.pem()).unwrap();
+        assert_eq!(server.reload(false), None, "it may be half written");
+        assert!(server.is_settling());
         for _ in 0..2 {
             let reloaded = server.reload(false).expect("it is tried again while it does not fit");
             assert_eq!((reloaded.changed.len(), reloaded.problems.len()), (0, 1), "{reloaded:?}");
             assert_eq!(hosts(&server), ["old.example"]);
         }
         fs::write(directory.path().join("a.key"), made.signing_key.serialize_pem()).unwrap();
-        assert_eq!(server.reload(false).unwrap().changed, ["a"]);
+        assert_eq!(at_rest(&server).changed, ["a"]);
         assert_eq!(hosts(&server), ["new.example"]);
         assert_eq!(server.reload(false), None);
         assert_eq!(server.reload(true).unwrap().changed, [""; 0], "the content is the same");
@@ -386,11 +463,20 @@ mod tests {
         put(directory.path(), "a", "a.example");
         put(directory.path(), "b", "b.example");
         let (server, _) = TlsServer::new(directory.path().into(), Oldest::Tls13, None).unwrap();
-        fs::remove_file(directory.path().join("a.crt")).unwrap();
-        assert_eq!(server.reload(false).unwrap().removed, ["a"]);
+        let remove = |file: &str| fs::remove_file(directory.path().join(file)).unwrap();
+        remove("a.crt");
+        let reloaded = at_rest(&server);
+        assert_eq!(
+            (reloaded.removed.len(), reloaded.problems.len()),
+            (0, 1),
+            "its successor may be on the way"
+        );
+        remove("a.key");
+        assert_eq!(at_rest(&server).removed, ["a"]);
         assert_eq!(hosts(&server), ["b.example"]);
-        fs::remove_file(directory.path().join("b.crt")).unwrap();
-        let reloaded = server.reload(false).unwrap();
+        remove("b.crt");
+        remove("b.key");
+        let reloaded = at_rest(&server);
         assert!(reloaded.removed.is_empty() && reloaded.problems.len() == 1, "{reloaded:?}");
         assert_eq!(hosts(&server), ["b.example"]);
     }

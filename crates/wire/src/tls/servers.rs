@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::client::{TlsClient, TlsFailure, TlsName, Untrusted};
-use super::directory::{self, Fingerprint};
+use super::directory::{self, Fingerprint, Looks, READINGS};
 use super::server::Reloaded;
 use super::session::Handshake;
 use crate::{ConnectError, Stream, connect_securely};
@@ -76,8 +76,7 @@ pub enum Trust {
 pub struct TlsServers {
     files: TlsFiles,
     known: RwLock<Arc<Known>>,
-    /// What it was read from, where all of it could be read.
-    read: Mutex<Option<Fingerprint>>,
+    looks: Mutex<Looks>,
     failures: AtomicU64,
 }
 
@@ -107,7 +106,7 @@ impl TlsServers {
         Ok(Self {
             files,
             known: RwLock::new(Arc::new(known)),
-            read: Mutex::new(Some(fingerprint)),
+            looks: Mutex::new(Looks::begin(fingerprint, true)),
             failures: AtomicU64::new(0),
         })
     }
@@ -136,33 +135,47 @@ impl TlsServers {
         }
     }
 
-    /// Looks at the files again and takes up what has changed, all of it or nothing. `None` where nothing has since all of it could
-    /// be read; with `anyway` they are read even then.
+    /// Looks at the files again and takes up what has changed and is at rest, all of it or nothing. `None` where there is nothing to be
+    /// read; with `anyway` they are read even then.
     ///
     /// Reads files, and waits for whoever does so already: not for a thread that has anything better to do.
     pub fn reload(&self, anyway: bool) -> Option<Reloaded> {
-        let mut seen = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        // Taken before the files are read: whatever changes in the meantime is seen the next time.
-        let fingerprint = fingerprint(&self.files);
-        if !anyway && seen.as_ref() == Some(&fingerprint) {
-            return None;
+        let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..READINGS {
+            let found = fingerprint(&self.files);
+            if !looks.wants(&found) && !anyway {
+                return None;
+            }
+            let known = Known::read(&self.files);
+            if fingerprint(&self.files) == found {
+                looks.read(found, known.is_ok());
+                return Some(self.take_up(known));
+            }
+            looks.is_written();
         }
+        None
+    }
+
+    fn take_up(&self, known: Result<Known, Vec<TlsFileProblem>>) -> Reloaded {
         let mut reloaded = Reloaded::default();
-        match Known::read(&self.files) {
+        match known {
             Ok(new) => {
-                *seen = Some(fingerprint);
                 reloaded.changed = self.differences(&new);
                 if !reloaded.changed.is_empty() {
                     *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
                 }
             }
             Err(problems) => {
-                *seen = None;
                 self.failures.fetch_add(1, Ordering::Relaxed);
                 reloaded.problems = problems.into_iter().map(|problem| problem.why).collect();
             }
         }
-        Some(reloaded)
+        reloaded
+    }
+
+    /// Whether something has changed and is not at rest yet: the next look need not be far.
+    pub fn is_settling(&self) -> bool {
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner).is_settling()
     }
 
     /// How often the files were looked at and could not be taken up.

@@ -80,6 +80,8 @@ pub(crate) struct Session {
     is_parted: bool,
     /// What servers are told of the client's certificate: lines of fields.
     client_cert: Vec<u8>,
+    /// The version of the terms by which the client was verified.
+    verified: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,6 +155,7 @@ impl Session {
             ended: None,
             is_parted: false,
             client_cert: Vec::new(),
+            verified: 0,
         }
     }
 
@@ -190,7 +193,23 @@ impl Session {
         let lines = client_cert::lines(chain.iter().map(AsRef::as_ref));
         // No server would take a head with it, and without it none would know who it is.
         self.client_cert = lines.ok_or(HandshakeFailure::Client(ClientRefusal::Invalid))?;
+        self.verified = terms.version;
         Ok(())
+    }
+
+    /// Whether a client that has shown a certificate would be refused for it now.
+    pub(crate) fn is_disowned(&mut self, server: &TlsServer) -> bool {
+        if self.client_cert.is_empty() {
+            return false;
+        }
+        let chain = self.connection.peer_certificates().unwrap_or_default();
+        match server.check_again(self.verified, chain) {
+            Ok(version) => {
+                self.verified = version;
+                false
+            }
+            Err(_) => true,
+        }
     }
 
     pub(crate) fn client_cert(&self) -> &[u8] {

@@ -62,6 +62,10 @@ impl Caller for Asking<'_> {
         if self.client.stream.is_secured() { "https" } else { "http" }
     }
 
+    fn is_disowned(&mut self) -> bool {
+        self.worker.shared.tls.as_ref().is_some_and(|server| self.client.stream.is_disowned(server))
+    }
+
     fn client_cert(&self) -> &[u8] {
         self.client.stream.client_cert()
     }

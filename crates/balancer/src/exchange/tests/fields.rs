@@ -85,6 +85,10 @@ impl Caller for FieldsCaller {
         "https"
     }
 
+    fn is_disowned(&mut self) -> bool {
+        false
+    }
+
     fn client_cert(&self) -> &[u8] {
         b""
     }
