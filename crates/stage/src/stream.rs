@@ -69,7 +69,10 @@ impl Read for Stream {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(tcp) => tcp.read(room),
-            Self::Secured(tls) => tls.read(room),
+            Self::Secured(tls) => tls.read(room).map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), "it ended without close_notify"),
+                _ => error,
+            }),
         }
     }
 }

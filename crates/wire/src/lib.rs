@@ -17,6 +17,6 @@ pub use resolve::{ResolveError, Resolver};
 pub use stream::{ConnectError, Idleness, Resting, Stream, connect, connect_securely, keep_alive};
 pub use tls::{
     Certificate, ClientAuthority, ClientAuthorityError, ClientRefusal, ClientsEnd, Handshake,
-    HandshakeFailure, Oldest, OwnFiles, Reloaded, TlsClient, TlsError, TlsFailure, TlsFile, TlsFileProblem,
-    TlsFiles, TlsName, TlsServer, TlsServers, Trust, Untrusted,
+    HandshakeFailure, Oldest, OwnFiles, Reloaded, ServersEnd, TlsClient, TlsError, TlsFailure, TlsFile,
+    TlsFileProblem, TlsFiles, TlsName, TlsServer, TlsServers, Trust, Untrusted,
 };

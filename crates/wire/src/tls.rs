@@ -24,7 +24,7 @@ pub use certificates::Certificate;
 pub use client::{TlsClient, TlsFailure, TlsName, Untrusted};
 pub use clients::{ClientAuthority, ClientAuthorityError, ClientRefusal};
 pub use server::{ClientsEnd, Oldest, Reloaded, TlsError, TlsServer};
-pub use servers::{OwnFiles, TlsFile, TlsFileProblem, TlsFiles, TlsServers, Trust};
+pub use servers::{OwnFiles, ServersEnd, TlsFile, TlsFileProblem, TlsFiles, TlsServers, Trust};
 pub use session::{Handshake, HandshakeFailure};
 
 pub(crate) use client::still_holds;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! accepted ──(PROXY header)──▶ handshake ──▶ a client's connection
-//!                                 └──▶ closed: not in time, no handshake, gone
+//!                                 └──▶ closed: not in time, no handshake, gone; plain HTTP is told so (400)
 //! ```
 //! A handshake is made on the worker whose connection it is, and takes a place among the clients' connections from its
 //! beginning: there are never more under way than those may be, and each is over within `BALANCER_HEAD_TIMEOUT`.
@@ -55,8 +55,17 @@ async fn shake_hands(worker: &Worker, client: &mut Client, permit: &mut Permit) 
             return false;
         }
     }
+    let until = now() + worker.settings().head_timeout;
+    if received.is_empty() && client.hears_a_byte_until(until).await {
+        client.fill(&mut received).await;
+    }
+    if is_plain_http(received.filled()) {
+        worker.stats.tls_plain.add(1);
+        connection::tell_to_speak_tls(worker, client).await;
+        return false;
+    }
     let mut alarm = Alarm::new();
-    alarm.set(Some(now() + worker.settings().head_timeout));
+    alarm.set(Some(until));
     let peer = client.peer;
     let mut handshake = pin!(client.secure(server, received.filled()));
     let done = poll_fn(|cx| match handshake.as_mut().poll(cx) {
@@ -84,6 +93,11 @@ async fn shake_hands(worker: &Worker, client: &mut Client, permit: &mut Permit) 
         None => stats.tls_late.add(1),
     }
     false
+}
+
+/// Whether these first bytes are those of a request in plain HTTP: a record of TLS begins with no letter (RFC 8446 §5.1).
+fn is_plain_http(first: &[u8]) -> bool {
+    first.first().is_some_and(u8::is_ascii_alphabetic)
 }
 
 fn turned_away(stats: &Stats, why: ClientRefusal) -> &Counter {

@@ -54,6 +54,17 @@ pub(super) fn disowned<C: Caller>(worker: &Worker, caller: &mut C, asked: &[u8])
     write(worker, caller, &Problem { status: 403, detail, asked, ..TURNED_AWAY });
 }
 
+/// Says that TLS is spoken here, to somebody who does not.
+pub(crate) fn speaks_tls<C: Caller>(worker: &Worker, caller: &mut C) {
+    let problem = Problem {
+        status: 400,
+        error: "http_request_error",
+        detail: "This port speaks TLS, and the request came in plain HTTP: ask https://.",
+        ..TURNED_AWAY
+    };
+    write(worker, caller, &problem);
+}
+
 /// Says that this client asks too often, and when it may again.
 pub(super) fn asks_too_often<C: Caller>(
     worker: &Worker,

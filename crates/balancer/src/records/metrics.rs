@@ -50,6 +50,7 @@ counters! {
     tls12_full => "evenkeel_tls_handshakes_total", "version=\"1.2\",outcome=\"full\"", "Handshakes with clients, by version of TLS and outcome.";
     tls12_resumed => "evenkeel_tls_handshakes_total", "version=\"1.2\",outcome=\"resumed\"", "Handshakes with clients, by version of TLS and outcome.";
     tls_refused => "evenkeel_tls_handshakes_total", "version=\"none\",outcome=\"refused\"", "Handshakes with clients, by version of TLS and outcome.";
+    tls_plain => "evenkeel_tls_handshakes_total", "version=\"none\",outcome=\"plain_http\"", "Handshakes with clients, by version of TLS and outcome.";
     tls_gone => "evenkeel_tls_handshakes_total", "version=\"none\",outcome=\"gone\"", "Handshakes with clients, by version of TLS and outcome.";
     tls_late => "evenkeel_tls_handshakes_total", "version=\"none\",outcome=\"timeout\"", "Handshakes with clients, by version of TLS and outcome.";
     tls_client_missing => "evenkeel_tls_handshakes_total", "version=\"none\",outcome=\"client_certificate_missing\"", "Handshakes with clients, by version of TLS and outcome.";

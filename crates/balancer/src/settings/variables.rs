@@ -179,7 +179,7 @@ pub(crate) const COMPONENT: Component = Component {
             "how servers are probed: http:/path, http:9090/path, tcp or off",
         ),
         Variable::optional("PROBE_EXPECT", "any status below 500", "the one status that passes"),
-        Variable::optional("PROBE_HOST", "the server's address", "the Host of probes, for servers that serve several sites"),
+        Variable::optional("PROBE_HOST", "the server's address", "the Host of probes, for servers that serve several sites; over TLS the certificate's name"),
         Variable::new("PROBE_INTERVAL", "1s", "between two probes of a healthy server"),
         Variable::new("PROBE_TIMEOUT", "500ms", "until a probe has failed; 200ms at most for a suspect"),
         Variable::new("PROBE_FALL", "2", "failed probes in a row that eject a server"),

@@ -24,7 +24,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 pub(super) const SETTLES: Duration = Duration::from_secs(1);
 
 /// From how long before its end on a certificate is warned of. ACME clients renew those of 90 days 30 days before.
-const SOON: Duration = Duration::from_hours(14 * 24);
+pub(super) const SOON: Duration = Duration::from_hours(14 * 24);
 
 /// The same of a list of revoked certificates, of which many are made anew each day.
 const SOON_FOR_LISTS: Duration = Duration::from_hours(2);

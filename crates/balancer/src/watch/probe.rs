@@ -1,7 +1,7 @@
 //! One probe of one endpoint: a connection of its own, so that an endpoint which answers old connections only is found
 //! out, a request without credentials, and a verdict within the timeout.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use evenkeel_message::Method;
@@ -9,7 +9,7 @@ use evenkeel_upstream::{ProbeFailure, ProbeResult};
 use evenkeel_wire::{ClientConnection, ConnectError, ResponseFailure, Stream, TlsFailure, Trust, connect};
 
 use crate::servers::opening::{nameless, tls_failure};
-use crate::settings::probe::{Expect, ProbeHost, ProbeKind};
+use crate::settings::probe::{Expect, ProbeKind};
 use crate::settings::upstream::UpstreamSettings;
 
 /// What a probe has found.
@@ -57,8 +57,7 @@ pub(crate) async fn probe(
             ProbeKind::Http { port, path } => {
                 let address = SocketAddr::new(address.ip(), port.unwrap_or(address.port()));
                 let stream = open(settings, host, address, timeout).await?;
-                let asked = settings.probe_host.as_ref().map(ProbeHost::as_str);
-                ask(stream, path, asked.unwrap_or(&address.to_string()), settings.expect).await
+                ask(stream, path, &asked_for(settings, host, address), settings.expect).await
             }
         }
     };
@@ -66,6 +65,19 @@ pub(crate) async fn probe(
         Ok(Ok(result)) => result.into(),
         Ok(Err(finding)) => finding,
         Err(_) => ProbeResult::Failed(ProbeFailure::TimedOut).into(),
+    }
+}
+
+/// Who is asked for: over TLS the one that the certificate has to be for, so that the two do not differ (RFC 9110 §7.4).
+fn asked_for(settings: &UpstreamSettings, host: &str, address: SocketAddr) -> String {
+    if let Some(host) = &settings.probe_host {
+        return host.as_str().to_owned();
+    }
+    let name = settings.server_tls.as_ref().and_then(|tls| tls.name(host)).map(|name| name.to_string());
+    match (name.filter(|name| name.parse::<IpAddr>().is_err()), address.port()) {
+        (None, _) => address.to_string(),
+        (Some(name), 443) => name,
+        (Some(name), port) => format!("{name}:{port}"),
     }
 }
 

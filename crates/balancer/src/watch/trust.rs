@@ -2,14 +2,14 @@
 //! opened before. A server that is not trusted any more fails its next probes, which verify everything anew, and is ejected.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use evenkeel_service::vital;
 use evenkeel_wire::{Reloaded, TlsServers};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use super::certificates::SETTLES;
+use super::certificates::{SETTLES, SOON};
 
 /// How often the files are looked at.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -33,7 +33,7 @@ pub(crate) async fn reload(tls: Arc<TlsServers>) -> Reloaded {
 
 async fn watch(tls: Arc<TlsServers>, mut hangup: Signal) {
     let mut ticks = tokio::time::interval(INTERVAL);
-    let mut told = Vec::new();
+    let (mut told, mut told_ends) = (Vec::new(), Vec::new());
     loop {
         let looked = tokio::select! {
             _ = hangup.recv() => look(tls.clone(), true).await,
@@ -42,6 +42,7 @@ async fn watch(tls: Arc<TlsServers>, mut hangup: Signal) {
         let reloaded = looked.unwrap_or_default();
         tell(&reloaded, &told);
         told = reloaded.problems;
+        told_ends = tell_ends(&tls, &told_ends);
         if tls.is_settling() {
             ticks.reset_after(SETTLES);
         }
@@ -61,6 +62,50 @@ fn tell(reloaded: &Reloaded, told: &[String]) {
     if reloaded.problems != told {
         for problem in &reloaded.problems {
             warn!("TLS to servers stays as it was, a file cannot be taken up: {problem}");
+        }
+    }
+}
+
+/// Warns once of each that ends soon, and again when it has ended; says which it has warned of.
+fn tell_ends(tls: &TlsServers, told: &[(Of, bool)]) -> Vec<(Of, bool)> {
+    let (ends, now) = (tls.ends(), SystemTime::now());
+    let of_each = [(Of::Authority, Some(ends.authority)), (Of::Own, ends.own)];
+    let soon =
+        of_each.into_iter().filter_map(|(of, ends)| Some((of, ends?))).filter(|&(_, ends)| ends < now + SOON);
+    let mut warned = Vec::new();
+    for (of, ends) in soon {
+        let hours = ends.duration_since(now).map_or(0, |left| left.as_secs() / 3_600);
+        let of_it = (of, ends <= now);
+        if !told.contains(&of_it) {
+            warn_of(of_it, hours);
+        }
+        warned.push(of_it);
+    }
+    warned
+}
+
+/// Whose certificate it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    /// Of an authority.
+    Authority,
+    /// Of this balancer.
+    Own,
+}
+
+fn warn_of((of, has_ended): (Of, bool), hours: u64) {
+    match (of, has_ended) {
+        (Of::Authority, false) => {
+            warn!(hours, "an authority of BALANCER_UPSTREAM_TLS_CA ends soon; put its successor beside it");
+        }
+        (Of::Authority, true) => {
+            warn!(
+                "an authority of BALANCER_UPSTREAM_TLS_CA has ended, it vouches for no server any more: replace it"
+            );
+        }
+        (Of::Own, false) => warn!(hours, "BALANCER_UPSTREAM_TLS_CERTIFICATE ends soon; renew it"),
+        (Of::Own, true) => {
+            warn!("BALANCER_UPSTREAM_TLS_CERTIFICATE has ended, servers refuse it: renew it now");
         }
     }
 }

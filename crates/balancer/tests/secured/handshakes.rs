@@ -327,5 +327,25 @@ fn probes_speak_tls_as_requests_do() {
     let balancer = Balancer::listening(&upstream, &settings);
     let (probe, _servers) = answering.join().unwrap();
     assert_eq!(probe.line(), "GET /alive HTTP/1.1");
+    assert_eq!(probe.values("host"), [upstream.as_str()]);
     balancer.wait_until(|balancer| balancer.admin("/readyz").status() == 200);
+}
+
+#[test]
+fn a_probe_asks_for_the_name_that_the_certificate_has_to_be_for() {
+    let authority = Authority::new();
+    let servers = Servers::greeting(vec![showing(&authority.sign("web.internal"))]);
+    let (file, upstream) = (trusted(&authority), servers.upstream());
+    let port = upstream.rsplit_once(':').unwrap().1.to_owned();
+    let answering = thread::spawn(move || {
+        let mut server = servers.accept();
+        let probe = server.message();
+        server.send(OK_CLOSE).finish();
+        (probe, servers)
+    });
+    let settings =
+        [("UPSTREAM_TLS_CA", file.as_str()), ("UPSTREAM_TLS_NAME", "web.internal"), ("PROBE", "http:/alive")];
+    let _balancer = Balancer::listening(&upstream, &settings);
+    let (probe, _servers) = answering.join().unwrap();
+    assert_eq!(probe.values("host"), [format!("web.internal:{port}")]);
 }

@@ -11,6 +11,7 @@ const FULL: &str = "evenkeel_tls_handshakes_total{version=\"1.3\",outcome=\"full
 const RESUMED: &str = "evenkeel_tls_handshakes_total{version=\"1.3\",outcome=\"resumed\"}";
 const LATE: &str = "evenkeel_tls_handshakes_total{version=\"none\",outcome=\"timeout\"}";
 const GONE: &str = "evenkeel_tls_handshakes_total{version=\"none\",outcome=\"gone\"}";
+const PLAIN: &str = "evenkeel_tls_handshakes_total{version=\"none\",outcome=\"plain_http\"}";
 const REFUSED: &str = "evenkeel_tls_handshakes_total{version=\"none\",outcome=\"refused\"}";
 
 /// A request on this connection is answered.
@@ -80,11 +81,27 @@ fn a_handshake_that_does_not_come_in_time_is_over() {
 }
 
 #[test]
+fn who_speaks_plain_http_is_told_so_in_it() {
+    let secured = Secured::new();
+    for request in [GET, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"] {
+        let mut plain = TcpStream::connect(secured.stage.balancer.secured()).unwrap();
+        plain.set_read_timeout(Some(PATIENCE)).unwrap();
+        plain.write_all(request.as_bytes()).unwrap();
+        let mut told = String::new();
+        plain.read_to_string(&mut told).unwrap();
+        assert!(told.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{told}");
+        assert!(told.contains("\r\nConnection: close\r\n") && told.contains("ask https://"), "{told}");
+    }
+    assert_eq!(secured.count(PLAIN), 2);
+    works(&secured, &mut secured.connect());
+}
+
+#[test]
 fn what_is_no_handshake_is_refused_with_an_alert() {
     let secured = Secured::new();
     let mut plain = TcpStream::connect(secured.stage.balancer.secured()).unwrap();
     plain.set_read_timeout(Some(PATIENCE)).unwrap();
-    plain.write_all(GET.as_bytes()).unwrap();
+    plain.write_all(b"\x80\x2e\x01\x03\x01").unwrap();
     let mut alert = [0; 1];
     plain.read_exact(&mut alert).unwrap();
     assert_eq!(alert, [21]);

@@ -13,12 +13,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
+
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 
 use super::client::{TlsClient, TlsFailure, TlsName, Untrusted};
 use super::directory::{self, Fingerprint, Looks, READINGS};
 use super::server::Reloaded;
 use super::session::Handshake;
+use super::x509;
 use crate::{ConnectError, Stream, connect_securely};
 
 /// The most servers whose tickets are kept; one more has those of all others forgotten.
@@ -80,10 +84,20 @@ pub struct TlsServers {
     failures: AtomicU64,
 }
 
+/// When what TLS is spoken with to servers ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServersEnd {
+    /// The first of the authorities.
+    pub authority: SystemTime,
+    /// This side's own certificate, where there is one.
+    pub own: Option<SystemTime>,
+}
+
 /// What the files held.
 struct Known {
     authorities: Vec<u8>,
     own: Option<(Vec<u8>, Vec<u8>)>,
+    ends: ServersEnd,
     client: TlsClient,
     /// Remembers no server.
     anew: TlsClient,
@@ -178,6 +192,11 @@ impl TlsServers {
         self.looks.lock().unwrap_or_else(PoisonError::into_inner).is_settling()
     }
 
+    /// When what is in the files ends.
+    pub fn ends(&self) -> ServersEnd {
+        self.now().ends
+    }
+
     /// How often the files were looked at and could not be taken up.
     pub fn reload_failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
@@ -241,7 +260,12 @@ impl Known {
             problems
         })?;
         let anew = client.forgetful();
-        Ok(Self { authorities, own, client, anew, by_server: Mutex::default() })
+        // What could be read above has an end.
+        let ends = ServersEnd {
+            authority: ends(&authorities).min().unwrap_or(SystemTime::UNIX_EPOCH),
+            own: own.as_ref().and_then(|(chain, _)| ends(chain).next()),
+        };
+        Ok(Self { authorities, own, ends, client, anew, by_server: Mutex::default() })
     }
 
     fn forget_tickets_of(&self, server: SocketAddr) {
@@ -255,6 +279,11 @@ impl Known {
         }
         by_server.entry(server).or_insert_with(|| self.client.apart()).clone()
     }
+}
+
+/// Of each of the certificates in PEM.
+fn ends(pem: &[u8]) -> impl Iterator<Item = SystemTime> {
+    CertificateDer::pem_slice_iter(pem).flatten().filter_map(|one| Some(x509::read(&one)?.ends))
 }
 
 fn fingerprint(files: &TlsFiles) -> Fingerprint {

@@ -81,7 +81,7 @@ impl Client {
     }
 
     /// Whether it says something until then.
-    pub(super) async fn hears_a_byte_until(&mut self, until: Instant) -> bool {
+    pub(crate) async fn hears_a_byte_until(&mut self, until: Instant) -> bool {
         self.alarm.set(Some(until));
         poll_fn(|cx| match self.stream.poll_disturbed(cx) {
             Poll::Ready(()) => Poll::Ready(true),

@@ -123,6 +123,18 @@ pub(crate) async fn refuse(frontend: Rc<Frontend>, stream: Stream, why: TooMany)
     frontend.refused.set(frontend.refused.get() - 1);
 }
 
+/// Answers a client that has taken a port of TLS for another one, in the plain HTTP that it speaks.
+#[inline(never)]
+pub(crate) async fn tell_to_speak_tls(worker: &Worker, client: &mut Client) {
+    let mut storage = Storage::default();
+    let mut asking = Asking { worker, client, storage: &mut storage };
+    asking.close_after_this();
+    reply::speaks_tls(worker, &mut asking);
+    if caller::send(&mut asking, b"", worker.settings().patience()).await.is_ok() {
+        client.linger(lingering(worker)).await;
+    }
+}
+
 /// Serves a client until its connection is over, or can be parked.
 pub(crate) async fn last(mut client: Client, frontend: Rc<Frontend>, mut permit: Permit) {
     let mut since = now();

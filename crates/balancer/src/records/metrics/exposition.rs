@@ -75,6 +75,7 @@ fn write_all(text: &mut String, scrape: &Scrape<'_>) -> fmt::Result {
         )?;
         let failures: u64 = scrape.server_tls.iter().map(|tls| tls.reload_failures()).sum();
         writeln!(text, "{metric} {failures}")?;
+        write_ends_to_servers(text, &scrape.server_tls)?;
     }
     let endpoints: Vec<Known<'_>> =
         scrape.endpoints.iter().map(|state| Known { state, labels: labels(state, scrape.roster) }).collect();
@@ -219,14 +220,9 @@ fn write_gauges(text: &mut String, scrape: &Scrape<'_>) -> fmt::Result {
 fn write_certificates(text: &mut String, tls: &TlsServer) -> fmt::Result {
     let metric = "evenkeel_certificate_seconds_left";
     describe(text, metric, "gauge", "Until a certificate ends; less than 0 where it has ended.")?;
-    let now = SystemTime::now();
-    let left = |ends: SystemTime| match ends.duration_since(now) {
-        Ok(left) => left.as_secs_f64(),
-        Err(past) => -past.duration().as_secs_f64(),
-    };
     for certificate in tls.certificates() {
-        let left = left(certificate.ends);
-        writeln!(text, "{metric}{{certificate=\"{}\"}} {left:.0}", escaped(&certificate.name))?;
+        let (name, left) = (escaped(&certificate.name), left(certificate.ends));
+        writeln!(text, "{metric}{{certificate=\"{name}\"}} {left:.0}")?;
     }
     if let Some(end) = tls.clients_end() {
         let metric = "evenkeel_client_authority_seconds_left";
@@ -241,6 +237,30 @@ fn write_certificates(text: &mut String, tls: &TlsServer) -> fmt::Result {
     let metric = "evenkeel_certificate_reload_failures_total";
     describe(text, metric, "counter", "Looks at the certificates that found one that cannot be used.")?;
     writeln!(text, "{metric} {}", tls.reload_failures())
+}
+
+/// The first end among all upstreams.
+fn write_ends_to_servers(text: &mut String, servers: &[&TlsServers]) -> fmt::Result {
+    let ends: Vec<_> = servers.iter().map(|tls| tls.ends()).collect();
+    if let Some(ends) = ends.iter().map(|ends| ends.authority).min() {
+        let metric = "evenkeel_server_tls_authority_seconds_left";
+        describe(text, metric, "gauge", "Until the first authority of servers' certificates ends.")?;
+        writeln!(text, "{metric} {:.0}", left(ends))?;
+    }
+    if let Some(ends) = ends.iter().filter_map(|ends| ends.own).min() {
+        let metric = "evenkeel_server_tls_certificate_seconds_left";
+        describe(text, metric, "gauge", "Until the certificate ends that servers are shown.")?;
+        writeln!(text, "{metric} {:.0}", left(ends))?;
+    }
+    Ok(())
+}
+
+/// Seconds; less than 0 where it has ended.
+fn left(ends: SystemTime) -> f64 {
+    match ends.duration_since(SystemTime::now()) {
+        Ok(left) => left.as_secs_f64(),
+        Err(past) => -past.duration().as_secs_f64(),
+    }
 }
 
 /// A metric's name, type and help, and where it is read.
