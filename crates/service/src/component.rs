@@ -48,6 +48,8 @@ pub(crate) enum Kind {
     OrFile,
     /// Any name that begins with this one.
     Family,
+    /// The path of a file that holds further variables.
+    SettingsFile,
 }
 
 impl Variable {
@@ -71,6 +73,11 @@ impl Variable {
         Self { name, help, default: Default::Unset("none"), kind: Kind::Family }
     }
 
+    /// The path of a file that holds further variables of the component, beside those of the environment.
+    pub const fn settings_file(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, default: Default::Unset("the environment alone"), kind: Kind::SettingsFile }
+    }
+
     /// The same variable, taken also as `<NAME>_FILE`: the path of a file that holds the value.
     #[must_use]
     pub const fn or_file(self) -> Self {
@@ -80,7 +87,7 @@ impl Variable {
     /// Whether `name` (without the prefix) belongs to this declaration.
     pub(crate) fn takes(&self, name: &str) -> bool {
         match self.kind {
-            Kind::One => name == self.name,
+            Kind::One | Kind::SettingsFile => name == self.name,
             Kind::OrFile => name == self.name || name.strip_suffix("_FILE") == Some(self.name),
             Kind::Family => name.len() > self.name.len() && name.starts_with(self.name),
         }
@@ -98,7 +105,7 @@ impl Variable {
     /// The name as `--help` shows it, without prefix: `PASSWORD[_FILE]`, `SERVER_…`.
     pub fn shown_name(&self) -> String {
         match self.kind {
-            Kind::One => self.name.to_owned(),
+            Kind::One | Kind::SettingsFile => self.name.to_owned(),
             Kind::OrFile => format!("{}[_FILE]", self.name),
             Kind::Family => format!("{}…", self.name),
         }

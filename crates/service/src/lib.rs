@@ -1,4 +1,4 @@
-//! What every binary shares: settings from the environment, logs, shutdown, the healthcheck subcommand.
+//! What every binary shares: settings from the environment (and a file, where one is named), logs, shutdown, the healthcheck subcommand.
 //!
 //! A binary declares itself as a [`Component`] (its prefix and its [`Variable`]s) and hands [`start`] two functions:
 //! one that turns a [`Reading`] into its own settings, one that runs with them.
@@ -52,6 +52,7 @@ mod rarely;
 mod reading;
 mod secret;
 mod setting;
+mod settings_file;
 pub mod shutdown;
 pub mod vital;
 

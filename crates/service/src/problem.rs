@@ -5,7 +5,7 @@ use std::fmt;
 /// One thing that is wrong with one variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The variable's full name, as in the environment.
+    /// The variable's full name, as in the environment; behind file and line where it stands in a file.
     pub variable: String,
     /// What it got and what it takes, in one line.
     pub reason: String,

@@ -11,6 +11,7 @@ use crate::{
     component::{Default, Kind},
     environment::{Environment, Unknown},
     file,
+    settings_file::Gathered,
 };
 
 /// A component's settings while they are being read.
@@ -51,18 +52,24 @@ impl<'a> Reading<'a> {
         purpose: Purpose,
         read: impl FnOnce(&mut Reading<'_>) -> Result<S, Reported>,
     ) -> Result<S, Problems> {
-        let environment = Environment::of(component, variables, unknown);
+        let mut gathered = Gathered::of(component, variables);
+        let environment = Environment::of(component, std::mem::take(&mut gathered.variables), unknown);
+        let own_file = component.variables.iter().filter(|variable| variable.kind == Kind::SettingsFile);
         let mut reading = Reading {
             component,
             environment,
             problems: Vec::new(),
-            asked: BTreeSet::new(),
+            asked: own_file.map(|variable| variable.name).collect(),
             purpose,
             scope: Scope::Alone,
         };
         let settings = read(&mut reading);
         let Reading { mut problems, environment, asked, .. } = reading;
         problems.extend(environment.problems);
+        for problem in &mut problems {
+            gathered.locate(problem);
+        }
+        problems.append(&mut gathered.problems);
         // What holds for several is read for each of them.
         let mut told = BTreeSet::new();
         problems.retain(|problem| told.insert(problem.to_string()));
@@ -253,7 +260,7 @@ impl<'a> Reading<'a> {
             for (name, value) in values.iter().filter(|(name, _)| variable.takes(name)) {
                 if told.insert(name) {
                     let is_secret = match variable.kind {
-                        Kind::One => false,
+                        Kind::One | Kind::SettingsFile => false,
                         Kind::OrFile => name == variable.name,
                         Kind::Family => true,
                     };

@@ -53,6 +53,7 @@ pub(crate) const COMPONENT: Component = Component {
     prefix: "BALANCER_",
     health: Some("ADMIN_BIND"),
     variables: &[
+        Variable::settings_file("SETTINGS", "a file of further settings, NAME=value in each line; read at start"),
         Variable::new("BIND", "0.0.0.0:8080", "where clients connect; off: nowhere but at BALANCER_TLS_BIND"),
         Variable::optional("TLS_BIND", "no TLS", "where clients connect with TLS, such as 0.0.0.0:8443"),
         Variable::optional(

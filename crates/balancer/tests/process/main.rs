@@ -12,5 +12,6 @@ mod names;
 mod probes;
 mod readers;
 mod repetition;
+mod settings_file;
 mod side_by_side;
 mod weights;
