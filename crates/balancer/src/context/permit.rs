@@ -33,6 +33,7 @@ pub(crate) struct Permit {
     later: bool,
     /// Whose it is, where that counts.
     party: Option<Party>,
+    is_given_back: bool,
 }
 
 impl Connections {
@@ -75,7 +76,7 @@ impl Connections {
     fn count(self: &Arc<Self>) -> Permit {
         let later = self.later.load(Ordering::Acquire);
         self.open[usize::from(later)].fetch_add(1, Ordering::AcqRel);
-        Permit { connections: self.clone(), later, party: None }
+        Permit { connections: self.clone(), later, party: None, is_given_back: false }
     }
 }
 
@@ -105,10 +106,12 @@ impl Permit {
         self.party = Some(party);
         true
     }
-}
 
-impl Drop for Permit {
-    fn drop(&mut self) {
+    /// The connection is about to be closed, and takes nobody's place any more.
+    pub(crate) fn give_back(&mut self) {
+        if std::mem::replace(&mut self.is_given_back, true) {
+            return;
+        }
         self.connections.open[usize::from(self.later)].fetch_sub(1, Ordering::AcqRel);
         let (Some(party), Some(of_one)) = (self.party, &self.connections.of_one) else { return };
         let mut open = of_one.open();
@@ -118,6 +121,12 @@ impl Drop for Permit {
                 open.remove(&party);
             }
         }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.give_back();
     }
 }
 

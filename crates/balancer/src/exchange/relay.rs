@@ -193,7 +193,10 @@ impl<C: Caller> Relay<'_, '_, C> {
             }
             group.worker.stats.wrong_digest.add(1);
         }
-        self.exchange.caller.end(trailers);
+        match &group.worker.settings().rules.responses {
+            None => self.exchange.caller.end(trailers),
+            Some(rules) => self.exchange.caller.end(&rules.passing(trailers)),
+        }
         Ok(())
     }
 

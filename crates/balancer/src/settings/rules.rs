@@ -119,13 +119,14 @@ fn checked(name: &str, way: Way) -> Result<String, String> {
     if !is_token(name) {
         return Err(format!("`{name}` is no name of a field; write letters, digits and `-`"));
     }
-    match why_not(&name.to_ascii_lowercase(), way) {
+    // Many servers read the two alike.
+    match why_not(&name.to_ascii_lowercase().replace('_', "-"), way) {
         Some(why) => Err(format!("`{name}` cannot be set or removed: {why}")),
         None => Ok(name.to_owned()),
     }
 }
 
-/// Why no rule may be about the field of this name, which is in lower case.
+/// Why no rule may be about the field of this name, which is in lower case and has no `_`.
 fn why_not(name: &str, way: Way) -> Option<&'static str> {
     Some(match name {
         "connection"

@@ -151,6 +151,23 @@ fn behind_the_proxy_protocol_a_connection_is_whose_the_proxy_says() {
 }
 
 #[test]
+fn those_that_one_client_has_too_many_take_nobody_elses_place() {
+    let limits = [("CLIENT_CONNECTIONS", "1"), ("MAX_CONNECTIONS", "2"), ("PROXY_PROTOCOL", "on")];
+    let stage = Stage::with(&limits);
+    let introduced = |client: &str| format!("PROXY TCP4 {client} 192.0.2.200 4711 80\r\n{GET}");
+    let (mut one, mut server) = stage.asked_and_answered(introduced("192.0.2.1"), OK);
+    assert_eq!(one.message().status(), 200);
+    // Told, and still there: it does not go by itself.
+    let mut lingering = stage.client(introduced("192.0.2.1"));
+    assert_eq!(lingering.message().status(), 429);
+    let mut other = stage.client(introduced("192.0.2.2"));
+    server.message();
+    server.send(OK);
+    assert_eq!(other.message().status(), 200);
+    drop(lingering);
+}
+
+#[test]
 fn proxies_that_are_trusted_have_any_number_of_connections() {
     let stage = Stage::with(&[PROXIED, ("CLIENT_CONNECTIONS", "1")]);
     let _idle: Vec<_> = (0..3)

@@ -45,6 +45,30 @@ fn responses_get_what_is_set_once_and_lose_what_is_removed() {
 }
 
 #[test]
+fn trailers_and_underscores_are_no_way_around_a_rule() {
+    let stage = Stage::with(&[
+        ("REQUEST_REMOVE", "X-Internal-User"),
+        ("RESPONSE_SET", "X-Frame-Options: DENY"),
+        ("FORWARD_UNDERSCORES", "on"),
+    ]);
+    let mut client = stage.client(
+        "POST / HTTP/1.1\r\nHost: h\r\nTE: trailers\r\nX_Internal-User: root\r\nTransfer-Encoding: chunked\r\n\r\n\
+         2\r\nhi\r\n0\r\nX-Internal-User: root\r\nX-Sum: 1\r\n\r\n",
+    );
+    let mut server = stage.servers.accept();
+    let seen = server.head();
+    assert_eq!(seen.fields().filter(|(name, _)| name.to_lowercase().contains("internal")).count(), 0);
+    let body = server.through(b"\r\n\r\n");
+    assert!(body.ends_with(b"\r\n0\r\nX-Sum: 1\r\n\r\n"), "{}", String::from_utf8_lossy(&body));
+    server.send(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Frame-Options: ALLOWALL\r\nX-Sum: 2\r\n\r\n",
+    );
+    assert_eq!(client.head().field("x-frame-options"), Some("DENY"));
+    let body = client.through(b"\r\n\r\n");
+    assert!(body.ends_with(b"\r\n0\r\nX-Sum: 2\r\n\r\n"), "{}", String::from_utf8_lossy(&body));
+}
+
+#[test]
 fn a_relayed_response_is_changed_alike_and_an_interim_one_not_at_all() {
     let stage = Stage::with(&[("RESPONSE_SET", "X-A: 1"), ("HOLD", "0")]);
     let (mut client, _server) = stage.answered(

@@ -91,7 +91,11 @@ impl Caller for Asking<'_> {
             let piece = self.client.machine.body(fits, limits)?;
             upload.push(&fits[piece.data]);
             if piece.end {
-                upload.end(self.client.machine.trailers());
+                let trailers = self.client.machine.trailers();
+                match &self.worker.settings().rules.requests {
+                    None => upload.end(trailers),
+                    Some(rules) => upload.end(&rules.passing(trailers)),
+                }
             }
             received.consume(piece.consumed);
             if piece.consumed == 0 {

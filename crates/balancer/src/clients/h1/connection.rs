@@ -97,9 +97,13 @@ pub(crate) enum TooMany {
 /// Answers a connection beyond a limit, with 503 or 429, and closes it.
 pub(crate) async fn refuse(frontend: Rc<Frontend>, stream: Stream, why: TooMany) {
     let peer = SocketAddr::from(([0, 0, 0, 0], 0));
-    let mut client = Client::new(stream, peer);
+    tell_too_many(&frontend, &mut Client::new(stream, peer), why).await;
+}
+
+/// Its connection counts among those that are open no longer.
+async fn tell_too_many(frontend: &Frontend, client: &mut Client, why: TooMany) {
     let mut storage = Storage::default();
-    let mut asking = Asking { worker: &frontend.worker, client: &mut client, storage: &mut storage };
+    let mut asking = Asking { worker: &frontend.worker, client, storage: &mut storage };
     asking.close_after_this();
     match why {
         TooMany::InAll => reply::too_many_connections(&frontend.worker, &mut asking),
@@ -191,12 +195,8 @@ async fn serve_some(frontend: &Frontend, client: &mut Client, busy: &mut Busy, p
             return false;
         }
         if !introduction::has_room(worker, client, permit) {
-            let mut asking = Asking { worker, client, storage };
-            asking.close_after_this();
-            reply::too_many_of_one(worker, &mut asking);
-            if caller::send(&mut asking, b"", worker.settings().patience()).await.is_ok() {
-                client.linger(lingering(worker)).await;
-            }
+            permit.give_back();
+            tell_too_many(frontend, client, TooMany::OfOne).await;
             return false;
         }
     }
