@@ -55,6 +55,10 @@ compare-strictness *arguments:
 screenshots *arguments:
     scripts/screenshots {{arguments}}
 
+# the manifests for Kubernetes, held against the schemas of its API
+kubernetes-check *arguments:
+    scripts/kubernetes-check {{arguments}}
+
 # a certificate authority and certificates, to try the set out over TLS
 certificates *arguments:
     scripts/certificates {{arguments}}
