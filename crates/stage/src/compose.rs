@@ -17,6 +17,7 @@ pub struct Compose {
     traffic: SocketAddr,
     admin: SocketAddr,
     secure: SocketAddr,
+    second_admin: SocketAddr,
     /// One project at a time: they would disturb each other's measurements.
     _alone: MutexGuard<'static, ()>,
 }
@@ -27,10 +28,10 @@ impl Compose {
         static ALONE: Mutex<()> = Mutex::new(());
         // A test that failed holding it has removed its project all the same.
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let [traffic, admin, secure] = free_addresses();
+        let [traffic, admin, secure, second_admin] = free_addresses();
         let project = format!("evenkeel-e2e-{}-{}", std::process::id(), traffic.port());
         let files = files.iter().map(|file| root().join(file)).collect();
-        Self { project, files, traffic, admin, secure, _alone: alone }
+        Self { project, files, traffic, admin, secure, second_admin, _alone: alone }
     }
 
     /// Brings up the services of these files (relative to the root) and waits until all are healthy.
@@ -47,12 +48,13 @@ impl Compose {
     }
 
     /// What has a `docker compose` without arguments mean this project.
-    pub fn environment(&self) -> [(&'static str, String); 4] {
+    pub fn environment(&self) -> [(&'static str, String); 5] {
         [
             ("COMPOSE_PROJECT_NAME", self.project.clone()),
             ("EVENKEEL_PORT", self.traffic.port().to_string()),
             ("EVENKEEL_ADMIN_PORT", self.admin.port().to_string()),
             ("EVENKEEL_TLS_PORT", self.secure.port().to_string()),
+            ("EVENKEEL_SECOND_ADMIN_PORT", self.second_admin.port().to_string()),
         ]
     }
 
