@@ -87,11 +87,24 @@ pub(crate) async fn run<C: Caller>(groups: &Groups, caller: &mut C, scratch: &mu
     then
 }
 
+/// A client that has got the certificate of one host and asks for another on the same connection.
+const MISDIRECTED: Refusal = Refusal::new(
+    421,
+    "The certificate of this connection is not for that host: open another connection to it.",
+);
+
 /// Finds out which upstream it is for.
 async fn begin<C: Caller>(groups: &Groups, caller: &mut C, scratch: &mut Scratch) -> Then {
     let worker = &groups.worker;
-    if worker.shared.tls.is_some() && caller.is_disowned() {
-        return turned_away::turn_away(worker, caller, scratch, Turned::Disowned).await;
+    if worker.shared.tls.is_some() {
+        if caller.is_disowned() {
+            return turned_away::turn_away(worker, caller, scratch, Turned::Disowned).await;
+        }
+        if caller.is_misdirected() {
+            let (head, input) = caller.asked();
+            scratch.keep_what_was_asked(head, input);
+            return refuse(worker, caller, scratch, &MISDIRECTED, None).await;
+        }
     }
     if let Some(gate) = &worker.shared.gate
         && let Some(why) = turned_away::why(gate, worker, caller)

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use evenkeel_service::{Shutdown, vital};
+use evenkeel_service::{Shutdown, exit, vital};
 use evenkeel_sockopt::set_defer_accept;
 use evenkeel_upstream::EndpointIds;
 use evenkeel_wire::{Resolver, keep_alive, ring_together};
@@ -57,7 +57,7 @@ pub(crate) fn run(settings: Settings) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!("{error}");
-            ExitCode::FAILURE
+            ExitCode::from(exit::UNAVAILABLE)
         }
     }
 }

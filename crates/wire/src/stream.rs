@@ -224,6 +224,12 @@ impl Stream {
         self.tls.as_ref().map_or(b"", |session| session.client_cert())
     }
 
+    /// Whether this host may be asked for on it: over TLS, where the client has asked for a certificate by a name that it is for, one
+    /// that the same certificate is for (RFC 9110 §7.4). `host` without a port.
+    pub fn covers(&self, host: &[u8]) -> bool {
+        self.tls.as_ref().is_none_or(|session| session.covers(host))
+    }
+
     /// Whether the client has shown a certificate for which it would be refused now: authorities or lists have changed since.
     pub fn is_disowned(&mut self, server: &TlsServer) -> bool {
         self.tls.as_mut().is_some_and(|session| session.is_disowned(server))

@@ -47,7 +47,7 @@ impl CertificatesView {
         let mut shown: Vec<_> = tls
             .certificates()
             .into_iter()
-            .map(|one| view("certificate", one.name, one.hosts, one.ends))
+            .map(|one| view("certificate", one.name, one.hosts.to_vec(), one.ends))
             .collect();
         if let Some(ClientsEnd { authority, revoked }) = tls.clients_end() {
             shown.push(view("client_authority", "authority of clients".to_owned(), Vec::new(), authority));

@@ -36,9 +36,12 @@ impl Sticky {
     }
 
     /// The line that gives a client its pin (RFC 6265).
-    pub(crate) fn set_cookie(&self, pin: Pin, out: &mut Vec<u8>) {
+    /// One that was got by TLS is not shown in plain text.
+    pub(crate) fn set_cookie(&self, pin: Pin, scheme: &str, out: &mut Vec<u8>) {
+        let secure = if scheme == "https" { "; Secure" } else { "" };
         out.extend_from_slice(
-            format!("Set-Cookie: {}={pin}; Path=/; HttpOnly; SameSite=Lax\r\n", self.cookie).as_bytes(),
+            format!("Set-Cookie: {}={pin}; Path=/; HttpOnly; SameSite=Lax{secure}\r\n", self.cookie)
+                .as_bytes(),
         );
     }
 }

@@ -39,6 +39,8 @@ pub(crate) trait Caller {
 
     /// Which certificate it has shown, as lines of fields for servers (RFC 9440); empty where none.
     fn client_cert(&self) -> &[u8];
+    /// Whether the host that it asks for is one that its connection is not for (RFC 9110 §15.5.20).
+    fn is_misdirected(&self) -> bool;
     /// Whether it came with a certificate for which it would be refused now.
     fn is_disowned(&mut self) -> bool;
 

@@ -88,7 +88,7 @@ impl<C: Caller> Exchange<'_, C> {
             let keeps = |old| self.group.picker.borrow_mut().keeps(old);
             let stays = self.request.want.pin.is_some_and(|old| old == pin || keeps(old));
             if !stays {
-                sticky.set_cookie(pin, extra);
+                sticky.set_cookie(pin, self.caller.scheme(), extra);
             }
         }
         if let Some(hsts) = worker.hsts_over(self.caller.scheme()) {

@@ -39,7 +39,7 @@ pub(crate) fn told(failure: Failure, unresolved: bool) -> Told {
         Failure::Response(ResponseFailure::TimedOut) | Failure::Deadline => Told {
             status: 504,
             error: "http_response_timeout",
-            detail: "No server answered in time.",
+            detail: "No server answered in time. The request may have been executed.",
             retry_after: None,
         },
         Failure::Response(ResponseFailure::Reset | ResponseFailure::Closed) | Failure::Stale => {
@@ -56,7 +56,12 @@ fn unavailable(error: &'static str) -> Told {
 }
 
 fn unusable(error: &'static str) -> Told {
-    Told { status: 502, error, detail: "No server gave a usable answer.", retry_after: None }
+    Told {
+        status: 502,
+        error,
+        detail: "No server gave a usable answer. The request may have been executed.",
+        retry_after: None,
+    }
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ fn tls_needs_an_address_and_certificates_and_clients_need_one_or_the_other() {
     assert!(with(&[]).unwrap().tls.is_none());
     let both = with(&[bind, certificates, ("BALANCER_BIND", "off"), ("BALANCER_TLS_MIN", "1.3")]).unwrap();
     assert!(both.bind.is_none());
-    assert_eq!(both.tls.unwrap().server.certificates()[0].hosts, ["shop.example"]);
+    assert_eq!(both.tls.unwrap().server.certificates()[0].hosts[..], ["shop.example"]);
     let nowhere = with(&[bind, ("BALANCER_TLS_CERTIFICATES", "/nowhere")]).unwrap_err();
     assert!(nowhere.starts_with("BALANCER_TLS_CERTIFICATES: /nowhere cannot be read"), "{nowhere}");
     let chain = directory.path().join("shop.crt");

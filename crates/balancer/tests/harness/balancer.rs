@@ -93,7 +93,7 @@ impl Balancer {
     /// What it says where its settings are right and it cannot start all the same.
     pub(crate) fn fails(upstream: &str, settings: &[(&str, &str)]) -> String {
         let output = command(upstream, settings).output().unwrap();
-        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert_eq!(output.status.code(), Some(69), "{output:?}");
         String::from_utf8(output.stderr).unwrap()
     }
 

@@ -207,7 +207,7 @@ fn whoever_is_revoked_asks_nothing_more_on_a_connection_that_is_open() {
     secured.stage.balancer.wait_until(|_| !comes_in(&secured, &showing(&secured, &revoked)));
     assert_eq!(turned_away(&mut client), 403);
     ask_again(&secured, &mut unharmed, GET);
-    assert_eq!(secured.count("evenkeel_requests_turned_away_total{reason=\"certificate\"}"), 1);
+    assert!(secured.count("evenkeel_requests_turned_away_total{reason=\"certificate\"}") >= 1);
 }
 
 #[test]

@@ -39,6 +39,45 @@ fn the_name_that_is_asked_for_chooses_the_certificate() {
 }
 
 #[test]
+fn a_connection_is_for_the_hosts_of_its_certificate() {
+    let authority = Authority::new();
+    authority.put("a", "first.example");
+    authority.put("b", "*.shop.example");
+    let secured = Secured::of(authority, &[]);
+    let address = secured.stage.balancer.secured();
+    let options = |host: &str| {
+        format!("OPTIONS * HTTP/1.1\r\nHost: {host}\r\nMax-Forwards: 0\r\nConnection: close\r\n\r\n")
+    };
+    let asked = |name: &str, host: &str| {
+        // Twice: who goes on from an earlier handshake is held to the same.
+        let statuses = [(); 2].map(|()| {
+            let mut client = Client::to(address, &secured.config, name).unwrap();
+            client.send(options(host));
+            String::from_utf8(client.end().0).unwrap()["HTTP/1.1 ".len()..][..3].to_owned()
+        });
+        assert_eq!(statuses[0], statuses[1]);
+        statuses[0].clone()
+    };
+    for host in ["www.shop.example", "API.shop.example:8443", "www.shop.example."] {
+        assert_eq!(asked("www.shop.example", host), "204", "{host}");
+    }
+    for host in ["first.example", "elsewhere.example", "shop.example", "127.0.0.1", "[::1]:443"] {
+        assert_eq!(asked("www.shop.example", host), "421", "{host}");
+    }
+}
+
+#[test]
+fn who_names_nobody_asks_for_any_host() {
+    let authority = Authority::new();
+    authority.put("a", "127.0.0.1");
+    let secured = Secured::of(authority, &[]);
+    // No name goes out for an address (RFC 6066 §3).
+    let mut client = Client::to(secured.stage.balancer.secured(), &secured.config, "127.0.0.1").unwrap();
+    client.send("OPTIONS * HTTP/1.1\r\nHost: any.example\r\nMax-Forwards: 0\r\nConnection: close\r\n\r\n");
+    assert!(client.end().0.starts_with(b"HTTP/1.1 204 "));
+}
+
+#[test]
 fn a_session_is_resumed_on_whatever_worker() {
     let secured = Secured::with(&[("WORKERS", "3")]);
     let mut first = secured.connect();

@@ -19,7 +19,7 @@ pub struct Certificate {
     /// What its files are called, without what tells them apart.
     pub name: String,
     /// The names of hosts that it is for.
-    pub hosts: Vec<String>,
+    pub hosts: Arc<[String]>,
     /// From when on it holds.
     pub begins: SystemTime,
     /// When it ends.
@@ -69,6 +69,18 @@ impl Certificate {
     }
 }
 
+/// Whether a certificate for these names is one for `host`, which may be in any case.
+pub(super) fn is_for(names: &[String], host: &[u8]) -> bool {
+    names.iter().any(|name| match name.strip_prefix('*') {
+        // It stands for one label.
+        Some(beside) => host
+            .iter()
+            .position(|&byte| byte == b'.')
+            .is_some_and(|dot| dot > 0 && host[dot..].eq_ignore_ascii_case(beside.as_bytes())),
+        None => name.as_bytes().eq_ignore_ascii_case(host),
+    })
+}
+
 /// Whether the first certificate in this PEM is one that signs others.
 pub(super) fn is_authority(chain: &[u8]) -> bool {
     let first = CertificateDer::pem_slice_iter(chain).next().and_then(Result::ok);
@@ -89,7 +101,7 @@ impl Certificates {
     pub(super) fn new(all: Vec<Certificate>) -> Option<Self> {
         let (mut exact, mut wild) = (HashMap::new(), HashMap::new());
         for (index, certificate) in all.iter().enumerate() {
-            for host in &certificate.hosts {
+            for host in &*certificate.hosts {
                 match host.strip_prefix("*.") {
                     Some(beside) => wild.entry(beside.to_owned()).or_insert(index),
                     None => exact.entry(host.clone()).or_insert(index),
@@ -145,6 +157,17 @@ mod tests {
         assert_eq!(found(Some("elsewhere.example")), "a");
         assert_eq!(found(None), "a");
         assert!(Certificates::new(Vec::new()).is_none());
+    }
+
+    #[test]
+    fn a_certificate_is_for_its_names_and_for_one_label_beside_a_wildcard() {
+        let names = ["shop.example".to_owned(), "*.api.example".to_owned()];
+        for host in ["shop.example", "SHOP.example", "v1.api.example"] {
+            assert!(is_for(&names, host.as_bytes()), "{host}");
+        }
+        for host in ["", "api.example", ".api.example", "a.v1.api.example", "shop.example.org", "192.0.2.1"] {
+            assert!(!is_for(&names, host.as_bytes()), "{host}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::sign::SingleCertAndKey;
-use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore};
+use rustls::{CertificateError, ClientConfig, ClientConnection, OtherError, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
 
@@ -229,8 +229,17 @@ fn of_certificate(error: CertificateError) -> TlsFailure {
         CertificateError::NotValidForNameContext { presented, .. } => {
             TlsFailure::WrongName(presented.iter().map(|name| bare(name).to_owned()).collect())
         }
+        CertificateError::Other(other) if is_of_an_authority(&other) => TlsFailure::Untrusted(
+            "it is an authority's own (CA:TRUE); one that signed itself for a server has to say CA:FALSE"
+                .to_owned(),
+        ),
         error => TlsFailure::Untrusted(error.to_string()),
     }
+}
+
+/// As `openssl req -x509` makes them unless it is told otherwise.
+fn is_of_an_authority(error: &OtherError) -> bool {
+    matches!(error.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
 /// The name in `DnsName("a.example")` or `IpAddress(::1)`.

@@ -264,6 +264,13 @@ impl TlsServer {
         self.failures.load(Ordering::Relaxed)
     }
 
+    /// The names of the certificate that is shown to whoever asks for `host`, where that is one of them.
+    pub(crate) fn names_beside(&self, host: &str) -> Option<Arc<[String]>> {
+        let shown = self.shown.now();
+        let names = &shown.find(Some(host)).hosts;
+        certificates::is_for(names, host.as_bytes()).then(|| names.clone())
+    }
+
     /// What a handshake that begins now is made on.
     pub(crate) fn terms(&self) -> Arc<Terms> {
         self.terms.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -407,7 +414,7 @@ mod tests {
     }
 
     fn hosts(server: &TlsServer) -> Vec<String> {
-        server.certificates().into_iter().flat_map(|certificate| certificate.hosts).collect()
+        server.certificates().iter().flat_map(|certificate| certificate.hosts.to_vec()).collect()
     }
 
     /// What comes of a change that nobody goes on writing at.

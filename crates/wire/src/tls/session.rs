@@ -20,6 +20,7 @@ use rustls::{Connection, HandshakeKind, ProtocolVersion, ServerConnection};
 use socket2::SockRef;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
+use super::certificates;
 use super::clients::ClientRefusal;
 use super::server::Terms;
 use super::{TlsClient, TlsFailure, TlsName, TlsServer};
@@ -82,6 +83,8 @@ pub(crate) struct Session {
     client_cert: Vec<u8>,
     /// The version of the terms by which the client was verified.
     verified: u64,
+    /// The names of the certificate that the client asked for by one of them.
+    names: Option<Arc<[String]>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,6 +159,7 @@ impl Session {
             is_parted: false,
             client_cert: Vec::new(),
             verified: 0,
+            names: None,
         }
     }
 
@@ -179,13 +183,16 @@ impl Session {
         }
     }
 
-    /// Takes in which certificate the client has shown, in a handshake on `terms`.
+    /// Takes in whom the client has asked for, and which certificate it has shown, in a handshake on `terms`.
     pub(crate) fn identify(
         &mut self,
         server: &TlsServer,
         terms: &Arc<Terms>,
         handshake: Handshake,
     ) -> Result<(), HandshakeFailure> {
+        if let Connection::Server(connection) = &self.connection {
+            self.names = connection.server_name().and_then(|host| server.names_beside(host));
+        }
         let Some(chain) = self.connection.peer_certificates() else { return Ok(()) };
         if handshake.is_resumed {
             server.check_resumed(terms, chain).map_err(HandshakeFailure::Client)?;
@@ -195,6 +202,12 @@ impl Session {
         self.client_cert = lines.ok_or(HandshakeFailure::Client(ClientRefusal::Invalid))?;
         self.verified = terms.version;
         Ok(())
+    }
+
+    /// Whether the certificate that the client has asked for by a name is for this host as well. True where it has named none, or one
+    /// that there is no certificate for: it knows then whom it speaks to, or does not care.
+    pub(crate) fn covers(&self, host: &[u8]) -> bool {
+        self.names.as_ref().is_none_or(|names| certificates::is_for(names, host))
     }
 
     /// Whether a client that has shown a certificate would be refused for it now.

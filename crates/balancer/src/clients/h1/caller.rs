@@ -62,6 +62,12 @@ impl Caller for Asking<'_> {
         if self.client.stream.is_secured() { "https" } else { "http" }
     }
 
+    fn is_misdirected(&self) -> bool {
+        let (head, input) = self.asked();
+        let host = host_of(head.authority(input));
+        self.client.stream.is_secured() && !host.is_empty() && !self.client.stream.covers(host)
+    }
+
     fn is_disowned(&mut self) -> bool {
         self.worker.shared.tls.as_ref().is_some_and(|server| self.client.stream.is_disowned(server))
     }
@@ -249,4 +255,12 @@ impl Asking<'_> {
             self.client.machine.close_after_this();
         }
     }
+}
+
+/// Without a port, and without the dot at the end that says that a name is whole.
+fn host_of(authority: &[u8]) -> &[u8] {
+    let port =
+        authority.iter().rposition(|&byte| byte == b':').filter(|&at| authority[at..].last() != Some(&b']'));
+    let host = &authority[..port.unwrap_or(authority.len())];
+    host.strip_suffix(b".").unwrap_or(host)
 }

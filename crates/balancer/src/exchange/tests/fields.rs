@@ -85,6 +85,10 @@ impl Caller for FieldsCaller {
         "https"
     }
 
+    fn is_misdirected(&self) -> bool {
+        false
+    }
+
     fn is_disowned(&mut self) -> bool {
         false
     }
