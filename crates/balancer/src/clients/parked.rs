@@ -35,6 +35,8 @@ pub(crate) struct Idle {
     pub(crate) introduced: bool,
     /// Until when the first byte of a request must have come; `None` once it has.
     pub(crate) first_byte_by: Option<Instant>,
+    /// When it was last answered; what wakes it need not be a request.
+    pub(crate) since: Instant,
     pub(crate) permit: Permit,
 }
 

@@ -1,9 +1,10 @@
 //! How connections end: in order, or so that nobody takes a part for the whole.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::Shutdown;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::harness::PATIENCE;
 use crate::{GET, Secured};
 
 #[test]
@@ -89,4 +90,31 @@ fn clients_over_tls_are_answered_while_the_balancer_leaves() {
     assert!(received.ends_with(b"\r\n\r\nok"), "{:?}", String::from_utf8_lossy(&received));
     assert_eq!(end, Ok(()));
     assert_eq!(secured.stage.balancer.left(), Some(0));
+}
+
+#[test]
+fn a_record_that_comes_in_drips_does_not_keep_a_connection_open() {
+    // Longer than a connection keeps its task without a byte: each drip wakes one that is parked.
+    let secured = Secured::with(&[("IDLE_TIMEOUT", "1500ms"), ("FIRST_BYTE_TIMEOUT", "1h")]);
+    let mut client = secured.connect();
+    client.send(GET);
+    let mut server = secured.stage.servers.accept();
+    server.message();
+    server.send(crate::harness::OK);
+    client.through("\r\n\r\nok");
+    let answered = Instant::now();
+    let mut tcp = client.tcp();
+    tcp.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    // Data of 16 KiB, of which far less will come.
+    let mut record = b"\x17\x03\x03\x40\x00".to_vec();
+    record.resize(16 * 1024, 0);
+    let is_closed = record.iter().any(|drip| {
+        let is_taken = tcp.write_all(&[*drip]).is_ok();
+        // What it may still say is its word of parting.
+        let said = tcp.read(&mut [0; 64]).map_err(|error| error.kind());
+        assert!(answered.elapsed() < PATIENCE, "it is still open");
+        !is_taken || said != Err(ErrorKind::WouldBlock)
+    });
+    assert!(is_closed);
+    secured.stage.balancer.wait_until(|_| secured.count("evenkeel_connections_open") == 0);
 }

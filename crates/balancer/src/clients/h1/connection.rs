@@ -70,12 +70,12 @@ pub(crate) fn begin(frontend: &Frontend, stream: Stream, peer: SocketAddr) -> Cl
 
 /// Serves a client that was parked and has something to say.
 pub(crate) async fn resume(frontend: Rc<Frontend>, idle: Idle) {
-    let Idle { stream, peer, destination, introduced, first_byte_by, permit } = idle;
+    let Idle { stream, peer, destination, introduced, first_byte_by, since, permit } = idle;
     let mut client = Client::new(Stream::resume(stream), peer);
     client.destination = destination.map(|destination| *destination);
     client.introduced = introduced;
     client.first_byte_by = first_byte_by;
-    clock::still(Box::pin(last(client, frontend, permit))).await;
+    clock::still(Box::pin(last_since(since, client, frontend, permit))).await;
 }
 
 /// Closes the connection of a client that has been quiet, in order: one that begins to ask in this very moment finds an end of
@@ -140,33 +140,45 @@ pub(crate) async fn tell_to_speak_tls(worker: &Worker, client: &mut Client) {
 }
 
 /// Serves a client until its connection is over, or can be parked.
-pub(crate) async fn last(mut client: Client, frontend: Rc<Frontend>, mut permit: Permit) {
-    let mut since = now();
+pub(crate) fn last(client: Client, frontend: Rc<Frontend>, permit: Permit) -> impl Future<Output = ()> {
+    last_since(now(), client, frontend, permit)
+}
+
+/// The same for one that has not asked for anything since then.
+async fn last_since(mut since: Instant, mut client: Client, frontend: Rc<Frontend>, mut permit: Permit) {
     // Who is here now has come with a request, or has just broken a long silence.
     let mut is_heard = client.introduced;
     while is_heard || hears_a_byte(&mut client, &frontend, since).await {
         is_heard = false;
         let mut busy = frontend.spare.take();
-        let lasts = serve_some(&frontend, &mut client, &mut busy, &mut permit).await;
+        let served = serve_some(&frontend, &mut client, &mut busy, &mut permit).await;
         frontend.spare.give_back(busy);
-        if !lasts {
-            client.stream.part();
-            return;
+        match served {
+            Served::Some => since = now(),
+            // Bytes that are no request, such as a piece of a record of TLS, renew nothing, however many of them come.
+            Served::Nothing if now() < idles_until(&client, &frontend, since) => {}
+            Served::Nothing | Served::All => {
+                client.stream.part();
+                return;
+            }
         }
-        since = now();
     }
     if client.bound.is_some() {
         // It was waited for as long as a parked connection is.
         return;
     }
+    let until = idles_until(&client, &frontend, since);
     let Ok(stream) = client.stream.rest() else { return };
     let Client { peer, destination, introduced, first_byte_by, .. } = client;
     let destination = destination.map(Box::new);
-    let idle = Idle { stream, peer, destination, introduced, first_byte_by, permit };
-    let worker = &frontend.worker;
-    let until = first_byte_by.unwrap_or(since + worker.settings().idle_timeout);
-    let leaving = worker.shared.is_leaving().then(|| since + QUIET_WHILE_LEAVING);
+    let idle = Idle { stream, peer, destination, introduced, first_byte_by, since, permit };
+    let leaving = frontend.worker.shared.is_leaving().then(|| since + QUIET_WHILE_LEAVING);
     frontend.parked.park(idle, leaving.map_or(until, |leaving| leaving.min(until)));
+}
+
+/// Until when a client may say nothing that is a request.
+fn idles_until(client: &Client, frontend: &Frontend, since: Instant) -> Instant {
+    client.first_byte_by.unwrap_or_else(|| since + frontend.worker.settings().idle_timeout)
 }
 
 /// Waits for a while from `since`. False when nothing has come.
@@ -186,18 +198,33 @@ async fn hears_a_byte(client: &mut Client, frontend: &Frontend, since: Instant) 
     heard
 }
 
-/// Serves requests for as long as some of the next one is here. False when the connection is over.
-async fn serve_some(frontend: &Frontend, client: &mut Client, busy: &mut Busy, permit: &mut Permit) -> bool {
+/// What was served at a time.
+enum Served {
+    /// All that the client had asked for until now.
+    Some,
+    /// It had asked for nothing.
+    Nothing,
+    /// All there will be: the connection is over.
+    All,
+}
+
+/// Serves requests for as long as some of the next one is here.
+async fn serve_some(
+    frontend: &Frontend,
+    client: &mut Client,
+    busy: &mut Busy,
+    permit: &mut Permit,
+) -> Served {
     let worker = &frontend.worker;
     let Busy { storage, scratch } = busy;
     if !client.introduced {
         if !introduction::receive(worker, client, &mut storage.received).await {
-            return false;
+            return Served::All;
         }
         if !introduction::has_room(worker, client, permit) {
             permit.give_back();
             tell_too_many(frontend, client, TooMany::OfOne).await;
-            return false;
+            return Served::All;
         }
     }
     loop {
@@ -205,8 +232,8 @@ async fn serve_some(frontend: &Frontend, client: &mut Client, busy: &mut Busy, p
         let mut asking = Asking { worker, client, storage };
         let then = match next {
             Next::Head => exchange::run(&frontend.groups, &mut asking, scratch).await,
-            Next::Quiet => return true,
-            Next::Gone => return false,
+            Next::Quiet => return Served::Nothing,
+            Next::Gone => return Served::All,
             Next::Refused(refusal) => {
                 scratch.account.open();
                 scratch.request.clear();
@@ -216,18 +243,18 @@ async fn serve_some(frontend: &Frontend, client: &mut Client, busy: &mut Busy, p
             }
         };
         match then {
-            Then::Next if storage.received.is_empty() && !client.half_closed => return true,
+            Then::Next if storage.received.is_empty() && !client.half_closed => return Served::Some,
             Then::Next => {}
-            Then::Close => return false,
+            Then::Close => return Served::All,
             Then::Linger => {
                 client.linger(lingering(worker)).await;
-                return false;
+                return Served::All;
             }
             Then::Tunnel(server) => {
                 let Client { stream, alarm, .. } = client;
                 let tunnel = tunnel::run(stream, alarm, &mut storage.received, server);
                 Box::pin(tunnel).await;
-                return false;
+                return Served::All;
             }
         }
     }
