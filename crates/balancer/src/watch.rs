@@ -9,3 +9,4 @@ pub(crate) mod pages;
 pub(crate) mod probe;
 pub(crate) mod strangers;
 pub(crate) mod trust;
+pub(crate) mod unproven;

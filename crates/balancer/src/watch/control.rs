@@ -24,6 +24,7 @@ use crate::watch::naming::{self, Naming};
 use crate::watch::orders::Orders;
 use crate::watch::probe::{Finding, probe};
 use crate::watch::strangers::Strangers;
+use crate::watch::unproven::Unproven;
 
 /// A question of the admin interface.
 pub(crate) enum Ask {
@@ -64,6 +65,7 @@ pub(crate) async fn run(
     let mut orders = Orders::default();
     let mut naming = Naming::new(served.name().cloned());
     let mut strangers = Strangers::default();
+    let mut unproven = Unproven::default();
     loop {
         let turn = now();
         control.tick(turn);
@@ -77,8 +79,12 @@ pub(crate) async fn run(
             begin_probe(due, host, &served, &report);
         }
         for change in publish(&mut control, &orders, &naming, &shared) {
+            if matches!(change.news, News::Added | News::Returned) {
+                unproven.found(change.endpoint);
+            }
             if change.news == News::Removed {
                 strangers.forget(change.endpoint);
+                unproven.forget(change.endpoint);
             }
             if change.news == News::Healthy && !naming.is_given(change.address) {
                 ask_for_name(&change, &resolver, &report);
@@ -98,6 +104,7 @@ pub(crate) async fn run(
                 Found::Probed { endpoint, finding: Finding { result, wrong }, took } => {
                     if let Some(server) = shared.roster.of(endpoint) {
                         strangers.probed(endpoint, &server, wrong);
+                        unproven.probed(endpoint, &server, result);
                     }
                     shared.control_stats.probed(result);
                     tell(&shared, endpoint, Fact::Probed(result), now());

@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-#[expect(dead_code, unused_imports, reason = "these tests need only a part of it")]
+#[expect(dead_code, reason = "these tests need only a part of it")]
 #[path = "../harness/mod.rs"]
 mod harness;
 
