@@ -135,6 +135,28 @@ fn what_is_no_handshake_moves_a_request_as_well() {
 }
 
 #[test]
+fn a_handshake_that_never_comes_is_raced_by_another_server() {
+    let authority = Authority::new();
+    // Longer than anything here is waited for.
+    let settings = [("RACE", "on"), ("CONNECT_TIMEOUT", "5m")];
+    let stage = stage(&authority, vec![Greeting::Plain, showing(&authority.sign(ADDRESS))], &settings);
+    let mut silent = Vec::new();
+    // Of two, one of each pair of requests is for the other.
+    for _ in 0..2 {
+        let mut client = stage.client(POST);
+        let (index, mut server) = stage.servers.accept_at_any();
+        if index == 0 {
+            silent.push(server);
+            server = stage.servers.accept();
+        }
+        assert_eq!(server.message().text(), "once");
+        server.send(OK_CLOSE).finish();
+        assert_eq!(client.message().status(), 200);
+    }
+    assert!(!silent.is_empty());
+}
+
+#[test]
 fn a_handshake_that_never_comes_is_over_with_the_connect_timeout() {
     let authority = Authority::new();
     let stage = stage(
