@@ -1,11 +1,11 @@
 //! Whom to believe about where a request comes from: proxies in the networks of `BALANCER_TRUSTED_PROXIES`. What they
 //! say in `X-Forwarded-*` and `Forwarded` is added to; what anybody else says there is replaced.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use evenkeel_message::{Origin, RequestHead};
 use evenkeel_service::{Setting, not};
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 /// Networks and single addresses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,7 +62,22 @@ fn one(text: &str) -> Result<IpNet, String> {
     let address = || text.parse::<IpAddr>().map(IpNet::from);
     text.parse()
         .or_else(|_| address())
+        .map(canonical)
         .map_err(|_| not(text, "a network or an address", "10.0.0.0/8,fd00::/8 or 192.0.2.1"))
+}
+
+/// The bits of an IPv6 address before an IPv4 one that is mapped into it (RFC 4291 §2.5.5.2).
+const BEFORE_MAPPED: u8 = 96;
+
+/// Addresses are compared as IPv4 where they are mapped, so networks have to be.
+fn canonical(network: IpNet) -> IpNet {
+    let mapped = |address: Ipv6Addr, length: u8| {
+        Ipv4Net::new(address.to_ipv4_mapped()?, length.checked_sub(BEFORE_MAPPED)?).ok()
+    };
+    match network {
+        IpNet::V6(six) => mapped(six.addr(), six.prefix_len()).map_or(network, IpNet::V4),
+        IpNet::V4(_) => network,
+    }
 }
 
 #[cfg(test)]
@@ -93,6 +108,19 @@ mod tests {
     #[test]
     fn a_mapped_address_counts_as_ipv4() {
         assert!(includes("192.0.2.0/24", "::ffff:192.0.2.7"));
+    }
+
+    #[test]
+    fn a_mapped_network_counts_as_ipv4() {
+        for address in ["10.1.2.3", "::ffff:10.1.2.3"] {
+            for network in ["::ffff:10.0.0.0/104", "::ffff:a00:0/104", "::ffff:10.1.2.3", "::ffff:0:0/96"] {
+                assert!(includes(network, address), "{network} {address}");
+            }
+            assert!(!includes("::ffff:11.0.0.0/104", address));
+            assert!(!includes("::ffff:10.1.2.4", address));
+            assert!(!includes("::/0", address), "no network of IPv6 alone");
+        }
+        assert!(!includes("::ffff:0:0/96", "fd12::1"));
     }
 
     #[test]
