@@ -37,13 +37,23 @@ impl Environment {
     ) -> Self {
         let mut seen = Self::default();
         let mut own = Vec::new();
+        let mut in_small_letters = Vec::new();
         for (name, value) in variables {
             if !name.as_encoded_bytes().starts_with(component.prefix.as_bytes()) {
                 continue;
             }
             let full = name.to_string_lossy().into_owned();
             let short = &full[component.prefix.len()..];
-            if !component.variables.iter().any(|variable| variable.takes(short)) {
+            let declared = component.variables.iter().any(|variable| variable.takes(short));
+            let folded = folded(short);
+            if declared && folded != short {
+                // Of a family: other names are declared in capital letters alone.
+                if !is_injected(&folded) {
+                    in_small_letters.push((short.to_owned(), folded));
+                }
+                continue;
+            }
+            if !declared {
                 if unknown == Unknown::Refused && !is_injected(short) {
                     seen.refuse(component, short, unknown_name(component, short));
                 }
@@ -63,8 +73,17 @@ impl Environment {
         // Every value is a string and no field is named, so there is nothing that envy could find wrong.
         let flat: BTreeMap<String, String> =
             envy::prefixed(component.prefix).from_iter(own).unwrap_or_default();
-        // envy folds names to lower case; only upper case got this far.
+        // envy folds names to lower case; only what that does not change got this far.
         seen.values = flat.into_iter().map(|(name, value)| (name.to_ascii_uppercase(), value)).collect();
+        for (short, folded) in in_small_letters {
+            let meant = format!("{}{folded}", component.prefix);
+            let reason = if seen.values.contains_key(&folded) || seen.refused.contains(&folded) {
+                format!("is not in capital letters, and {meant} is set as well; remove one of them")
+            } else {
+                format!("is not in capital letters; write {meant}")
+            };
+            seen.refuse(component, &short, reason);
+        }
         seen
     }
 
@@ -72,6 +91,11 @@ impl Environment {
         self.refused.insert(short.to_owned());
         self.problems.push(Problem { variable: format!("{}{short}", component.prefix), reason });
     }
+}
+
+/// A name as it comes out of envy, in capital letters again.
+fn folded(short: &str) -> String {
+    short.to_lowercase().to_ascii_uppercase()
 }
 
 /// What Kubernetes and old Docker links put into the environment of a neighbour called like the prefix:
@@ -168,6 +192,29 @@ mod tests {
             problem("SERVER_COLOUR", "x"),
             "SERVER_COLOUR: is not a setting; `server --help` lists them"
         );
+    }
+
+    #[test]
+    fn a_name_of_a_family_that_is_not_in_capital_letters_is_refused() {
+        assert_eq!(
+            problem("SERVER_CHILD_api", "x"),
+            "SERVER_CHILD_api: is not in capital letters; write SERVER_CHILD_API"
+        );
+        // The sign of kelvins, which folds to a letter.
+        assert!(problem("SERVER_CHILD_\u{212a}", "x").ends_with("write SERVER_CHILD_K"));
+        assert_eq!(problem("SERVER_CHILD_api_PORT", "x"), "");
+    }
+
+    #[test]
+    fn of_two_names_that_differ_in_case_alone_none_is_lost_in_silence() {
+        let both = [("SERVER_CHILD_api", "x"), ("SERVER_CHILD_API", "y")];
+        for variables in [both, [both[1], both[0]]] {
+            let seen = seen(&variables);
+            let told: Vec<_> = seen.problems.iter().map(ToString::to_string).collect();
+            let expected = "SERVER_CHILD_api: is not in capital letters, and SERVER_CHILD_API is set as well; remove one of them";
+            assert_eq!(told, [expected]);
+            assert_eq!(seen.values.get("CHILD_API").map(String::as_str), Some("y"));
+        }
     }
 
     #[test]
