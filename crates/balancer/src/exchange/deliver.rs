@@ -92,8 +92,12 @@ impl<C: Caller> Exchange<'_, C> {
             }
         }
         if let Some(hsts) = worker.hsts_over(self.caller.scheme()) {
-            // A server that says it itself knows more of its site, or ends it.
-            if answer.head.field(answer.received.filled(), HSTS).is_none() {
+            // A server that says it itself knows more of its site, or ends it: unless that goes no further.
+            let is_taken_away = || {
+                let rules = worker.rules.responses.as_ref();
+                rules.is_some_and(|rules| rules.concern(HSTS.as_bytes()))
+            };
+            if answer.head.field(answer.received.filled(), HSTS).is_none() || is_taken_away() {
                 for part in [HSTS, ": ", hsts, "\r\n"] {
                     extra.extend_from_slice(part.as_bytes());
                 }

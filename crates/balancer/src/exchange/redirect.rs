@@ -8,6 +8,7 @@ use std::io::Write as _;
 use evenkeel_message::{Framing, Refusal, RequestHead};
 
 use super::caller::Caller;
+use super::reply::add_set;
 use super::scratch::Scratch;
 use super::then::Then;
 use crate::clock::now;
@@ -57,8 +58,9 @@ pub(super) async fn redirect<C: Caller>(
     worker.stats.answered(308);
     scratch.account.status = 308;
     let date = worker.date.at(now());
-    let fields =
-        [("Date", date.as_slice()), ("Location", location.as_slice()), ("Cache-Control", b"no-store")];
+    let mut fields =
+        vec![("Date", date.as_slice()), ("Location", location.as_slice()), ("Cache-Control", b"no-store")];
+    add_set(worker, &mut fields);
     caller.answer(308, &fields, b"");
     match super::send_own(worker, caller, scratch).await {
         true if has_body => Then::Linger,

@@ -45,6 +45,16 @@ fn what_is_no_request_or_names_no_host_is_refused_as_ever() {
 }
 
 #[test]
+fn the_redirection_gains_what_is_set_and_keeps_what_it_says() {
+    let set = "X-Frame-Options: DENY\nCache-Control: public\nLocation: /elsewhere";
+    let secured = Secured::with(&[("HTTPS_REDIRECT", "443"), ("RESPONSE_SET", set)]);
+    let answer = secured.stage.client(GET).message();
+    assert_eq!((answer.status(), answer.values("x-frame-options")), (308, vec!["DENY"]));
+    assert_eq!(answer.values("cache-control"), ["no-store"]);
+    assert_eq!(answer.values("location"), ["https://shop.example/"]);
+}
+
+#[test]
 fn a_request_with_a_body_is_sent_there_without_it() {
     let secured = Secured::with(&[("HTTPS_REDIRECT", "443")]);
     let head = "POST / HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 100\r\n\r\n";
@@ -87,6 +97,21 @@ fn every_answer_over_tls_says_it_once_and_no_other_does() {
     assert_eq!(says("GET / HTTP/1.1\r\nHost: a@b\r\n\r\n", None), ours);
     let (_server, mut plain) = both(&secured.stage, &format!("HTTP/1.1 200 OK\r\n{close}\r\n"));
     assert_eq!(plain.message().field(HSTS), None);
+}
+
+#[test]
+fn what_a_rule_takes_from_a_servers_answer_is_said_in_its_place() {
+    let secured = Secured::with(&[("HSTS", "1y"), ("RESPONSE_REMOVE", "strict-transport-SECURITY,Server")]);
+    let mut client = secured.connect();
+    client.send(GET);
+    let mut server = secured.stage.servers.accept();
+    server.message();
+    server.send(
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nStrict-Transport-Security: max-age=0\r\nServer: s\r\n\r\n",
+    );
+    let head = client.through("\r\n\r\n").to_ascii_lowercase();
+    let said: Vec<&str> = head.lines().filter(|line| line.starts_with(HSTS)).collect();
+    assert_eq!(said, [format!("{HSTS}: max-age=31536000")]);
 }
 
 fn both(stage: &Stage, answer: &str) -> (crate::harness::Connection, crate::harness::Connection) {
