@@ -48,7 +48,7 @@ const AMBIGUOUS: Refusal = Refusal::bad(
 );
 const HOST_ENCODED: Refusal = Refusal::bad("The request's host is percent-encoded.");
 const AUTHORITY_LIKE: Refusal =
-    Refusal::bad("The request's path has an empty segment where its prefix ends.");
+    Refusal::bad("What the request's path has after its prefix can be read as the name of a host.");
 
 impl<T> Routes<T> {
     /// The table of these routes.
@@ -87,12 +87,12 @@ impl<T> Routes<T> {
         }
         let path = target.split(|&byte| byte == b'?').next().unwrap_or_default();
         let found = self.find(host.bytes(), path);
-        if self.has_paths && readings::is_doubtful(path) && !self.is_settled(host.bytes(), path, found) {
+        let is_doubtful = self.has_paths && readings::is_doubtful(path);
+        if is_doubtful && !self.is_settled(host.bytes(), path, found) {
             return Err(AMBIGUOUS);
         }
         let Some((route, to)) = found.and_then(|number| self.entries.get(number)) else { return Ok(None) };
-        if route.strips() && path[route.prefix().len()..].starts_with(b"//") {
-            // What is left would read as an authority.
+        if is_doubtful && route.strips() && readings::may_name_a_host(&path[route.prefix().len()..]) {
             return Err(AUTHORITY_LIKE);
         }
         Ok(Some((route, to)))

@@ -4,6 +4,7 @@
 use crate::forwarded::{self, Node};
 use crate::head::name::Name;
 use crate::origin::{Origin, Told, Way, address_of, hops};
+use crate::rewrite::request::RequestRewrite;
 use crate::text::address;
 use crate::{RequestHead, text};
 
@@ -41,6 +42,32 @@ pub(super) fn write(head: &RequestHead, input: &[u8], origin: &Origin<'_>, out: 
             forwarded::element(peer, origin.own_scheme.as_bytes(), head.authority(input), out);
         }
     }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The field that tells what was taken off the beginning of the path.
+const PREFIX: &str = "X-Forwarded-Prefix";
+
+/// Whether a field tells that.
+pub(super) fn is_prefix(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(PREFIX.as_bytes())
+}
+
+/// Appends the line that tells of all prefixes, those that trusted proxies have taken off before this one. It is one path, and
+/// what is no path does not go into it: `//host` would make another host of it.
+pub(super) fn prefix(head: &RequestHead, input: &[u8], how: &RequestRewrite<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(PREFIX.as_bytes());
+    out.extend_from_slice(b": ");
+    let told = head.fields.lines().iter().filter(|line| is_prefix(line.name.in_bytes(input)));
+    for line in told.filter(|_| how.origin.told.is_some()) {
+        for path in text::list(line.value.in_bytes(input)) {
+            let path = path.strip_suffix(b"/").unwrap_or(path);
+            if path.starts_with(b"/") && !path.starts_with(b"//") {
+                text::value_of_line(path, out);
+            }
+        }
+    }
+    out.extend_from_slice(how.prefix.as_bytes());
     out.extend_from_slice(b"\r\n");
 }
 

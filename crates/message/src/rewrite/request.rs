@@ -11,7 +11,7 @@ use crate::head::name::Name;
 use crate::origin::Origin;
 use crate::rewrite::forwarding;
 use crate::rules::FieldRules;
-use crate::text::{address, decimal, field, value_of_line};
+use crate::text::{address, decimal, value_of_line};
 use crate::{Framing, Refusal, RequestHead, Version};
 
 /// What a request gains on its way through.
@@ -25,7 +25,8 @@ pub struct RequestRewrite<'a> {
     pub via: &'a str,
     /// The `X-Request-Id` to send, made by the caller or received. Any received one is replaced by it.
     pub request_id: &'a [u8],
-    /// The beginning of the path that is left out, and told in `X-Forwarded-Prefix` instead; empty for nothing.
+    /// The beginning of the path that is left out, and told in `X-Forwarded-Prefix` instead, after what a trusted proxy has
+    /// left out before; empty for nothing.
     pub prefix: &'a str,
     /// The one protocol whose `Upgrade` is passed on (RFC 9110 §7.8), if any.
     pub upgrade: Option<&'a str>,
@@ -90,7 +91,7 @@ pub fn rewrite(
     via(head, how, out);
     forwarding::write(head, input, &how.origin, out);
     if !how.prefix.is_empty() {
-        field("X-Forwarded-Prefix", how.prefix.as_bytes(), out);
+        forwarding::prefix(head, input, how, out);
     }
     out.extend_from_slice(how.client_cert);
     if let Some(rules) = how.rules {
@@ -130,7 +131,10 @@ fn is_kept(line: &Field, head: &RequestHead, input: &[u8], how: &RequestRewrite<
         | Name::XRequestId
         // Servers believe it, so nobody else may say it (RFC 9440 §2.4).
         | Name::ClientCert => false,
-        Name::XForwardedOther => how.origin.told.is_some(),
+        Name::XForwardedOther => {
+            how.origin.told.is_some()
+                && (how.prefix.is_empty() || !forwarding::is_prefix(line.name.in_bytes(input)))
+        }
         Name::XEvenkeel => how.runs,
         Name::Expect => head.expects_continue(),
         known => !known.is_hop_by_hop(),

@@ -33,6 +33,16 @@ pub(super) fn all(path: &[u8]) -> Option<Vec<Vec<u8>>> {
     Some(readings)
 }
 
+/// Whether this path could be read as one that begins with `//`, which names another host where it is taken for a reference
+/// (RFC 3986 §4.2), as in a Location that is made of it.
+#[cold]
+pub(super) fn may_name_a_host(path: &[u8]) -> bool {
+    // Browsers leave these out of references.
+    let is_seen = |byte: &&u8| !matches!(**byte, b'\t' | b'\r' | b'\n');
+    let begins = |read: &Vec<u8>| read.iter().filter(is_seen).take(2).eq(b"//");
+    all(path).is_none_or(|readings| readings.iter().any(begins))
+}
+
 fn decoded(path: &[u8]) -> Vec<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
     let mut read = Vec::with_capacity(path.len());

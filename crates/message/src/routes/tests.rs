@@ -8,17 +8,18 @@ fn table(routes: &[&str]) -> Routes<usize> {
 }
 
 /// The routes of docs/routes.md's table of vectors.
-const SHOP: [&str; 6] = [
+const SHOP: [&str; 7] = [
     "shop.example",
     "shop.example/api",
     "shop.example/api/v2",
+    "shop.example/app;strip",
     "*.shop.example",
     "*.eu.shop.example",
     "/static",
 ];
 
 /// Host, path, and the route that takes it; `refused` where the path can be read in several ways.
-const VECTORS: [(&str, &str, &str); 34] = [
+const VECTORS: [(&str, &str, &str); 47] = [
     ("shop.example", "/", "shop.example"),
     ("SHOP.Example.:8080", "/", "shop.example"),
     ("shop.example", "/api", "shop.example/api"),
@@ -53,6 +54,19 @@ const VECTORS: [(&str, &str, &str); 34] = [
     ("shop.example", "/api/..;/x", "refused"),
     ("shop.example", "/api%3f", "refused"),
     ("shop.example", "/%2561pi", "refused"),
+    ("shop.example", "/app", "shop.example/app;strip"),
+    ("shop.example", "/app/x//y", "shop.example/app;strip"),
+    ("shop.example", "/app/x%2f%2fy;z", "shop.example/app;strip"),
+    ("shop.example", "/app?/../\\evil.com", "shop.example/app;strip"),
+    ("shop.example", "/app//evil.com", "refused"),
+    ("shop.example", "/app/\\evil.com", "refused"),
+    ("shop.example", "/app/%2fevil.com", "refused"),
+    ("shop.example", "/app/%5cevil.com", "refused"),
+    ("shop.example", "/app/%255cevil.com", "refused"),
+    ("shop.example", "/app/;/evil.com", "refused"),
+    ("shop.example", "/app/.//evil.com", "refused"),
+    ("shop.example", "/app/x/..//evil.com", "refused"),
+    ("shop.example", "/app/%09/evil.com", "refused"),
 ];
 
 fn name(picked: Result<Option<(&Route, &usize)>, Refusal>) -> String {
@@ -103,7 +117,16 @@ fn what_is_left_of_a_stripped_path_is_no_authority() {
     let table = table(&["/api;strip"]);
     assert_eq!(name(table.pick(b"h", b"/api/x")), "/api;strip");
     assert_eq!(name(table.pick(b"h", b"/api/x//y")), "/api;strip");
-    assert_eq!(name(table.pick(b"h", b"/api//evil.example/")), "refused");
+    for rest in
+        ["//", "/\\", "/%2f", "/%5C", "/%252f", "/;/", "/.//", "/x/..//", "/%2e/%2f", "/%09/", "/;v%2f"]
+    {
+        let path = format!("/api{rest}evil.example/");
+        assert_eq!(name(table.pick(b"h", path.as_bytes())), "refused", "{path}");
+    }
+    for rest in ["/x/..", "/x%2f%2fy", "/;v", "/x;v//y", "/..x", "/%20/y", "/x\\\\y"] {
+        let path = format!("/api{rest}");
+        assert_eq!(name(table.pick(b"h", path.as_bytes())), "/api;strip", "{path}");
+    }
 }
 
 #[test]
@@ -236,6 +259,19 @@ proptest! {
             let served = served(&path, &habits);
             let there = table.find(b"h", served.as_bytes());
             prop_assert_eq!(found.map(|(_, to)| *to), there, "{} is read as {}", path, served);
+        }
+    }
+
+    #[test]
+    fn no_server_behind_a_stripped_prefix_reads_another_host(
+        path in paths(),
+        habits in proptest::collection::vec(proptest::sample::select(HABITS.to_vec()), 0..6),
+    ) {
+        let table = table(&["/api;strip", "/api/v2"]);
+        let whole = format!("/api{path}");
+        if let Ok(Some((route, _))) = table.pick(b"h", whole.as_bytes()) && route.strips() {
+            let served = served(&whole[route.prefix().len()..], &habits);
+            prop_assert!(!served.starts_with("//"), "{} is read as {}", whole, served);
         }
     }
 

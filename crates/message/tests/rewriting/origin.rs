@@ -15,6 +15,29 @@ pub(crate) fn from_proxy(lines: &str) -> String {
     forwarded_as(&input, &RequestRewrite { origin, ..HOW }).unwrap()
 }
 
+/// What a server is told of what was taken off the path, where `/str` is taken off here.
+fn prefixes(lines: &str, is_trusted: bool) -> Vec<String> {
+    let input = format!("GET /str/x HTTP/1.1\r\nHost: h\r\n{lines}\r\n").into_bytes();
+    let head = parse(&input).unwrap();
+    let of_proxy = Origin::of_proxy(&head, &input, PEER, "http", |address| address == PEER);
+    let origin = if is_trusted { of_proxy } else { HOW.origin };
+    let seen = forwarded_as(&input, &RequestRewrite { origin, prefix: "/str", ..HOW }).unwrap();
+    assert!(seen.starts_with("GET /x HTTP/1.1\r\n"), "{seen}");
+    values(&seen, "x-forwarded-prefix").into_iter().map(str::to_owned).collect()
+}
+
+#[test]
+fn what_was_taken_off_the_path_in_several_places_is_told_as_one_path() {
+    let mine = "X-Forwarded-Prefix: /mine\r\n";
+    assert_eq!(prefixes("", true), ["/str"]);
+    assert_eq!(prefixes(mine, true), ["/mine/str"]);
+    assert_eq!(prefixes(mine, false), ["/str"]);
+    assert_eq!(prefixes("X-Forwarded-Prefix: /a/, /b\r\nx-forwarded-PREFIX: /c\r\n", true), ["/a/b/c/str"]);
+    assert_eq!(prefixes("X-Forwarded-Prefix: //evil.example, mine, /\r\n", true), ["/str"]);
+    let head = from_proxy(mine);
+    assert_eq!(values(&head, "x-forwarded-prefix"), ["/mine"], "as it came where nothing is taken off here");
+}
+
 /// X-Forwarded-For, -Proto, -Host, X-Real-IP and Forwarded, each once.
 fn told(lines: &str) -> [String; 5] {
     let head = from_proxy(lines);
