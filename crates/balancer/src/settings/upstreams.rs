@@ -25,6 +25,9 @@ const LONGEST_NAME: usize = 32;
 /// What all upstreams are in the environment.
 const FAMILY: &str = "UPSTREAM";
 
+/// What names the cookie of sticky sessions.
+const STICKY_COOKIE: &str = "STICKY_COOKIE";
+
 /// All upstreams, at least one.
 #[derive(Debug)]
 pub(crate) struct Upstreams {
@@ -86,11 +89,42 @@ pub(super) fn read(reading: &mut Reading<'_>) -> Result<Upstreams, Reported> {
         let written = text.into_iter().flat_map(|text| text.split(',')).map(|route| route.trim().to_owned());
         all.push(settings.map(|settings| UpstreamSettings { routes: written.collect(), ..settings }));
     }
+    cookies_apart(reading, &all)?;
     let routes = table(reading, &named, has_default, routes)?;
     let all = all.into_iter().map(|one| one.map(Arc::new)).collect::<Result<_, _>>()?;
     misplaced.into_iter().next().map_or(Ok(()), Err)?;
     let routing = Some(Routing { routes, default: has_default.then_some(0) });
     Ok(Upstreams { all, routing })
+}
+
+/// Two upstreams with one cookie would take each other's sessions away.
+fn cookies_apart(
+    reading: &mut Reading<'_>,
+    all: &[Result<UpstreamSettings, Reported>],
+) -> Result<(), Reported> {
+    let mut seen: BTreeMap<&str, String> = BTreeMap::new();
+    let mut result = Ok(());
+    for one in all.iter().flatten() {
+        let (Some(sticky), Some(name)) = (&one.sticky, &one.name) else { continue };
+        let own = member_variable(FAMILY, &name.to_ascii_uppercase(), STICKY_COOKIE);
+        let variable = if reading.is_set(&own) { own } else { STICKY_COOKIE.to_owned() };
+        let Some(other) = seen.get(sticky.cookie.as_str()) else {
+            seen.insert(&sticky.cookie, variable);
+            continue;
+        };
+        // Of all and a name is made one cookie for each, so that at least one of the two is an upstream's own.
+        let (blamed, other) = match variable.as_str() {
+            STICKY_COOKIE => (other.as_str(), STICKY_COOKIE),
+            own => (own, other.as_str()),
+        };
+        let reason = format!(
+            "gives the cookie `{}`, and so does BALANCER_{other}: the upstreams would take each other's sessions away; choose \
+             another name in one of them",
+            sticky.cookie
+        );
+        result = Err(reading.problem(blamed, reason));
+    }
+    result
 }
 
 /// Whether what follows `BALANCER_UPSTREAM_` is the name of an upstream.

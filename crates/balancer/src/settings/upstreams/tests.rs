@@ -89,6 +89,34 @@ fn a_cookie_for_all_is_one_for_each() {
 }
 
 #[test]
+fn two_upstreams_with_one_cookie_are_told_by_both_variables() {
+    let key = ("STICKY_KEY", "0123456789abcdef");
+    let shop = [("UPSTREAM_SHOP", "shop:1"), ("UPSTREAM_SHOP_ROUTE", "/shop"), key];
+    let said = |more: &[(&str, &str)]| with(&[&shop[..], more].concat()).err().unwrap_or_default();
+    let told = said(&[("UPSTREAM_API_STICKY_COOKIE", "s"), ("UPSTREAM_SHOP_STICKY_COOKIE", "s")]);
+    let expected = "BALANCER_UPSTREAM_SHOP_STICKY_COOKIE: gives the cookie `s`, and so does BALANCER_UPSTREAM_API_STICKY_COOKIE: ";
+    assert!(told.starts_with(expected) && told.lines().count() == 1, "{told}");
+    // The explicit one comes after the one that is made, and before it.
+    for (name, made) in [("API", "s-default"), ("API", "s-shop")] {
+        let variable = format!("UPSTREAM_{name}_STICKY_COOKIE");
+        let told = said(&[("STICKY_COOKIE", "s"), (&variable, made)]);
+        let expected =
+            format!("BALANCER_{variable}: gives the cookie `{made}`, and so does BALANCER_STICKY_COOKIE: ");
+        assert!(told.starts_with(&expected) && told.lines().count() == 1, "{told}");
+    }
+    assert_eq!(said(&[("UPSTREAM_API_STICKY_COOKIE", "s"), ("UPSTREAM_SHOP_STICKY_COOKIE", "S")]), "");
+    assert_eq!(said(&[("STICKY_COOKIE", "s"), ("UPSTREAM_API_STICKY_COOKIE", "s")]), "");
+}
+
+#[test]
+fn an_upstream_in_small_letters_is_told_and_not_lost() {
+    let said = with(&[("UPSTREAM_api", "other:1")]).unwrap_err();
+    let expected =
+        "BALANCER_UPSTREAM_api: is not in capital letters, and BALANCER_UPSTREAM_API is set as well";
+    assert!(said.starts_with(expected) && said.lines().count() == 1, "{said}");
+}
+
+#[test]
 fn what_an_orchestrator_injects_is_no_upstream() {
     let settings = with(&[
         ("UPSTREAM_SERVICE_HOST", "10.0.0.1"),
