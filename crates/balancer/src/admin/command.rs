@@ -87,6 +87,7 @@ pub(super) async fn weight(
 
 /// Which of several upstreams is meant.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Which {
     upstream: Option<String>,
 }
@@ -107,9 +108,12 @@ async fn command(
     else {
         return Err(Problem::new(
             StatusCode::BAD_REQUEST,
-            "The query is none; write ?upstream=api or nothing.",
+            "The query is not understood; write ?upstream=api or nothing.",
         ));
     };
+    if let Some(wanted) = wanted.as_deref().filter(|wanted| !is_upstream(admin, wanted)) {
+        return Err(no_upstream(admin, wanted));
+    }
     let roster = &admin.shared.roster;
     let mut told = Vec::new();
     for (served, control) in admin.shared.upstreams.iter().zip(&admin.control) {
@@ -136,6 +140,23 @@ async fn ask(
     let (answer, answered) = oneshot::channel();
     control.send(Ask::Command(address, command, answer)).await.map_err(|_| leaving())?;
     answered.await.map_err(|_| leaving())?.map_err(|_| unknown(address))
+}
+
+fn is_upstream(admin: &Admin, wanted: &str) -> bool {
+    admin.shared.upstreams.iter().any(|served| served.name().is_some_and(|name| **name == *wanted))
+}
+
+fn no_upstream(admin: &Admin, wanted: &str) -> Problem {
+    let names: Vec<&str> =
+        admin.shared.upstreams.iter().filter_map(|served| served.name()).map(|name| &**name).collect();
+    let detail = if names.is_empty() {
+        format!(
+            "There is no upstream {wanted:?}: there is only one, which has no name; leave ?upstream= out."
+        )
+    } else {
+        format!("There is no upstream {wanted:?}; there are {}.", names.join(", "))
+    };
+    Problem::new(StatusCode::NOT_FOUND, detail)
 }
 
 fn unknown(address: SocketAddr) -> Problem {

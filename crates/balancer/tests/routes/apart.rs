@@ -85,7 +85,19 @@ fn a_server_of_two_upstreams_is_drained_in_one_or_in_both() {
     let order = |what: &str| tell(&balancer, TOKEN, &format!("/api/endpoints/{own}/{what}"));
     assert_eq!(order("drain?upstream=api").status(), 200);
     assert_eq!(draining(), both(false, true));
-    assert_eq!(order("activate?upstream=shop").status(), 404);
+    let nobody = order("activate?upstream=shop");
+    assert_eq!(nobody.status(), 404);
+    assert!(
+        nobody.text().contains("There is no upstream \\\"shop\\\"; there are default, api."),
+        "{}",
+        nobody.text()
+    );
+    for mistyped in ["drain?upstram=default", "drain?upstream=default&now=1", "drain?default"] {
+        let answer = order(mistyped);
+        assert_eq!(answer.status(), 400, "{mistyped}");
+        assert!(answer.text().contains("write ?upstream=api or nothing"), "{}", answer.text());
+    }
+    assert_eq!(draining(), both(false, true));
     let done: Value = serde_json::from_str(order("drain").text()).unwrap();
     assert_eq!(
         (&done["endpoint"]["upstream"], &done["others"][0]["upstream"]),
