@@ -82,16 +82,25 @@ pub(super) fn read(reading: &mut Reading<'_>) -> Result<Option<Arc<ErrorPages>>,
     pages.map(|pages| Some(Arc::new(pages))).map_err(|problem| reading.problem("ERROR_PAGES", problem))
 }
 
-/// The files that are pages, in the order of their statuses. Others are left alone.
+/// The files that are pages, in the order of their statuses. Other names are left alone.
 fn look(directory: &Path) -> Result<Vec<Seen>, String> {
     let cannot = |error: io::Error| format!("{} cannot be read: {error}", directory.display());
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).map_err(cannot)? {
         let name = entry.map_err(cannot)?.file_name();
-        let status = name.to_str().and_then(|name| name.strip_suffix(".html")?.parse().ok());
+        let status: Option<u16> = name.to_str().and_then(|name| name.strip_suffix(".html")?.parse().ok());
         let Some(status) = status.filter(|status| ERRORS.contains(status)) else { continue };
+        let path = path(directory, status);
+        // A number can be written in other ways.
+        if path.file_name() != Some(&name) {
+            continue;
+        }
         // Through symbolic links: a mounted ConfigMap is nothing else.
-        let metadata = fs::metadata(path(directory, status)).map_err(cannot)?;
+        let metadata = fs::metadata(&path).map_err(cannot)?;
+        // A pipe would be waited for without end.
+        if !metadata.is_file() {
+            return Err(format!("{} is no regular file", path.display()));
+        }
         found.push(seen(status, &metadata));
     }
     found.sort_by_key(|seen| seen.status);
@@ -113,6 +122,10 @@ fn page(path: &Path) -> Result<Arc<[u8]>, String> {
     read.map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     match page.len() as u64 {
         0 => Err(format!("{} is empty", path.display())),
+        // As which it is sent.
+        1..=LARGEST_PAGE if std::str::from_utf8(&page).is_err() => {
+            Err(format!("{} is not UTF-8", path.display()))
+        }
         1..=LARGEST_PAGE => Ok(page.into()),
         _ => Err(format!("{} has more than {LARGEST_PAGE} bytes", path.display())),
     }
@@ -124,6 +137,8 @@ fn path(directory: &Path, status: u16) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
     use super::*;
 
     #[test]
@@ -150,6 +165,39 @@ mod tests {
         fs::remove_file(directory.path().join("404.html")).unwrap();
         assert_eq!(pages.reload(false), Some(Ok(())));
         assert_eq!(pages.statuses(), [503]);
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_told_and_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("503.html"), "later").unwrap();
+        let pages = ErrorPages::read(directory.path().to_owned()).unwrap();
+        let pipe = directory.path().join("404.html");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        for anyway in [false, true] {
+            let said = pages.reload(anyway).unwrap().unwrap_err();
+            assert!(said.ends_with("404.html is no regular file"), "{said}");
+        }
+        assert_eq!(pages.statuses(), [503]);
+        assert!(ErrorPages::read(directory.path().to_owned()).is_err());
+        fs::remove_file(&pipe).unwrap();
+        fs::create_dir(&pipe).unwrap();
+        assert!(ErrorPages::read(directory.path().to_owned()).unwrap_err().ends_with("is no regular file"));
+    }
+
+    #[test]
+    fn a_page_is_utf8_and_called_by_its_status_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| fs::write(directory.path().join(name), bytes).unwrap();
+        write("503.html", "später".as_bytes());
+        // The same numbers, written in other ways.
+        write("0404.html", b"x");
+        write("+405.html", b"x");
+        let pages = ErrorPages::read(directory.path().to_owned()).unwrap();
+        assert_eq!(pages.statuses(), [503]);
+        write("503.html", b"sp\xe4ter");
+        assert!(pages.reload(true).unwrap().unwrap_err().ends_with("503.html is not UTF-8"));
+        assert_eq!(pages.of(503).as_deref(), Some("später".as_bytes()));
     }
 
     #[test]

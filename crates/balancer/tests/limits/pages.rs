@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Signal, kill_process};
 
 use crate::harness::{Balancer, Stage};
@@ -61,6 +62,22 @@ fn pages_are_taken_up_while_it_runs_and_bad_ones_are_not() {
     kill_process(balancer.pid(), Signal::HUP).unwrap();
     balancer.says("the error pages stay as they were");
     assert_eq!(shown(&balancer), "second");
+}
+
+#[test]
+fn a_pipe_among_the_pages_keeps_nobody_waiting() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("503.html"), "first").unwrap();
+    let balancer = Balancer::start(NOBODY, &[("ERROR_PAGES", directory.path().to_str().unwrap())]);
+    let pipe = directory.path().join("404.html");
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    kill_process(balancer.pid(), Signal::HUP).unwrap();
+    balancer.says("404.html is no regular file");
+    // Looking again is what would wait.
+    fs::remove_file(&pipe).unwrap();
+    fs::write(&pipe, "gone").unwrap();
+    kill_process(balancer.pid(), Signal::HUP).unwrap();
+    balancer.says("error pages were read again");
 }
 
 #[test]

@@ -138,7 +138,12 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
         io::ErrorKind::PermissionDenied => denied(path),
         _ => format!("{} cannot be read: {error}", path.display()),
     };
-    if fs::metadata(path).map_err(cannot)?.size() > LARGEST {
+    let found = fs::metadata(path).map_err(cannot)?;
+    // A pipe would be waited for without end.
+    if !found.is_file() {
+        return Err(format!("{} is no regular file", path.display()));
+    }
+    if found.size() > LARGEST {
         return Err(format!("{} is larger than {} MiB", path.display(), LARGEST >> 20));
     }
     fs::read(path).map_err(cannot)
@@ -166,6 +171,8 @@ fn denied(path: &Path) -> String {
 mod tests {
     use std::os::unix::fs::symlink;
 
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
     use super::*;
 
     #[test]
@@ -186,6 +193,17 @@ mod tests {
         assert!(found[0].read().unwrap_err().contains("a.key cannot be read"));
         assert!(found[1].read().is_ok());
         assert!(pairs(&at("nowhere")).is_err());
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_told_and_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("a.key");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        assert!(read(&pipe).unwrap_err().ends_with("a.key is no regular file"));
+        assert!(read(directory.path()).unwrap_err().ends_with("is no regular file"));
+        symlink("/dev/zero", directory.path().join("a.crt")).unwrap();
+        assert!(read(&directory.path().join("a.crt")).unwrap_err().ends_with("a.crt is no regular file"));
     }
 
     #[test]
