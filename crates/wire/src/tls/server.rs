@@ -271,6 +271,11 @@ impl TlsServer {
         certificates::is_for(names, host.as_bytes()).then(|| names.clone())
     }
 
+    /// Whether one of the certificates that clients are shown is for this host, which may be in any case.
+    pub fn is_for(&self, host: &[u8]) -> bool {
+        self.shown.now().all().iter().any(|certificate| certificates::is_for(&certificate.hosts, host))
+    }
+
     /// What a handshake that begins now is made on.
     pub(crate) fn terms(&self) -> Arc<Terms> {
         self.terms.read().unwrap_or_else(PoisonError::into_inner).clone()

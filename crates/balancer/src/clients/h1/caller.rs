@@ -65,7 +65,9 @@ impl Caller for Asking<'_> {
     fn is_misdirected(&self) -> bool {
         let (head, input) = self.asked();
         let host = host_of(head.authority(input));
-        self.client.stream.is_secured() && !host.is_empty() && !self.client.stream.covers(host)
+        // A host for which there is no certificate at all is not to be had on another connection either.
+        !self.client.stream.covers(host)
+            && self.worker.shared.tls.as_ref().is_some_and(|server| server.is_for(host))
     }
 
     fn is_disowned(&mut self) -> bool {
