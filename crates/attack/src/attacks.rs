@@ -6,6 +6,7 @@ use crate::{
     Result,
     crowd::{Field, Held},
     peer::{ANNOUNCED, EARLY, LARGE},
+    secured,
 };
 
 /// One attack.
@@ -19,6 +20,10 @@ pub(crate) struct Attack {
     pub(crate) behind: Behind,
     /// What the balancer is set to beside its defaults.
     pub(crate) settings: &'static [(&'static str, &'static str)],
+    /// Whether it comes over TLS, as the ordinary client then does.
+    pub(crate) is_secured: bool,
+    /// How long it lasts.
+    pub(crate) length: Duration,
     /// Plays it until the field says that it is over; how many connections it was made of.
     pub(crate) play: fn(&Field) -> Result<u64>,
 }
@@ -60,18 +65,60 @@ pub(crate) const ALL: &[Attack] = &[
     },
     by_clients("hundred-fields", "requests with 100 fields, pipelined by 4", hundred_fields),
     by_peers("slow-readers", "200 downloads of 4 MiB that nobody reads", slow_readers),
+    Attack {
+        settings: &[("BALANCER_HEAD_TIMEOUT", "2s")],
+        ..over_tls(
+            "tls-half-open",
+            "1,000 handshakes that are begun and not gone on with",
+            secured::half_open,
+        )
+    },
+    Attack {
+        settings: &[("BALANCER_HEAD_TIMEOUT", "2s")],
+        ..over_tls("tls-slow-hellos", "500 handshakes of a byte each 100 ms", secured::slow_hellos)
+    },
+    over_tls(
+        "tls-truncated",
+        "handshakes that are broken off, before the answer or behind it",
+        secured::truncated,
+    ),
+    over_tls("tls-full", "handshakes that are whole, without a request", secured::full),
+    Attack {
+        settings: &[("BALANCER_HEAD_TIMEOUT", "1s")],
+        ..over_tls(
+            "tls-offers",
+            "handshakes with compression, or early data on a ticket of nobody",
+            secured::offers,
+        )
+    },
+    Attack {
+        behind: Behind::Peers,
+        length: Duration::from_secs(16),
+        ..over_tls(
+            "tls-slow-readers",
+            "200 downloads of 4 MiB, read at 100 bytes a second",
+            secured::slow_readers,
+        )
+    },
 ];
 
+/// How long an attack lasts that needs no longer.
+const LENGTH: Duration = Duration::from_secs(5);
+
 const fn by_clients(name: &'static str, words: &'static str, play: fn(&Field) -> Result<u64>) -> Attack {
-    Attack { name, words, behind: Behind::Servers, settings: &[], play }
+    Attack { name, words, behind: Behind::Servers, settings: &[], is_secured: false, length: LENGTH, play }
 }
 
 const fn by_peers(name: &'static str, words: &'static str, play: fn(&Field) -> Result<u64>) -> Attack {
     Attack { behind: Behind::Peers, ..by_clients(name, words, play) }
 }
 
+const fn over_tls(name: &'static str, words: &'static str, play: fn(&Field) -> Result<u64>) -> Attack {
+    Attack { is_secured: true, ..by_clients(name, words, play) }
+}
+
 /// Nothing more is said.
-const SILENCE: (&[u8], Duration) = (b"", Duration::from_secs(1));
+pub(crate) const SILENCE: (&[u8], Duration) = (b"", Duration::from_secs(1));
 
 fn early_refusal(field: &Field) -> Result<u64> {
     const CONNECTIONS: u64 = 16;

@@ -19,14 +19,18 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const NARROW: usize = 4096;
 
 /// What an attack has before it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Field {
-    /// Where the balancer takes requests.
+    /// Where the balancer takes requests; over TLS where the attack does.
     pub(crate) traffic: SocketAddr,
+    /// Who signs the certificate that is shown there, in PEM.
+    pub(crate) authority: Vec<u8>,
     /// Its admin interface.
     pub(crate) admin: SocketAddr,
     /// When the attack ends.
     pub(crate) until: Instant,
+    /// Connections that the balancer should have ended and had not.
+    pub(crate) spared: AtomicU64,
 }
 
 /// Connections that are held.
@@ -43,6 +47,18 @@ pub(crate) struct Held<'a> {
 impl Field {
     /// Opens connections to `address` and holds them to the end without reading a byte. How many could be opened.
     pub(crate) fn hold(&self, address: SocketAddr, held: &Held<'_>) -> Result<u64> {
+        Ok(self.held(address, held)?.len() as u64)
+    }
+
+    /// The same to where it takes requests, of connections that it has to end before the attack does.
+    pub(crate) fn hold_until_ended(&self, held: &Held<'_>) -> Result<u64> {
+        let mut connections = self.held(self.traffic, held)?;
+        let open = connections.iter_mut().filter_map(|connection| is_open(connection).then_some(1)).sum();
+        self.spared.fetch_add(open, Relaxed);
+        Ok(connections.len() as u64)
+    }
+
+    fn held(&self, address: SocketAddr, held: &Held<'_>) -> Result<Vec<TcpStream>> {
         let mut connections = Vec::with_capacity(held.count);
         while connections.len() < held.count && !self.is_over() {
             // Refused is an answer, too: whoever is not let in does no harm.
@@ -58,22 +74,27 @@ impl Field {
                 let _ = connection.write(held.more.0);
             }
         }
-        Ok(connections.len() as u64)
+        Ok(connections)
     }
 
     /// Asks from so many threads until the end: each time `batch` on a connection of its own, of which the last request asks to
     /// close it. How many connections were answered to the end.
     pub(crate) fn ask(&self, threads: u64, batch: impl Fn(u64) -> Vec<u8> + Sync) -> Result<u64> {
-        let answered = AtomicU64::new(0);
+        self.again(threads, |number| self.ask_once(&batch(number)))
+    }
+
+    /// Does this from so many threads until the end. How often it came off.
+    pub(crate) fn again(&self, threads: u64, once: impl Fn(u64) -> io::Result<()> + Sync) -> Result<u64> {
+        let done = AtomicU64::new(0);
         in_threads(threads, |thread| {
             for number in (thread..).step_by(threads as usize) {
                 if self.is_over() {
                     return;
                 }
-                answered.fetch_add(u64::from(self.ask_once(&batch(number)).is_ok()), Relaxed);
+                done.fetch_add(u64::from(once(number).is_ok()), Relaxed);
             }
         })?;
-        Ok(answered.into_inner())
+        Ok(done.into_inner())
     }
 
     /// Sends `head` and then pieces of a body, as fast as they are taken, on so many connections: each until it is refused, has
@@ -119,12 +140,24 @@ impl Field {
         }
     }
 
-    fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.left().is_zero()
     }
 
-    fn left(&self) -> Duration {
+    pub(crate) fn left(&self) -> Duration {
         self.until.saturating_duration_since(Instant::now())
+    }
+}
+
+/// Whether the balancer has not ended a connection that does not block, and of which nobody wants to know what it says.
+pub(crate) fn is_open(connection: &mut TcpStream) -> bool {
+    let mut piece = [0; 16 << 10];
+    loop {
+        match connection.read(&mut piece) {
+            Ok(0) => return false,
+            Ok(_) => {}
+            Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+        }
     }
 }
 
@@ -137,7 +170,7 @@ fn in_threads(threads: u64, work: impl Fn(u64) + Sync) -> Result<()> {
     if panicked == 0 { Ok(()) } else { Err("an attacker panicked".into()) }
 }
 
-fn open(address: SocketAddr) -> io::Result<TcpStream> {
+pub(crate) fn open(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -145,7 +178,7 @@ fn open(address: SocketAddr) -> io::Result<TcpStream> {
 }
 
 /// A connection that takes little, as that of a reader who does not read.
-fn narrow(address: SocketAddr) -> io::Result<TcpStream> {
+pub(crate) fn narrow(address: SocketAddr) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_recv_buffer_size(NARROW)?;
     socket.connect_timeout(&address.into(), PATIENCE)?;

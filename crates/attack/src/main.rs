@@ -14,6 +14,7 @@ mod crowd;
 mod ordinary;
 mod peer;
 mod report;
+mod secured;
 mod set;
 mod watch;
 
@@ -44,21 +45,18 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 /// How long the ordinary client goes on before an attack, and after it.
 const AROUND: Duration = Duration::from_secs(2);
 
-/// How long an attack lasts.
-const LENGTH: Duration = Duration::from_secs(5);
-
 /// How long the balancer may take to close what an attack left.
 const REST: Duration = Duration::from_secs(10);
 
 const USAGE: &str = "\
 Attacks the balancer in 64 MiB of memory, one attack after the other, while an ordinary client goes on.
 
-  scripts/attack                  all attacks: three minutes
+  scripts/attack                  all attacks: five minutes
   scripts/attack --only NAME,…    these
   scripts/attack --no-build       with the binaries there are
 
 As root the balancer runs in a control group that is ended when it takes more; otherwise its memory is only looked at.
-The exit status is 1 when an ordinary request failed or the memory passed its limit.
+The exit status is 1 when an ordinary request failed, the memory passed its limit, or a connection was spared that has to be ended.
 
 ";
 
@@ -120,11 +118,11 @@ fn play_all(scratch: &std::path::Path, selected: &[&'static Attack]) -> Result<b
 fn play(attack: &Attack, cell: &Cell, scratch: &std::path::Path) -> Result<Row> {
     let set = Set::start(attack, cell, scratch)?;
     let watch = Watch::start(set.balancer_pid());
-    let ordinary = Ordinary::start(set.traffic);
+    let ordinary = Ordinary::start(set.traffic, set.tls()?.as_ref());
     pass(AROUND);
     let before = watch.now();
     let struck = Instant::now();
-    let field = set.field(struck + LENGTH);
+    let field = set.field(struck + attack.length);
     let count = thread::scope(|scope| scope.spawn(|| (attack.play)(&field)).join())
         .map_err(|_| "the attack panicked")??;
     let over = Instant::now();
@@ -138,7 +136,8 @@ fn play(attack: &Attack, cell: &Cell, scratch: &std::path::Path) -> Result<Row> 
     let requests = ordinary.end()?;
     let (peak, after) = watch.end();
     let killed = cell.killed();
-    Row::judge(attack.name, count, &requests, (struck, over), [before, peak, after?], rested, killed)
+    let seen = (count, field.spared.into_inner());
+    Row::judge(attack.name, seen, &requests, (struck, over), [before, peak, after?], rested, killed)
 }
 
 /// Prints at once. Nobody may be listening any more: then nothing is lost by silence.

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use evenkeel_stage::Connection;
+use evenkeel_stage::{Connection, PATIENCE, Tls};
 
 use crate::{Result, pass};
 
@@ -43,12 +43,12 @@ pub(crate) struct Ordinary {
 
 impl Ordinary {
     /// Begins to ask.
-    pub(crate) fn start(address: SocketAddr) -> Self {
+    pub(crate) fn start(address: SocketAddr, tls: Option<&Tls>) -> Self {
         let enough = Arc::<AtomicBool>::default();
         let clients = (0..CLIENTS)
             .map(|_| {
-                let enough = enough.clone();
-                thread::spawn(move || ask_until(&enough, address))
+                let (enough, tls) = (enough.clone(), tls.cloned());
+                thread::spawn(move || ask_until(&enough, address, tls.as_ref()))
             })
             .collect();
         Self { enough, clients }
@@ -65,12 +65,12 @@ impl Ordinary {
     }
 }
 
-fn ask_until(enough: &AtomicBool, address: SocketAddr) -> Vec<Request> {
+fn ask_until(enough: &AtomicBool, address: SocketAddr, tls: Option<&Tls>) -> Vec<Request> {
     let mut requests = Vec::new();
     let mut kept = None;
     while !enough.load(Relaxed) {
         let began = Instant::now();
-        let failure = ask(&mut kept, address).err();
+        let failure = ask(&mut kept, address, tls).err();
         requests.push(Request { began, took: began.elapsed(), failure });
         pass(THINK);
     }
@@ -78,10 +78,17 @@ fn ask_until(enough: &AtomicBool, address: SocketAddr) -> Vec<Request> {
 }
 
 /// The connection comes back where another request may follow on it.
-fn ask(kept: &mut Option<(Connection, u32)>, address: SocketAddr) -> std::result::Result<(), String> {
+fn ask(
+    kept: &mut Option<(Connection, u32)>,
+    address: SocketAddr,
+    tls: Option<&Tls>,
+) -> std::result::Result<(), String> {
     let (mut connection, used) = match kept.take() {
         Some(kept) => kept,
-        None => (Connection::open(address).map_err(|error| format!("no connection: {error}"))?, 0),
+        None => {
+            let opened = Connection::open_over(address, PATIENCE, tls);
+            (opened.map_err(|error| format!("no connection: {error}"))?, 0)
+        }
     };
     let answer = connection.get("/whoami", &[]).map_err(|error| format!("no answer: {error}"))?;
     if answer.status != 200 {

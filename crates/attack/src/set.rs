@@ -6,10 +6,11 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::atomic::AtomicU64,
     time::{Duration, Instant},
 };
 
-use evenkeel_stage::Connection;
+use evenkeel_stage::{Connection, Tls};
 
 use crate::{
     Result,
@@ -23,14 +24,19 @@ use crate::{
 /// The longest a process may take until it is ready.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// For whom the balancer's certificate is.
+pub(crate) const NAME: &str = "balancer";
+
 /// How many servers there are.
 const SERVERS: usize = 2;
 
 /// A running set. Dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Set {
-    /// Where the balancer takes requests.
+    /// Where the balancer takes requests; over TLS where the attack does.
     pub(crate) traffic: SocketAddr,
+    /// Who signs the certificate that is shown there, in PEM; empty where none is.
+    authority: Vec<u8>,
     admin: SocketAddr,
     balancer: Process,
     _servers: Vec<Process>,
@@ -67,10 +73,22 @@ impl Set {
             ("BALANCER_UPSTREAM", &upstream.join(",")),
             ("BALANCER_GRACE", "1ms"),
         ]);
+        let mut authority = Vec::new();
+        if attack.is_secured {
+            let directory = scratch.join("certificates");
+            let making =
+                Command::new(beside.with_file_name("certificates")).arg(&directory).arg(NAME).output()?;
+            if !making.status.success() {
+                return Err(format!("no certificates: {}", String::from_utf8_lossy(&making.stderr)).into());
+            }
+            authority = fs::read(directory.join("ca.crt"))?;
+            command.env("BALANCER_TLS_BIND", "127.0.0.1:0").env("BALANCER_TLS_CERTIFICATES", directory);
+        }
         command.envs(attack.settings.iter().copied());
         let mut balancer = Process::start("balancer", command, scratch)?;
-        let (traffic, admin) = balancer.addresses()?;
-        let set = Self { traffic, admin, balancer, _servers: servers, _peers: peers };
+        let (plain, admin) = balancer.addresses()?;
+        let traffic = if attack.is_secured { balancer.address("tls=")? } else { plain };
+        let set = Self { traffic, authority, admin, balancer, _servers: servers, _peers: peers };
         set.wait_until_it_serves()?;
         Ok(set)
     }
@@ -82,7 +100,14 @@ impl Set {
 
     /// What an attack has before it, until this moment.
     pub(crate) fn field(&self, until: Instant) -> Field {
-        Field { traffic: self.traffic, admin: self.admin, until }
+        let (traffic, admin, authority) = (self.traffic, self.admin, self.authority.clone());
+        Field { traffic, authority, admin, until, spared: AtomicU64::new(0) }
+    }
+
+    /// Whom the ordinary client believes; `None` where it speaks plain HTTP.
+    pub(crate) fn tls(&self) -> Result<Option<Tls>> {
+        let is_secured = !self.authority.is_empty();
+        Ok(is_secured.then(|| Tls::new(&self.authority, NAME)).transpose()?)
     }
 
     fn wait_until_it_serves(&self) -> Result<()> {
@@ -114,13 +139,16 @@ impl Process {
 
     /// Where it takes requests and where its admin interface is, as its log says once it listens.
     fn addresses(&mut self) -> Result<(SocketAddr, SocketAddr)> {
+        Ok((self.address("traffic=")?, self.address("admin=")?))
+    }
+
+    fn address(&mut self, name: &str) -> Result<SocketAddr> {
         let began = Instant::now();
         loop {
             let log = fs::read_to_string(&self.log)?;
-            let named =
-                |name: &str| log.split_whitespace().find_map(|word| word.strip_prefix(name)?.parse().ok());
-            if let (Some(traffic), Some(admin)) = (named("traffic="), named("admin=")) {
-                return Ok((traffic, admin));
+            let named = log.split_whitespace().find_map(|word| word.strip_prefix(name)?.parse().ok());
+            if let Some(address) = named {
+                return Ok(address);
             }
             if self.child.try_wait()?.is_some() || began.elapsed() > PATIENCE {
                 return Err(format!("{} tells no addresses:\n{log}", self.log.display()).into());

@@ -52,7 +52,11 @@ pub enum Stream {
 impl Stream {
     /// Opens one if connecting takes no longer than `patience`, and shakes hands where TLS is wanted.
     pub fn open(address: SocketAddr, patience: Duration, tls: Option<&Tls>) -> io::Result<Self> {
-        let mut tcp = TcpStream::connect_timeout(&address, patience)?;
+        Self::over(TcpStream::connect_timeout(&address, patience)?, tls)
+    }
+
+    /// The same over a connection that is open.
+    pub fn over(mut tcp: TcpStream, tls: Option<&Tls>) -> io::Result<Self> {
         tcp.set_nodelay(true)?;
         tcp.set_read_timeout(Some(PATIENCE))?;
         tcp.set_write_timeout(Some(PATIENCE))?;
