@@ -93,10 +93,13 @@ pub(crate) const ALL: &[Attack] = &[
     },
     Attack {
         behind: Behind::Peers,
-        length: Duration::from_secs(16),
+        // What the kernel takes at once counts as read: at a low rate it would be worth more than this attack lasts. Without
+        // any rate they would be waited for until BODY_TIMEOUT, which is longer.
+        settings: &[("BALANCER_MIN_RATE", "16MiB/s")],
+        length: Duration::from_secs(14),
         ..over_tls(
             "tls-slow-readers",
-            "200 downloads of 4 MiB, read at 100 bytes a second",
+            "200 downloads of 4 MiB, read at 10 KiB a second",
             secured::slow_readers,
         )
     },

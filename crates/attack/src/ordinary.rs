@@ -83,12 +83,11 @@ fn ask(
     address: SocketAddr,
     tls: Option<&Tls>,
 ) -> std::result::Result<(), String> {
-    let (mut connection, used) = match kept.take() {
-        Some(kept) => kept,
-        None => {
-            let opened = Connection::open_over(address, PATIENCE, tls);
-            (opened.map_err(|error| format!("no connection: {error}"))?, 0)
-        }
+    let (mut connection, used) = if let Some(kept) = kept.take() {
+        kept
+    } else {
+        let opened = Connection::open_over(address, PATIENCE, tls);
+        (opened.map_err(|error| format!("no connection: {error}"))?, 0)
     };
     let answer = connection.get("/whoami", &[]).map_err(|error| format!("no answer: {error}"))?;
     if answer.status != 200 {
