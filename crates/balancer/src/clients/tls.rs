@@ -67,12 +67,14 @@ async fn shake_hands(worker: &Worker, client: &mut Client, permit: &mut Permit) 
     let mut alarm = Alarm::new();
     alarm.set(Some(until));
     let peer = client.peer;
-    let mut handshake = pin!(client.secure(server, received.filled()));
-    let done = poll_fn(|cx| match handshake.as_mut().poll(cx) {
-        Poll::Ready(done) => Poll::Ready(Some(done)),
-        Poll::Pending => alarm.poll(cx).map(|()| None),
-    })
-    .await;
+    let done = {
+        let mut handshake = pin!(client.secure(server, received.filled()));
+        poll_fn(|cx| match handshake.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending => alarm.poll(cx).map(|()| None),
+        })
+        .await
+    };
     let stats = &worker.stats;
     match done {
         Some(Ok(handshake)) => {
@@ -89,6 +91,8 @@ async fn shake_hands(worker: &Worker, client: &mut Client, permit: &mut Permit) 
             if let Some(more) = TURNED_AWAY.admit(now()) {
                 info!(%peer, "no handshake: {why}{more}");
             }
+            // In TLS 1.3 its request may be under way already: closed over that, the alert would be lost to a reset.
+            connection::see_off(worker, client).await;
         }
         None => stats.tls_late.add(1),
     }

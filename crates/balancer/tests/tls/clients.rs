@@ -1,5 +1,6 @@
 //! Clients that show certificates, and those that do not.
 
+use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -145,6 +146,19 @@ fn whoever_shows_no_certificate_that_holds_is_refused_counted_and_told_of() {
     // Of who has signed this one, there is no list.
     assert!(!comes_in(&secured, &showing(&secured, &clients.sign_through("client.example"))));
     counts(&secured, "unchecked", 1);
+}
+
+#[test]
+fn whoever_is_refused_hears_it_also_while_saying_more() {
+    let secured = asking(&Authority::new(), &[]);
+    let config = secured.authority.trusted(&[&rustls::version::TLS13]);
+    let client = Client::to(secured.stage.balancer.secured(), &config, "shop.example").unwrap();
+    let mut tcp = client.tcp();
+    tcp.write_all(&vec![0; 1 << 20]).unwrap();
+    let mut told = Vec::new();
+    tcp.read_to_end(&mut told).unwrap();
+    assert!(!told.is_empty());
+    counts(&secured, "missing", 1);
 }
 
 #[test]

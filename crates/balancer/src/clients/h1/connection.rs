@@ -139,6 +139,12 @@ pub(crate) async fn tell_to_speak_tls(worker: &Worker, client: &mut Client) {
     }
 }
 
+/// Lets a client that TLS has refused hear why, whatever it is still saying.
+#[inline(never)]
+pub(crate) async fn see_off(worker: &Worker, client: &mut Client) {
+    client.linger(lingering(worker)).await;
+}
+
 /// Serves a client until its connection is over, or can be parked.
 pub(crate) fn last(client: Client, frontend: Rc<Frontend>, permit: Permit) -> impl Future<Output = ()> {
     last_since(now(), client, frontend, permit)
