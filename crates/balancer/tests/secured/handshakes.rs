@@ -345,7 +345,7 @@ fn probes_speak_tls_as_requests_do() {
         server.send(OK_CLOSE).finish();
         (probe, servers)
     });
-    let settings = [("UPSTREAM_TLS_CA", file.as_str()), ("PROBE", "http:/alive")];
+    let settings = [("UPSTREAM_TLS_CA", file.as_str()), ("PROBE", "http:/alive"), ("PROBE_TIMEOUT", "5s")];
     let balancer = Balancer::listening(&upstream, &settings);
     let (probe, _servers) = answering.join().unwrap();
     assert_eq!(probe.line(), "GET /alive HTTP/1.1");
@@ -365,8 +365,12 @@ fn a_probe_asks_for_the_name_that_the_certificate_has_to_be_for() {
         server.send(OK_CLOSE).finish();
         (probe, servers)
     });
-    let settings =
-        [("UPSTREAM_TLS_CA", file.as_str()), ("UPSTREAM_TLS_NAME", "web.internal"), ("PROBE", "http:/alive")];
+    let settings = [
+        ("UPSTREAM_TLS_CA", file.as_str()),
+        ("UPSTREAM_TLS_NAME", "web.internal"),
+        ("PROBE", "http:/alive"),
+        ("PROBE_TIMEOUT", "5s"),
+    ];
     let _balancer = Balancer::listening(&upstream, &settings);
     let (probe, _servers) = answering.join().unwrap();
     assert_eq!(probe.values("host"), [format!("web.internal:{port}")]);
