@@ -1,4 +1,4 @@
-//! Who is measured: nginx, `HAProxy`, the balancer and further builds of it, each a proxy on one core before the same servers.
+//! Who is measured: nginx, `HAProxy`, Envoy, Caddy, the balancer and further builds of it, each a proxy on one core before the same servers.
 //!
 //! To add one: a file with its configuration, and a line in [`Stage::contenders`].
 
@@ -23,6 +23,8 @@ use crate::{
     stage::Stage,
 };
 
+mod caddy;
+mod envoy;
 mod haproxy;
 mod nginx;
 
@@ -32,6 +34,13 @@ pub(crate) const OWN: &str = "Evenkeel";
 pub(crate) const NGINX: &str = "nginx";
 /// What `HAProxy` is called.
 pub(crate) const HAPROXY: &str = "HAProxy";
+/// What Envoy is called.
+pub(crate) const ENVOY: &str = "Envoy";
+/// What Caddy is called.
+pub(crate) const CADDY: &str = "Caddy";
+
+/// Whom the page compares the balancer with, in the order of its columns.
+pub(crate) const PEERS: [&str; 4] = [NGINX, HAPROXY, ENVOY, CADDY];
 
 /// What the others have not, or have off as well.
 const OFF: [(&str, &str); 2] = [("BALANCER_ACCESS_LOG", "off"), ("BALANCER_LEDGER", "off")];
@@ -83,7 +92,9 @@ impl Contender {
         fs::create_dir_all(&directory)?;
         let address = ports::free()?;
         let configuration = nginx::configuration(address, &stage.servers.addresses, &directory, shown);
-        Self::peer(stage, NGINX, program, &["-e", "stderr", "-c"], address, &configuration, shown)
+        let mut command = pinned(&stage.cores.proxy.to_string(), program);
+        command.args(["-e", "stderr", "-c"]);
+        Self::peer(stage, NGINX, command, ("nginx.conf", &configuration), address, shown)
     }
 
     /// `HAProxy` with its defaults, but that connections stay.
@@ -91,22 +102,40 @@ impl Contender {
         let address = ports::free()?;
         let configuration =
             haproxy::configuration(address, &stage.servers.addresses, most_connections(), shown);
-        Self::peer(stage, HAPROXY, program, &["-db", "-f"], address, &configuration, shown)
+        let mut command = pinned(&stage.cores.proxy.to_string(), program);
+        command.args(["-db", "-f"]);
+        Self::peer(stage, HAPROXY, command, ("haproxy.conf", &configuration), address, shown)
+    }
+
+    /// Envoy with one worker.
+    pub(crate) fn envoy(stage: &Stage, program: &Path, shown: Option<&Identity>) -> Result<Self> {
+        let address = ports::free()?;
+        let configuration = envoy::configuration(address, &stage.servers.addresses, shown);
+        let mut command = pinned(&stage.cores.proxy.to_string(), program);
+        command.args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "error", "-c"]);
+        Self::peer(stage, ENVOY, command, ("envoy.json", &configuration), address, shown)
+    }
+
+    /// Caddy on one thread that runs its code.
+    pub(crate) fn caddy(stage: &Stage, program: &Path, shown: Option<&Identity>) -> Result<Self> {
+        let address = ports::free()?;
+        let configuration = caddy::configuration(address, &stage.servers.addresses, shown);
+        let mut command = pinned(&stage.cores.proxy.to_string(), program);
+        command.env("GOMAXPROCS", "1").env("HOME", stage.scratch()).args(["run", "--config"]);
+        Self::peer(stage, CADDY, command, ("caddy.json", &configuration), address, shown)
     }
 
     fn peer(
         stage: &Stage,
         name: &str,
-        program: &Path,
-        arguments: &[&str],
+        mut command: Command,
+        (file, configuration): (&str, &str),
         address: SocketAddr,
-        configuration: &str,
         shown: Option<&Identity>,
     ) -> Result<Self> {
-        let file = stage.scratch().join(format!("{name}.conf"));
+        let file = stage.scratch().join(file);
         fs::write(&file, configuration)?;
-        let mut command = pinned(&stage.cores.proxy.to_string(), program);
-        command.args(arguments).arg(file);
+        command.arg(file);
         let process = Process::start(name, command, stage.scratch())?;
         let peer = Self { name: name.to_owned(), address, admin: None, process };
         match shown {

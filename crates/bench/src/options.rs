@@ -6,7 +6,7 @@ use crate::Result;
 
 /// What `--help` prints before the rows.
 pub(crate) const USAGE: &str = "\
-Measures the balancer beside nginx and HAProxy on the same work, in interleaved rounds.
+Measures the balancer beside nginx, HAProxy, Envoy and Caddy on the same work, in interleaved rounds.
 
   scripts/bench                       all rows
   scripts/bench --quick               the four rows that matter most, three short rounds

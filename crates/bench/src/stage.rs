@@ -12,6 +12,13 @@ use crate::{
     tools::Tools,
 };
 
+/// Who takes part in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Field {
+    All,
+    Closest,
+}
+
 /// The surroundings of all rows.
 #[derive(Debug)]
 pub(crate) struct Stage {
@@ -48,16 +55,22 @@ impl Stage {
 
     /// Starts everyone there is to compare.
     pub(crate) fn contenders(&self) -> Result<Vec<Contender>> {
-        self.all(None, |build| Contender::own(self, build, &self.servers))
+        self.start(Field::All, None, |build| Contender::own(self, build, &self.servers))
     }
 
-    /// The same, and each takes its clients over TLS.
+    /// The same without Envoy and Caddy. A rate that is half of the slowest one's would become another with them.
+    pub(crate) fn closest(&self) -> Result<Vec<Contender>> {
+        self.start(Field::Closest, None, |build| Contender::own(self, build, &self.servers))
+    }
+
+    /// Everyone there is to compare, and each takes its clients over TLS.
     pub(crate) fn secure_contenders(&self) -> Result<Vec<Contender>> {
-        self.all(Some(&self.identity), |build| Contender::own_secure(self, build))
+        self.start(Field::All, Some(&self.identity), |build| Contender::own_secure(self, build))
     }
 
-    fn all(
+    fn start(
         &self,
+        field: Field,
         shown: Option<&Identity>,
         own: impl Fn(Build) -> Result<Contender>,
     ) -> Result<Vec<Contender>> {
@@ -67,6 +80,12 @@ impl Stage {
         }
         if let Some(haproxy) = &self.tools.haproxy {
             all.push(Contender::haproxy(self, haproxy, shown)?);
+        }
+        if let Some(envoy) = self.tools.envoy.as_ref().filter(|_| field == Field::All) {
+            all.push(Contender::envoy(self, envoy, shown)?);
+        }
+        if let Some(caddy) = self.tools.caddy.as_ref().filter(|_| field == Field::All) {
+            all.push(Contender::caddy(self, caddy, shown)?);
         }
         all.push(own(self.build(OWN))?);
         for path in &self.options.against {

@@ -29,6 +29,10 @@ pub(crate) struct Tools {
     pub(crate) nginx: Option<PathBuf>,
     /// A peer.
     pub(crate) haproxy: Option<PathBuf>,
+    /// A peer.
+    pub(crate) envoy: Option<PathBuf>,
+    /// A peer.
+    pub(crate) caddy: Option<PathBuf>,
     /// The load.
     pub(crate) wrk: Option<PathBuf>,
 }
@@ -50,6 +54,8 @@ impl Tools {
             bare: own("bare")?,
             nginx: find("nginx"),
             haproxy: find("haproxy"),
+            envoy: find("envoy"),
+            caddy: find("caddy"),
             wrk: find("wrk"),
         })
     }
@@ -57,8 +63,13 @@ impl Tools {
     /// What each says about its version.
     pub(crate) fn versions(&self) -> BTreeMap<String, String> {
         let own = version(&self.balancer, "--version");
-        let others =
-            [("nginx", &self.nginx, "-v"), ("HAProxy", &self.haproxy, "-v"), ("wrk", &self.wrk, "-v")];
+        let others = [
+            ("nginx", &self.nginx, "-v"),
+            ("HAProxy", &self.haproxy, "-v"),
+            ("Envoy", &self.envoy, "--version"),
+            ("Caddy", &self.caddy, "version"),
+            ("wrk", &self.wrk, "-v"),
+        ];
         let others = others.into_iter().filter_map(|(name, path, argument)| {
             Some((name.to_owned(), version(path.as_deref()?, argument)))
         });
@@ -73,6 +84,8 @@ impl Tools {
                 "nginx is not installed: it is not compared, and our own servers stand behind all",
             ),
             (self.haproxy.is_none(), "haproxy is not installed: it is not compared"),
+            (self.envoy.is_none(), "envoy is not installed: it is not compared"),
+            (self.caddy.is_none(), "caddy is not installed: it is not compared"),
             (
                 self.wrk.is_none(),
                 "wrk is not installed: our own client is the load, which costs more than wrk",
@@ -88,20 +101,24 @@ fn find(name: &str) -> Option<PathBuf> {
     directories.map(|directory| directory.join(name)).find(|file| file.is_file())
 }
 
-/// The first words of what a program says; some say it as an error.
+/// The first line with words of what a program says; some say it as an error.
 fn version(program: &Path, argument: &str) -> String {
     let said = Command::new(program).arg(argument).output();
     let said = said.map(|output| [output.stdout, output.stderr].concat()).unwrap_or_default();
-    let line = String::from_utf8_lossy(&said).lines().next().unwrap_or_default().to_owned();
+    let line = String::from_utf8_lossy(&said)
+        .lines()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or_default()
+        .to_owned();
     number_in(&line).unwrap_or("unknown").to_owned()
 }
 
 /// The version in a line such as `nginx version: nginx/1.22.1` or `wrk debian/4.1.0-3 [epoll] …`.
 fn number_in(line: &str) -> Option<&str> {
-    let words = line.split_whitespace().map(|word| word.rsplit('/').next().unwrap_or(word));
-    words
-        .into_iter()
-        .find(|word| word.starts_with(|first: char| first.is_ascii_digit()) && word.contains('.'))
+    let mut words = line.split_whitespace().flat_map(|word| word.rsplit('/'));
+    let is_version =
+        |word: &&str| word.starts_with(|first: char| first.is_ascii_digit()) && word.contains('.');
+    words.find(is_version)
 }
 
 #[cfg(test)]
@@ -116,6 +133,11 @@ mod tests {
             Some("2.6.12-1+deb12u4")
         );
         assert_eq!(number_in("wrk debian/4.1.0-3+b2 [epoll] Copyright (C) 2012"), Some("4.1.0-3+b2"));
+        assert_eq!(
+            number_in("/usr/bin/envoy  version: 9e55809337/1.40.0/Clean/RELEASE/BoringSSL"),
+            Some("1.40.0")
+        );
+        assert_eq!(number_in("2.11.4"), Some("2.11.4"));
         assert_eq!(number_in("no version"), None);
     }
 }

@@ -1,7 +1,7 @@
 //! The figures of the page as Markdown, by the names that the page calls them.
 
 use crate::{
-    contenders::{HAPROXY, NGINX, OWN},
+    contenders::{OWN, PEERS},
     report::Report,
     table::number,
 };
@@ -56,18 +56,35 @@ pub(super) fn compared(report: &Report) -> Vec<OverRuns<'_>> {
     rows
 }
 
+/// A peer without any figure has no column; that it has none is said below.
 fn peers(report: &Report) -> String {
+    let rows = compared(report);
+    let (there, absent): (Vec<&str>, Vec<&str>) =
+        PEERS.into_iter().partition(|name| rows.iter().any(|row| row.median(name).is_some()));
+    let to: Vec<_> = there.iter().map(|name| format!("to {name}")).collect();
+    let names: Vec<_> = there.iter().copied().chain([OWN]).collect();
     let mut lines = vec![
-        "| work | measured | nginx | HAProxy | Evenkeel | to nginx | to HAProxy |".to_owned(),
-        "|---|---|--:|--:|--:|--:|--:|".to_owned(),
+        format!("| work | measured | {} | {} |", names.join(" | "), to.join(" | ")),
+        format!("|---|---|{}", "--:|".repeat(names.len() + to.len())),
     ];
-    for row in compared(report) {
-        let cells = [NGINX, HAPROXY, OWN].map(|name| row.median(name).map_or("–".to_owned(), number));
-        let [nginx, haproxy] = [NGINX, HAPROXY].map(|name| ratio_cell(row.standing(name).as_ref()));
+    for row in rows {
+        let figures: Vec<_> = names.iter().map(|name| figure_cell(&row, name)).collect();
+        let ratios: Vec<_> = there.iter().map(|name| ratio_cell(row.standing(name).as_ref())).collect();
         let (words, unit) = (&row.row().words, &row.row().unit);
-        lines.push(format!("| {words} | {unit} | {} | {nginx} | {haproxy} |", cells.join(" | ")));
+        lines.push(format!("| {words} | {unit} | {} | {} |", figures.join(" | "), ratios.join(" | ")));
+    }
+    if !absent.is_empty() {
+        lines.push(format!("\nNot measured, and without a column: {}.", absent.join(", ")));
     }
     lines.join("\n") + "\n"
+}
+
+/// The median, and from the lowest to the highest of all rounds.
+fn figure_cell(row: &OverRuns<'_>, name: &str) -> String {
+    let Some(median) = row.median(name) else { return "–".to_owned() };
+    let least = row.figures(name).map(|figures| figures.least).fold(f64::INFINITY, f64::min);
+    let most = row.figures(name).map(|figures| figures.most).fold(0.0, f64::max);
+    format!("{} ({}–{})", number(median), number(least), number(most))
 }
 
 fn own(report: &Report) -> String {
@@ -157,8 +174,15 @@ fn ratios(standing: &Standing) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use evenkeel_stage::root;
+
     use super::*;
-    use crate::report::Goal;
+    use crate::{
+        contenders::ENVOY,
+        report::{Figures, Goal},
+    };
 
     #[test]
     fn a_missed_goal_stands_out() {
@@ -166,5 +190,27 @@ mod tests {
         assert_eq!(ratio_cell(Some(&standing)), "1.31, 1.30 × (≥ 1.30)");
         let missed = Standing { ratios: vec![1.31, 1.2], met: false, ..standing };
         assert_eq!(ratio_cell(Some(&missed)), "**1.31, 1.20 ×** (≥ 1.30, missed)");
+    }
+
+    #[test]
+    fn a_peer_has_a_column_once_it_was_measured_and_is_named_while_it_was_not() {
+        let mut report: Report =
+            serde_json::from_str(&fs::read_to_string(root().join("docs/speed.json")).unwrap()).unwrap();
+        for row in report.runs.iter_mut().flat_map(|run| &mut run.rows) {
+            row.contenders.retain(|one| one.name != ENVOY);
+        }
+        let without = peers(&report);
+        assert!(!without.contains("to Envoy"), "{without}");
+        assert!(
+            without.lines().last().unwrap().contains("Not measured") && without.contains("Envoy"),
+            "{without}"
+        );
+        let row = report.runs[0].rows.iter_mut().find(|row| row.subject == OWN).unwrap();
+        let own = row.contenders.iter().find(|one| one.name == OWN).unwrap();
+        let envoy = Figures { name: ENVOY.to_owned(), median: 70.5, least: 61.5, most: 82.5, ..own.clone() };
+        row.contenders.push(envoy);
+        let with = peers(&report);
+        assert!(with.lines().next().unwrap().contains("| Envoy |"), "{with}");
+        assert!(with.contains("| 70.5 (61.5–82.5) |"), "{with}");
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    contenders::{HAPROXY, NGINX, OWN},
+    contenders::{NGINX, OWN, PEERS},
     report::{Better, Report},
     table::number,
 };
@@ -32,6 +32,8 @@ const STYLE: &str = "  text { font: 13px system-ui, sans-serif; fill: #1f2328; }
   .quiet { fill: #59636e; }
   .nginx { fill: #8c959f; }
   .haproxy { fill: #bbc2ca; }
+  .envoy { fill: #a3acb5; }
+  .caddy { fill: #d1d7dd; }
   .evenkeel { fill: #0969da; }
   @media (prefers-color-scheme: dark) {
     text { fill: #f0f6fc; }
@@ -39,6 +41,8 @@ const STYLE: &str = "  text { font: 13px system-ui, sans-serif; fill: #1f2328; }
     .quiet { fill: #9198a1; }
     .nginx { fill: #767e88; }
     .haproxy { fill: #545d68; }
+    .envoy { fill: #656d77; }
+    .caddy { fill: #434b55; }
     .evenkeel { fill: #4493f8; }
   }
 ";
@@ -53,8 +57,8 @@ pub(super) fn svg(report: &Report) -> String {
     let height = drawing.y;
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
-         height=\"{height}\" role=\"img\" aria-labelledby=\"title\">\n<title id=\"title\">nginx, HAProxy and Evenkeel on \
-         the same work</title>\n<style>\n{STYLE}</style>\n<rect class=\"paper\" width=\"{WIDTH}\" height=\"{height}\" \
+         height=\"{height}\" role=\"img\" aria-labelledby=\"title\">\n<title id=\"title\">Evenkeel and others on the \
+         same work</title>\n<style>\n{STYLE}</style>\n<rect class=\"paper\" width=\"{WIDTH}\" height=\"{height}\" \
          rx=\"8\"/>\n{}</svg>\n",
         drawing.body
     )
@@ -84,7 +88,7 @@ impl Drawing {
     fn work(&mut self, row: &OverRuns<'_>) {
         self.text(MARGIN, "work", &format!("{}, {}", row.row().words, row.row().unit));
         self.y += HEADING;
-        for name in [NGINX, HAPROXY, OWN] {
+        for name in PEERS.into_iter().chain([OWN]) {
             let Some(value) = row.median(name) else { continue };
             let share = (value / scale(row)).min(self.longest);
             let length = LONGEST * share / self.longest;
@@ -119,7 +123,7 @@ fn scale(row: &OverRuns<'_>) -> f64 {
 
 fn longest(rows: &[OverRuns<'_>]) -> f64 {
     let shares = rows.iter().flat_map(|row| {
-        [NGINX, HAPROXY, OWN].into_iter().filter_map(|name| Some(row.median(name)? / scale(row)))
+        PEERS.into_iter().chain([OWN]).filter_map(|name| Some(row.median(name)? / scale(row)))
     });
     shares.fold(1.0, f64::max).min(MOST)
 }

@@ -15,7 +15,7 @@ pub(super) const BARE: &str = "bare loop";
 
 /// Requests per CPU-second of the loop and of everyone else.
 pub(super) fn floor(stage: &Stage) -> Result<Measured> {
-    let mut contenders = stage.contenders()?;
+    let mut contenders = stage.closest()?;
     for contender in contenders.iter_mut().filter(|contender| contender.name == OWN) {
         // Under its own name it would be what the others are compared with.
         "the balancer".clone_into(&mut contender.name);

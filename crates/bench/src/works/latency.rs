@@ -18,7 +18,7 @@ const CAPACITY: Duration = Duration::from_secs(2);
 
 /// The p99 in milliseconds, in an open loop.
 pub(super) fn p99(stage: &Stage) -> Result<Measured> {
-    let contenders = stage.contenders()?;
+    let contenders = stage.closest()?;
     let request = stage.servers.get(SMALL);
     let mut slowest = f64::INFINITY;
     for contender in &contenders {

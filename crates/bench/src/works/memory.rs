@@ -31,7 +31,7 @@ pub(super) fn idle(stage: &Stage) -> Result<Measured> {
     let path = stage.servers.get(SMALL).path;
     let mut all = Measured::default();
     for _ in 0..ROUNDS {
-        let contenders = stage.contenders()?;
+        let contenders = stage.closest()?;
         let round = interleaved(&contenders, 1, |contender| for_each(contender, &path, connections))?;
         all.append(round);
     }
