@@ -67,8 +67,11 @@ async fn shake_hands(worker: &Worker, client: &mut Client, permit: &mut Permit) 
     let mut alarm = Alarm::new();
     alarm.set(Some(until));
     let peer = client.peer;
+    // A handshake may wait for long: not with a buffer of which these few bytes fill a small part.
+    let early = received.filled().to_vec();
+    drop(received);
     let done = {
-        let mut handshake = pin!(client.secure(server, received.filled()));
+        let mut handshake = pin!(client.secure(server, &early));
         poll_fn(|cx| match handshake.as_mut().poll(cx) {
             Poll::Ready(done) => Poll::Ready(Some(done)),
             Poll::Pending => alarm.poll(cx).map(|()| None),
