@@ -17,6 +17,7 @@ mod directory;
 mod server;
 mod servers;
 mod session;
+mod sockets;
 mod tickets;
 mod x509;
 
@@ -28,4 +29,5 @@ pub use servers::{OwnFiles, ServersEnd, TlsFile, TlsFileProblem, TlsFiles, TlsSe
 pub use session::{Handshake, HandshakeFailure};
 
 pub(crate) use client::still_holds;
-pub(crate) use session::{AtOnce, AtOnceAsOfNow, Session, Socket};
+pub(crate) use session::Session;
+pub(crate) use sockets::{AtOnce, AtOnceAsOfNow, Socket};

@@ -134,14 +134,10 @@ fn what_is_no_handshake_moves_a_request_as_well() {
     }
 }
 
-#[test]
-fn a_handshake_that_never_comes_is_raced_by_another_server() {
-    let authority = Authority::new();
-    // Longer than anything here is waited for.
-    let settings = [("RACE", "on"), ("CONNECT_TIMEOUT", "5m")];
-    let stage = stage(&authority, vec![Greeting::Plain, showing(&authority.sign(ADDRESS))], &settings);
+/// Asks twice, so that one request is for the first of two servers, which says nothing. How often that was asked; the other has
+/// answered both.
+fn asked_in_vain(stage: &Stage) -> usize {
     let mut silent = Vec::new();
-    // Of two, one of each pair of requests is for the other.
     for _ in 0..2 {
         let mut client = stage.client(POST);
         let (index, mut server) = stage.servers.accept_at_any();
@@ -153,7 +149,16 @@ fn a_handshake_that_never_comes_is_raced_by_another_server() {
         server.send(OK_CLOSE).finish();
         assert_eq!(client.message().status(), 200);
     }
-    assert!(!silent.is_empty());
+    silent.len()
+}
+
+#[test]
+fn a_handshake_that_never_comes_is_raced_by_another_server() {
+    let authority = Authority::new();
+    // Longer than anything here is waited for.
+    let settings = [("RACE", "on"), ("CONNECT_TIMEOUT", "5m")];
+    let stage = stage(&authority, vec![Greeting::Plain, showing(&authority.sign(ADDRESS))], &settings);
+    assert!(asked_in_vain(&stage) >= 1);
 }
 
 #[test]
@@ -164,19 +169,7 @@ fn a_handshake_that_never_comes_is_over_with_the_connect_timeout() {
         vec![Greeting::Plain, showing(&authority.sign(ADDRESS))],
         &[("CONNECT_TIMEOUT", SHORT)],
     );
-    let mut silent = Vec::new();
-    for _ in 0..2 {
-        let mut client = stage.client(POST);
-        let (index, mut server) = stage.servers.accept_at_any();
-        if index == 0 {
-            silent.push(server);
-            server = stage.servers.accept();
-        }
-        assert_eq!(server.message().text(), "once");
-        server.send(OK_CLOSE).finish();
-        assert_eq!(client.message().status(), 200);
-    }
-    assert_eq!(silent.len(), 1);
+    assert_eq!(asked_in_vain(&stage), 1);
 }
 
 #[test]

@@ -10,19 +10,17 @@
 
 use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use evenkeel_message::client_cert;
 use rustls::pki_types::CertificateDer;
 use rustls::{Connection, HandshakeKind, ProtocolVersion, ServerConnection};
-use socket2::SockRef;
-use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
 use super::certificates;
 use super::clients::ClientRefusal;
 use super::server::Terms;
+use super::sockets::Socket;
 use super::{TlsClient, TlsFailure, TlsName, TlsServer};
 use crate::tcp::Tcp;
 use crate::{Buffer, Idleness};
@@ -424,78 +422,5 @@ impl Session {
                 Err(error)
             }
         }
-    }
-}
-
-/// A socket as something that blocks, where blocking has the task woken.
-pub(crate) struct Socket<'a, 'b> {
-    pub(crate) cx: &'a mut Context<'b>,
-    pub(crate) tcp: &'a mut Tcp,
-}
-
-impl Read for Socket<'_, '_> {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        let mut read = ReadBuf::new(room);
-        match Pin::new(&mut *self.tcp).poll_read(self.cx, &mut read) {
-            Poll::Ready(result) => result.map(|()| read.filled().len()),
-            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-        }
-    }
-}
-
-impl Write for Socket<'_, '_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_vectored(&[IoSlice::new(bytes)])
-    }
-
-    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        match Pin::new(&mut *self.tcp).poll_write_vectored(self.cx, pieces) {
-            Poll::Ready(result) => result,
-            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// A socket that is written to as far as it takes something at once, and read from as far as the runtime knows that there is
-/// something.
-pub(crate) struct AtOnce<'a>(pub(crate) &'a Tcp);
-
-impl Read for AtOnce<'_> {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        self.0.try_read(room)
-    }
-}
-
-impl Write for AtOnce<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.try_write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// The same, read from as far as the kernel knows.
-pub(crate) struct AtOnceAsOfNow<'a>(pub(crate) &'a Tcp);
-
-impl Read for AtOnceAsOfNow<'_> {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        let socket = self.0.socket()?;
-        (&*SockRef::from(&socket)).read(room)
-    }
-}
-
-impl Write for AtOnceAsOfNow<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.try_write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
