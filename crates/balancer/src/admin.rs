@@ -38,13 +38,13 @@ use actix_web::{App, HttpResponse, middleware};
 use evenkeel_service::{admin as listener, vital};
 use evenkeel_upstream::EndpointState;
 use serde_json::json;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::context::Shared;
-use crate::context::served::Served;
+use crate::context::served::{Ask, Served};
 use crate::records::access_log::AccessLog;
 use crate::records::metrics::{self, Scrape, Stats};
-use crate::watch::control::Ask;
+use crate::settings::upstream::UpstreamSettings;
 use feed::Feed;
 use pulse::Pulse;
 use state::EndpointView;
@@ -54,8 +54,6 @@ use state::EndpointView;
 pub(crate) struct Admin {
     shared: Arc<Shared>,
     stats: Vec<Arc<Stats>>,
-    /// The control task of each upstream.
-    control: Vec<mpsc::Sender<Ask>>,
     pulse: watch::Receiver<Arc<Pulse>>,
     feed: Arc<Feed>,
     /// Readers of `/api/events` that are connected.
@@ -70,13 +68,12 @@ pub(crate) struct Admin {
 pub(crate) fn listen(
     shared: Arc<Shared>,
     stats: Vec<Arc<Stats>>,
-    control: Vec<mpsc::Sender<Ask>>,
     bind: SocketAddr,
 ) -> io::Result<(Server, SocketAddr)> {
     let (beat, pulse) = watch::channel(Arc::default());
     let (readers, ledger_readers) = (Arc::default(), Arc::new(Semaphore::new(ledger::READERS)));
     let (started, feed) = (SystemTime::now(), Arc::new(Feed::new()));
-    let admin = Admin { shared, stats, control, pulse, feed, readers, ledger_readers, started };
+    let admin = Admin { shared, stats, pulse, feed, readers, ledger_readers, started };
     let shown = admin.clone();
     let listening = listener::listen(bind, move || {
         App::new()
@@ -147,7 +144,7 @@ async fn readyz(admin: web::Data<Admin>) -> HttpResponse {
 
 async fn metrics(admin: web::Data<Admin>) -> HttpResponse {
     let endpoints = admin.endpoints().await;
-    let shared = &admin.shared;
+    let (shared, edition) = (&admin.shared, admin.shared.edition());
     let text = metrics::render(&Scrape {
         workers: &admin.stats,
         control: &shared.control_stats,
@@ -155,25 +152,24 @@ async fn metrics(admin: web::Data<Admin>) -> HttpResponse {
         roster: &shared.roster,
         changes: shared.events.counts(),
         connections: shared.connections.open(),
-        most_connections: shared.settings.max_connections,
-        upstreams: shared.upstreams.iter().map(|served| of_upstream(served)).collect(),
+        most_connections: edition.settings.max_connections,
+        upstreams: edition.upstreams().map(|(settings, served)| of_upstream(settings, served)).collect(),
         lost_lines: shared.access_log.as_ref().map_or(0, AccessLog::lost),
         lost_entries: shared.ledger.as_ref().map_or(0, |ledger| ledger.lost()),
         tls: shared.tls.as_deref(),
-        server_tls: shared
-            .upstreams
-            .iter()
-            .filter_map(|served| Some(&*served.settings.server_tls.as_ref()?.tls))
+        server_tls: edition
+            .upstreams()
+            .filter_map(|(settings, _)| Some(&*settings.server_tls.as_ref()?.tls))
             .collect(),
         started: admin.started,
     });
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)
 }
 
-fn of_upstream(served: &Served) -> metrics::OfUpstream<'_> {
+fn of_upstream<'a>(settings: &'a UpstreamSettings, served: &Served) -> metrics::OfUpstream<'a> {
     let budgets = served.upstream.budgets();
     metrics::OfUpstream {
-        name: served.name().map(|name| &**name),
+        name: settings.name.as_deref(),
         waiting: served.upstream.queue().len(),
         retries_left: budgets.retries_left(),
         hedges_left: budgets.hedges_left(),
@@ -186,7 +182,7 @@ async fn endpoints(admin: web::Data<Admin>) -> HttpResponse {
     let now = crate::clock::now();
     let endpoints: Vec<_> =
         endpoints.iter().map(|endpoint| EndpointView::of(endpoint, &admin.shared, now)).collect();
-    let policy = admin.shared.settings.upstreams.all[0].rules.policy.name();
+    let policy = admin.shared.edition().settings.upstreams.all[0].rules.policy.name();
     HttpResponse::Ok().json(json!({ "policy": policy, "endpoints": endpoints }))
 }
 
@@ -194,9 +190,9 @@ impl Admin {
     /// How the endpoints are now; none when the process is ending.
     async fn endpoints(&self) -> Vec<EndpointState> {
         let mut endpoints = Vec::new();
-        for control in &self.control {
+        for served in &self.shared.edition().upstreams {
             let (answer, answered) = oneshot::channel();
-            if control.send(Ask::Endpoints(answer)).await.is_ok() {
+            if served.asks.send(Ask::Endpoints(answer)).await.is_ok() {
                 endpoints.extend(answered.await.unwrap_or_default());
             }
         }

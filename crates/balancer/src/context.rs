@@ -5,6 +5,7 @@
 //! is kept there: [`Frontend`](crate::clients::frontend::Frontend) of the clients, [`Group`](crate::servers::group::Group) of the servers.
 
 pub(crate) mod date;
+pub(crate) mod edition;
 pub(crate) mod gate;
 pub(crate) mod leaving;
 pub(crate) mod permit;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use evenkeel_upstream::EndpointId;
 use evenkeel_wire::TlsServer;
+use tokio::sync::watch;
 
 use crate::records::access_log::{AccessLog, WorkerLog};
 use crate::records::events::Events;
@@ -28,21 +30,17 @@ use crate::records::roster::Roster;
 use crate::records::story::Story;
 use crate::settings::Settings;
 use date::Date;
-use gate::Gate;
+use edition::Edition;
 use leaving::Leaving;
 use permit::Connections;
-use served::Served;
 
 /// What all workers see of the process.
 pub(crate) struct Shared {
-    pub(crate) settings: Settings,
-    /// In the order of the settings; at least one.
-    pub(crate) upstreams: Vec<Arc<Served>>,
+    /// What is in force; see [`Shared::edition`].
+    pub(crate) editions: watch::Sender<Arc<Edition>>,
     /// `None` where no TLS is spoken.
     pub(crate) tls: Option<Arc<TlsServer>>,
     pub(crate) connections: Arc<Connections>,
-    /// `None` where any client may ask as often as it likes.
-    pub(crate) gate: Option<Box<Gate>>,
     /// How far it is on its way out: from some moment on each response tells its client to go.
     pub(crate) leaving: Leaving,
     /// What happened to the endpoints, for whoever watches.
@@ -60,14 +58,19 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// What is in force now. A request asks its [`Worker`] instead, which stays with the edition that the request began under.
+    pub(crate) fn edition(&self) -> Arc<Edition> {
+        self.editions.borrow().clone()
+    }
+
     /// Whether a request would find a server, at least of one upstream.
     pub(crate) fn can_serve(&self) -> bool {
-        self.upstreams.iter().any(|served| served.upstream.snapshot().can_serve())
+        self.edition().upstreams.iter().any(|served| served.upstream.snapshot().can_serve())
     }
 
     /// Asks one whose client may be gone to make room for another, of whatever upstream. False when there is none.
     pub(crate) fn asks_one_to_go(&self) -> bool {
-        self.upstreams.iter().any(|served| served.upstream.queue().ask_one())
+        self.edition().upstreams.iter().any(|served| served.upstream.queue().ask_one())
     }
 
     /// Whether each client should be told to go.
@@ -76,30 +79,39 @@ impl Shared {
     }
 }
 
-/// One worker's own, as far as it belongs to no room.
+/// One worker's own, as far as it belongs to no room, and the edition that its requests begin under: there is another of these for the
+/// next one.
+#[derive(Clone)]
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) random: RefCell<fastrand::Rng>,
-    pub(crate) date: Date,
+    pub(crate) edition: Arc<Edition>,
+    pub(crate) random: Rc<RefCell<fastrand::Rng>>,
+    pub(crate) date: Rc<Date>,
     pub(crate) stats: Arc<Stats>,
-    pub(crate) access_log: Option<WorkerLog>,
-    pub(crate) pen: Option<Pen>,
+    pub(crate) access_log: Option<Rc<WorkerLog>>,
+    pub(crate) pen: Option<Rc<Pen>>,
 }
 
 impl Worker {
     pub(crate) fn new(shared: Arc<Shared>, stats: Arc<Stats>) -> Rc<Self> {
         Rc::new(Self {
-            random: RefCell::new(fastrand::Rng::new()),
-            date: Date::default(),
+            edition: shared.edition(),
+            random: Rc::default(),
+            date: Rc::default(),
             stats,
-            access_log: shared.access_log.as_ref().map(AccessLog::worker),
-            pen: shared.ledger.as_ref().map(Ledger::pen),
+            access_log: shared.access_log.as_ref().map(|log| Rc::new(log.worker())),
+            pen: shared.ledger.as_ref().map(|ledger| Rc::new(ledger.pen())),
             shared,
         })
     }
 
+    /// The same, for requests that begin under this edition.
+    pub(crate) fn under(&self, edition: Arc<Edition>) -> Rc<Self> {
+        Rc::new(Self { edition, ..self.clone() })
+    }
+
     pub(crate) fn settings(&self) -> &Settings {
-        &self.shared.settings
+        &self.edition.settings
     }
 
     /// Counts something of an endpoint.

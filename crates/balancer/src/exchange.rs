@@ -106,7 +106,7 @@ async fn begin<C: Caller>(groups: &Groups, caller: &mut C, scratch: &mut Scratch
             return refuse(worker, caller, scratch, &MISDIRECTED, None).await;
         }
     }
-    if let Some(gate) = &worker.shared.gate
+    if let Some(gate) = &worker.edition.gate
         && let Some(why) = turned_away::why(gate, worker, caller)
     {
         return turned_away::turn_away(worker, caller, scratch, why).await;
@@ -117,7 +117,7 @@ async fn begin<C: Caller>(groups: &Groups, caller: &mut C, scratch: &mut Scratch
     let (head, input) = caller.asked();
     match groups.find(head, input) {
         Ok(way) => {
-            if let Some(name) = way.group.served.name() {
+            if let Some(name) = &way.group.settings().name {
                 scratch.account.upstream = Some(name.clone());
                 scratch.account.prefix = way.by.and_then(|by| by.prefix.clone());
             }

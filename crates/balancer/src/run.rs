@@ -21,16 +21,17 @@ use std::time::Duration;
 use evenkeel_service::{Shutdown, exit, vital};
 use evenkeel_sockopt::set_defer_accept;
 use evenkeel_upstream::EndpointIds;
-use evenkeel_wire::{Resolver, keep_alive, ring_together};
+use evenkeel_wire::{keep_alive, ring_together};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, error, info, warn};
 
 use crate::admin;
 use crate::clients::accept::{self, Arrival, Transport};
 use crate::clients::frontend::Frontend;
 use crate::clock::now;
+use crate::context::edition::Edition;
 use crate::context::gate::Gate;
 use crate::context::leaving::Leaving;
 use crate::context::permit::Connections;
@@ -79,8 +80,12 @@ async fn serve(settings: Settings) -> io::Result<()> {
     settings.pages.as_ref().map(|kept| pages::start(kept.clone())).transpose()?;
     let listening = (address_of(plain.as_ref())?, address_of(secured.as_ref())?);
     let ids = EndpointIds::default();
-    let made = settings.upstreams.all.iter().map(|upstream| Served::new(upstream.clone(), &ids));
-    let made: Vec<_> = made.collect();
+    let made: Vec<_> = settings
+        .upstreams
+        .all
+        .iter()
+        .map(|upstream| (upstream.clone(), Served::new(upstream, &ids)))
+        .collect();
     let workers = settings.workers;
     let admin_bind = settings.admin_bind;
     let access_log =
@@ -88,12 +93,14 @@ async fn serve(settings: Settings) -> io::Result<()> {
     let ledger = settings.ledger.map(|bytes| Arc::new(Ledger::new(bytes)));
     let (story, mishaps) =
         Story::new(settings.upstreams.all.iter().all(|upstream| upstream.rules.probes.enabled));
+    let connections = Connections::new(settings.max_connections, settings.clients.connections);
+    let gate = Gate::of(&settings.clients, None, now());
+    let upstreams = made.iter().map(|(_, (served, ..))| served.clone()).collect();
+    let edition = Edition::new(settings, upstreams, gate);
     let shared = Arc::new(Shared {
-        connections: Connections::new(settings.max_connections, settings.clients.connections),
-        gate: Gate::of(&settings.clients, now()),
+        editions: watch::Sender::new(edition.clone()),
+        connections,
         leaving: Leaving::default(),
-        settings,
-        upstreams: made.iter().map(|(served, ..)| served.clone()).collect(),
         tls,
         events: Events::new(),
         roster: Roster::default(),
@@ -103,17 +110,10 @@ async fn serve(settings: Settings) -> io::Result<()> {
         ledger,
     });
     let stats: Vec<Arc<Stats>> = (0..workers).map(|_| Arc::default()).collect();
-    let mut controls = Vec::new();
-    for (served, control, reports) in made {
-        let (asks, asked) = mpsc::channel(ASKS_WAITING);
-        let control = control::run(control, served, shared.clone(), Resolver::from_system(), reports, asked);
-        controls.push((asks, control));
-    }
-    let (asks, controls): (Vec<_>, Vec<_>) = controls.into_iter().unzip();
-    let (admin, admin_address) = admin::listen(shared.clone(), stats.clone(), asks, admin_bind)
+    let (admin, admin_address) = admin::listen(shared.clone(), stats.clone(), admin_bind)
         .map_err(|error| cannot_listen("BALANCER_ADMIN_BIND", admin_bind, &error))?;
-    for control in controls {
-        actix_web::rt::spawn(vital::task("control task", control));
+    for (upstream, (_, control, told)) in made {
+        control::start(control, upstream, &shared, told);
     }
     actix_web::rt::spawn(vital::task("story", story::run(shared.story.clone(), mishaps)));
     actix_web::rt::spawn(vital::task("admin interface", serve_admin(admin)));
@@ -123,7 +123,7 @@ async fn serve(settings: Settings) -> io::Result<()> {
     let doors = start_workers(&shared, &stats, plain.into_iter().chain(secured).collect())?;
     let (traffic, tls) = listening;
     info!("listening traffic={traffic} tls={tls} admin={admin_address}");
-    if shared.settings.admin.has_demonstration_token() {
+    if edition.settings.admin.has_demonstration_token() {
         warn!(
             "BALANCER_ADMIN_TOKEN is that of the demonstration, which everybody knows: whoever reaches the admin port can drain \
              your servers. Set one of your own, of 16 characters or more"
@@ -154,14 +154,12 @@ const FIRST_PROOF: Duration = Duration::from_secs(1);
 /// otherwise answer its first clients 503, though all servers are well.
 async fn first_proof(shared: &Shared, shutdown: &Shutdown) {
     let over = now() + FIRST_PROOF;
-    let lacks_one = || shared.upstreams.iter().any(|served| !served.upstream.snapshot().can_serve());
+    let lacks_one =
+        || shared.edition().upstreams.iter().any(|served| !served.upstream.snapshot().can_serve());
     while lacks_one() && now() < over && !shutdown.is_requested() {
         tokio::time::sleep(PROOF_CHECK_INTERVAL).await;
     }
 }
-
-/// Questions of the admin interface that wait for the control task; more wait for their turn to ask.
-const ASKS_WAITING: usize = 64;
 
 /// Starts a thread for each worker. Nothing is accepted any more once the doors that it returns are closed.
 fn start_workers(
@@ -175,7 +173,7 @@ fn start_workers(
         let (done, closed) = oneshot::channel();
         doors.push(Door {
             listener: listener.try_clone()?,
-            is_shared: shared.settings.reuse_port,
+            is_shared: shared.edition().settings.reuse_port,
             close,
             closed,
         });
@@ -227,11 +225,9 @@ where
     runtime.block_on(async {
         tokio::task::spawn_local(vital::task("alarms", ring_together()));
         let groups = Groups::new(Worker::new(shared, stats));
-        let frontend = Frontend::new(groups.clone())?;
+        let frontend = Frontend::new(groups)?;
+        tokio::task::spawn_local(vital::task("watch over the settings", frontend.clone().take_up_editions()));
         let watches = "watch over idle connections";
-        for group in groups.all() {
-            tokio::task::spawn_local(vital::task(watches, group.clone().watch_idle()));
-        }
         tokio::task::spawn_local(vital::task(watches, frontend.clone().watch_parked()));
         work(frontend).await;
         // Its connections are still served; leaving now would cut them all off.

@@ -15,7 +15,7 @@ use super::Admin;
 use super::guard::authorise;
 use super::problem::Problem;
 use super::state::EndpointView;
-use crate::watch::control::Ask;
+use crate::context::served::Ask;
 
 /// The body of a request for another weight.
 #[derive(Deserialize)]
@@ -43,7 +43,7 @@ const HOLDS: &str = "until the balancer restarts; set BALANCER_UPSTREAM for long
 /// Whether a token is the one that changes need. Changes nothing itself, so that whoever enters a wrong one hears it then,
 /// and not when a server has to be drained at once.
 pub(super) async fn token(admin: web::Data<Admin>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    authorise(&request, &admin.shared.settings.admin)?;
+    authorise(&request, &admin.shared.edition().settings.admin)?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -53,7 +53,7 @@ pub(super) async fn drain(
     request: HttpRequest,
     address: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    authorise(&request, &admin.shared.settings.admin)?;
+    authorise(&request, &admin.shared.edition().settings.admin)?;
     command(&admin, &request, &address, Command::Drain).await
 }
 
@@ -63,7 +63,7 @@ pub(super) async fn activate(
     request: HttpRequest,
     address: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    authorise(&request, &admin.shared.settings.admin)?;
+    authorise(&request, &admin.shared.edition().settings.admin)?;
     command(&admin, &request, &address, Command::Activate).await
 }
 
@@ -74,7 +74,7 @@ pub(super) async fn weight(
     address: web::Path<String>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    authorise(&request, &admin.shared.settings.admin)?;
+    authorise(&request, &admin.shared.edition().settings.admin)?;
     // Only now: whoever has no token is not waited for.
     let body = listener::body(payload, LARGEST).await.map_err(Problem::of_body)?;
     let wanted: Option<Wanted> = serde_json::from_slice(&body).ok();
@@ -116,14 +116,15 @@ async fn command(
     }
     let roster = &admin.shared.roster;
     let mut told = Vec::new();
-    for (served, control) in admin.shared.upstreams.iter().zip(&admin.control) {
-        let name = served.name().map(|name| &**name);
+    let edition = admin.shared.edition();
+    for (settings, served) in edition.upstreams() {
+        let name = settings.name.as_deref();
         if wanted.as_deref().is_some_and(|wanted| name != Some(wanted)) {
             continue;
         }
         let Some(server) = roster.at(name, address) else { continue };
         info!(peer = ?request.peer_addr(), %server, ?command, "told through the admin interface");
-        let state = ask(control, address, command).await?;
+        let state = ask(&served.asks, address, command).await?;
         told.push(EndpointView::of(&state, &admin.shared, crate::clock::now()));
     }
     let mut told = told.into_iter();
@@ -143,12 +144,12 @@ async fn ask(
 }
 
 fn is_upstream(admin: &Admin, wanted: &str) -> bool {
-    admin.shared.upstreams.iter().any(|served| served.name().is_some_and(|name| **name == *wanted))
+    admin.shared.edition().upstreams().any(|(settings, _)| settings.name.as_deref() == Some(wanted))
 }
 
 fn no_upstream(admin: &Admin, wanted: &str) -> Problem {
-    let names: Vec<&str> =
-        admin.shared.upstreams.iter().filter_map(|served| served.name()).map(|name| &**name).collect();
+    let edition = admin.shared.edition();
+    let names: Vec<&str> = edition.upstreams().filter_map(|(settings, _)| settings.name.as_deref()).collect();
     let detail = if names.is_empty() {
         format!(
             "There is no upstream {wanted:?}: there is only one, which has no name; leave ?upstream= out."

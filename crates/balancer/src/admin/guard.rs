@@ -52,7 +52,7 @@ pub(super) async fn guard(
     } else if probed {
         Ok(())
     } else {
-        check(request.headers(), &admin.shared.settings.admin)
+        check(request.headers(), &admin.shared.edition().settings.admin)
     };
     let mut response = match checked {
         Err(problem) => {

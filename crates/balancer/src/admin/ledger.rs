@@ -24,7 +24,7 @@ struct Query {
 /// `GET /ledger`
 pub(super) async fn ledger(request: HttpRequest, admin: web::Data<Admin>) -> Result<HttpResponse, Problem> {
     let Some(ledger) = &admin.shared.ledger else {
-        let variable = if admin.shared.settings.runs { "BALANCER_LEDGER" } else { "BALANCER_RUNS" };
+        let variable = if admin.shared.edition().settings.runs { "BALANCER_LEDGER" } else { "BALANCER_RUNS" };
         return Err(Problem::new(StatusCode::NOT_FOUND, format!("No ledger is kept: {variable} is off.")));
     };
     let Query { run, after } = web::Query::<Query>::from_query(request.query_string())
@@ -40,7 +40,7 @@ pub(super) async fn ledger(request: HttpRequest, admin: web::Data<Admin>) -> Res
     let excerpt = ledger.read(after);
     let heading = json!({
         "ledger": 1,
-        "balancer": admin.shared.settings.name,
+        "balancer": admin.shared.edition().settings.name,
         "oldest": excerpt.oldest,
         "next": excerpt.next,
     });

@@ -142,25 +142,26 @@ impl Sample {
 
 /// The state but for what the endpoints and the last second were like.
 fn describe(admin: &Admin, sample: &Sample) -> State {
-    let shared = &admin.shared;
+    let (shared, edition) = (&admin.shared, admin.shared.edition());
+    let settings = &edition.settings;
     let upstreams: Vec<UpstreamView> =
-        shared.upstreams.iter().map(|served| UpstreamView::of(served)).collect();
+        edition.upstreams().map(|(settings, served)| UpstreamView::of(settings, served)).collect();
     State {
-        name: shared.settings.name.clone(),
+        name: settings.name.clone(),
         version: env!("CARGO_PKG_VERSION"),
         at_ms: unix_millis(),
         uptime_ms: admin.started.elapsed().map_or(0, |elapsed| elapsed.as_millis() as u64),
         ready: !shared.leaving.is_unready() && shared.can_serve(),
         leaving: shared.leaving.is_unready(),
-        read_only: shared.settings.admin.token.is_none(),
+        read_only: settings.admin.token.is_none(),
         policy: upstreams[0].policy,
         connections: shared.connections.open(),
-        max_connections: shared.settings.max_connections,
+        max_connections: settings.max_connections,
         waiting: upstreams.iter().map(|upstream| upstream.waiting).sum(),
         retries_left: upstreams.iter().map(|upstream| upstream.retries_left).sum(),
         hedges_left: upstreams.iter().map(|upstream| upstream.hedges_left).sum(),
         // One without a name has nothing to say that is not said above.
-        upstreams: if shared.settings.upstreams.routing.is_some() { upstreams } else { Vec::new() },
+        upstreams: if settings.upstreams.routing.is_some() { upstreams } else { Vec::new() },
         totals: sample.totals,
         certificates: shared.tls.as_ref().map(|tls| CertificatesView::of(tls, SystemTime::now())),
         ..State::default()

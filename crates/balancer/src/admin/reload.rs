@@ -13,11 +13,12 @@ use crate::watch::{certificates, pages, trust};
 /// Reads the certificates anew, those that clients are shown and what servers are trusted by, and the error pages, and says what came
 /// of it.
 pub(super) async fn reload(admin: web::Data<Admin>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    authorise(&request, &admin.shared.settings.admin)?;
+    let edition = admin.shared.edition();
+    authorise(&request, &edition.settings.admin)?;
     let clients = &admin.shared.tls;
     let servers: Vec<_> =
-        admin.shared.upstreams.iter().filter_map(|served| served.settings.server_tls.as_ref()).collect();
-    let own = &admin.shared.settings.pages;
+        edition.upstreams().filter_map(|(settings, _)| settings.server_tls.as_ref()).collect();
+    let own = &edition.settings.pages;
     if clients.is_none() && servers.is_empty() && own.is_none() {
         let detail = "There is nothing to read anew: no TLS is spoken, as BALANCER_TLS_BIND and BALANCER_UPSTREAM_TLS would say, and BALANCER_ERROR_PAGES is not set.";
         return Err(Problem::new(StatusCode::CONFLICT, detail));

@@ -15,6 +15,7 @@ use crate::context::Shared;
 use crate::context::served::Served;
 use crate::records::incidents::Ghost;
 use crate::settings::InForce;
+use crate::settings::upstream::UpstreamSettings;
 
 /// The state of the balancer at one moment.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -179,13 +180,13 @@ impl Totals {
 
 impl UpstreamView {
     /// As it is now.
-    pub(super) fn of(served: &Served) -> Self {
+    pub(super) fn of(settings: &UpstreamSettings, served: &Served) -> Self {
         let budgets = served.upstream.budgets();
         Self {
-            name: served.name().map(ToString::to_string).unwrap_or_default(),
-            routes: served.settings.routes.clone(),
+            name: settings.name.as_ref().map(ToString::to_string).unwrap_or_default(),
+            routes: settings.routes.clone(),
             ready: served.upstream.snapshot().can_serve(),
-            policy: served.settings.rules.policy.name(),
+            policy: settings.rules.policy.name(),
             waiting: served.upstream.queue().len(),
             retries_left: budgets.retries_left(),
             hedges_left: budgets.hedges_left(),
@@ -264,6 +265,6 @@ pub(super) async fn state(admin: web::Data<Admin>) -> HttpResponse {
     HttpResponse::Ok().json(Whole {
         state: &pulse.state,
         history: &pulse.history,
-        settings: &admin.shared.settings.in_force,
+        settings: &admin.shared.edition().settings.in_force,
     })
 }

@@ -10,10 +10,10 @@ use actix_web::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use evenkeel_service::Reading;
 use evenkeel_upstream::EndpointIds;
-use evenkeel_wire::Resolver;
 use serde_json::Value;
 
 use super::*;
+use crate::context::edition::Edition;
 use crate::context::leaving::Leaving;
 use crate::context::permit::Connections;
 use crate::context::served::Served;
@@ -34,14 +34,13 @@ async fn admin(token: Option<&str>) -> Admin {
     variables.extend(token.map(|token| ("BALANCER_ADMIN_TOKEN", token)));
     let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
     let settings = Reading::of(&settings::COMPONENT, variables, settings::read).unwrap();
-    let (served, control, reports) = Served::new(settings.upstreams.all[0].clone(), &EndpointIds::default());
+    let of_upstream = settings.upstreams.all[0].clone();
+    let (served, control, told) = Served::new(&settings.upstreams.all[0], &EndpointIds::default());
     let (story, mishaps) = Story::new(false);
     let shared = Arc::new(Shared {
+        editions: watch::Sender::new(Edition::new(settings, vec![served], None)),
         connections: Connections::new(1, None),
-        gate: None,
         leaving: Leaving::default(),
-        settings,
-        upstreams: vec![served.clone()],
         tls: None,
         events: Events::new(),
         roster: Roster::default(),
@@ -52,21 +51,12 @@ async fn admin(token: Option<&str>) -> Admin {
     });
     actix_web::rt::spawn(crate::records::story::run(shared.story.clone(), mishaps));
     let mut found = shared.events.watch();
-    let (asks, asked) = mpsc::channel(1);
-    actix_web::rt::spawn(control::run(
-        control,
-        served,
-        shared.clone(),
-        Resolver::from_system(),
-        reports,
-        asked,
-    ));
+    control::start(control, of_upstream, &shared, told);
     found.changed().await.unwrap();
     let (beat, pulse) = watch::channel(Arc::default());
     let admin = Admin {
         shared,
         stats: vec![Arc::default()],
-        control: vec![asks],
         pulse: pulse.clone(),
         feed: Arc::new(Feed::new()),
         readers: Arc::default(),

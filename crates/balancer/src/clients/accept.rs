@@ -129,21 +129,21 @@ fn admit(
     tcp: TcpStream,
     peer: SocketAddr,
 ) {
-    let connections = &frontend.worker.shared.connections;
-    let settings = frontend.worker.settings();
+    let worker = frontend.worker();
+    let (connections, settings) = (&worker.shared.connections, worker.settings());
     // Where proxies pass connections on, whose one is will be said on it.
     let counts = settings.clients.connections.is_some()
         && !settings.proxy_protocol
         && !settings.trusted.include(peer.ip());
     if counts && !connections.has_room_for(peer.ip()) {
-        frontend.worker.stats.limited_connections.add(1);
+        worker.stats.limited_connections.add(1);
         turn_away(frontend, transport, tcp, TooMany::OfOne);
         return;
     }
     // Those whose clients may be gone make room first.
-    let in_stead = || frontend.worker.shared.asks_one_to_go().then(|| connections.admit_in_stead());
+    let in_stead = || worker.shared.asks_one_to_go().then(|| connections.admit_in_stead());
     let Some(mut permit) = connections.admit().or_else(in_stead) else {
-        frontend.worker.stats.refused_connections.add(1);
+        worker.stats.refused_connections.add(1);
         turn_away(frontend, transport, tcp, TooMany::InAll);
         return;
     };

@@ -1,21 +1,22 @@
 //! What one worker keeps of its clients, beside their connections.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::clients::h1::connection;
 use crate::clients::h1::storage::Busy;
 use crate::clients::parked::Parked;
 use crate::context::Worker;
+use crate::context::edition::Edition;
 use crate::context::spare::Spare;
 use crate::servers::groups::Groups;
 
 /// One worker's own of the clients.
 pub(crate) struct Frontend {
-    pub(crate) worker: Rc<Worker>,
-    /// Who answers them.
-    pub(crate) groups: Rc<Groups>,
+    /// Who answers requests that begin now.
+    groups: RefCell<Rc<Groups>>,
     pub(crate) parked: Parked,
     /// Connections beyond the limit that have had their 503 and wait for their client to close.
     pub(crate) refused: Cell<usize>,
@@ -29,22 +30,50 @@ impl Frontend {
     /// # Errors
     /// When the process has no descriptor left for it.
     pub(crate) fn new(groups: Rc<Groups>) -> io::Result<Rc<Self>> {
-        let worker = groups.worker.clone();
         Ok(Rc::new(Self {
-            parked: Parked::new(worker.settings().shortest_idle())?,
+            parked: Parked::new(groups.worker.settings().shortest_idle())?,
             refused: Cell::new(0),
             quiet: Cell::new(0),
             spare: Spare::default(),
-            groups,
-            worker,
+            groups: RefCell::new(groups),
         }))
+    }
+
+    /// Who answers requests that begin now. Whoever keeps it stays with its edition.
+    pub(crate) fn groups(&self) -> Rc<Groups> {
+        self.groups.borrow().clone()
+    }
+
+    /// What goes for whatever begins now.
+    pub(crate) fn worker(&self) -> Rc<Worker> {
+        self.groups.borrow().worker.clone()
+    }
+
+    /// Takes up each edition as it comes, for as long as the worker runs: what begins from then on begins under it.
+    pub(crate) async fn take_up_editions(self: Rc<Self>) {
+        let mut editions = self.worker().shared.editions.subscribe();
+        loop {
+            self.take_up(&editions.borrow_and_update().clone());
+            if editions.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn take_up(&self, edition: &Arc<Edition>) {
+        let before = self.groups();
+        let is_new = !Arc::ptr_eq(&before.worker.edition, edition);
+        let groups = if is_new { before.under(edition.clone()) } else { before };
+        groups.watch_idle();
+        self.groups.replace(groups);
     }
 
     /// Watches the parked connections for as long as the worker runs.
     pub(crate) async fn watch_parked(self: Rc<Self>) {
+        let shared = self.worker().shared.clone();
         self.parked
             .watch(
-                &self.worker.shared.leaving,
+                &shared.leaving,
                 |idle| _ = tokio::task::spawn_local(connection::resume(self.clone(), idle)),
                 |idle| _ = tokio::task::spawn_local(connection::take_leave(idle)),
             )

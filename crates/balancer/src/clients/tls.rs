@@ -36,10 +36,10 @@ pub(crate) fn serve(
     peer: SocketAddr,
     mut permit: Permit,
 ) -> impl Future<Output = ()> {
-    frontend.worker.stats.connections.add(1);
+    frontend.worker().stats.connections.add(1);
     clock::still(Box::pin(async move {
         let mut client = connection::begin(&frontend, stream, peer);
-        if shake_hands(&frontend.worker, &mut client, &mut permit).await {
+        if shake_hands(&frontend.worker(), &mut client, &mut permit).await {
             connection::last(client, frontend, permit).await;
         }
     }))

@@ -6,6 +6,7 @@ mod allowances;
 pub(crate) mod party;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::settings::limits::{ClientLimits, RequestRate};
@@ -15,7 +16,7 @@ use party::Party;
 /// What stands between clients and servers.
 pub(crate) struct Gate {
     limits: ClientLimits,
-    allowances: Option<Allowances>,
+    allowances: Option<Arc<Allowances>>,
 }
 
 /// Why a request is not served.
@@ -30,11 +31,15 @@ pub(crate) enum Turned {
 }
 
 impl Gate {
-    /// `None` where nothing is kept from anybody.
-    pub(crate) fn of(limits: &ClientLimits, now: Instant) -> Option<Box<Self>> {
+    /// `None` where nothing is kept from anybody. Where the rate is that of the one `before`, nobody has it whole again.
+    pub(crate) fn of(limits: &ClientLimits, before: Option<&Self>, now: Instant) -> Option<Arc<Self>> {
         limits.concern_requests().then(|| {
-            let allowances = limits.rate.map(|rate| Allowances::new(rate, now));
-            Box::new(Self { limits: limits.clone(), allowances })
+            let kept = before.and_then(|before| before.allowances.clone());
+            let allowances = limits.rate.map(|rate| {
+                let kept = kept.filter(|kept| kept.rate() == rate);
+                kept.unwrap_or_else(|| Arc::new(Allowances::new(rate, now)))
+            });
+            Arc::new(Self { limits: limits.clone(), allowances })
         })
     }
 

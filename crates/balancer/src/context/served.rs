@@ -1,38 +1,54 @@
 //! One upstream as all workers see it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use evenkeel_upstream::{Control, EndpointId, EndpointIds, Testimony, Upstream};
-use tokio::sync::mpsc;
+use evenkeel_upstream::{
+    Command, Control, EndpointId, EndpointIds, EndpointState, Testimony, UnknownEndpoint, Upstream,
+};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::now;
 use crate::settings::upstream::UpstreamSettings;
 
-/// What workers report to its control task.
-pub(crate) type Reports = mpsc::Receiver<(EndpointId, Testimony)>;
+/// What the control task of an upstream hears. It ends with everything that could tell it something: see [`Served`].
+pub(crate) struct Told {
+    /// What workers report.
+    pub(crate) evidence: mpsc::Receiver<(EndpointId, Testimony)>,
+    pub(crate) asks: mpsc::Receiver<Ask>,
+}
+
+/// What the control task is asked.
+pub(crate) enum Ask {
+    /// How the endpoints are.
+    Endpoints(oneshot::Sender<Vec<EndpointState>>),
+    /// What a person tells the endpoint at this address; answered with how it is then.
+    Command(SocketAddr, Command, oneshot::Sender<Result<EndpointState, UnknownEndpoint>>),
+}
 
 /// Reports waiting for the control task: beyond that they are dropped, and counted.
 const EVIDENCE_WAITING: usize = 4096;
 
-/// An upstream.
+/// Questions that wait for the control task; more wait for their turn to ask.
+const ASKS_WAITING: usize = 64;
+
+/// An upstream. What is said of it is in the settings of the [edition](super::edition::Edition), which may change while it goes on. It
+/// lives for as long as an edition has it, or a request that began under such an edition.
 pub(crate) struct Served {
-    pub(crate) settings: Arc<UpstreamSettings>,
     pub(crate) upstream: Upstream,
     /// To its control task; when it is full a report is dropped and counted, and the next failure reports again.
     pub(crate) evidence: mpsc::Sender<(EndpointId, Testimony)>,
+    /// To the same.
+    pub(crate) asks: mpsc::Sender<Ask>,
 }
 
 impl Served {
     /// One with these settings and no endpoint yet, whose ids are `ids`; what owns its health; and what that is told.
-    pub(crate) fn new(settings: Arc<UpstreamSettings>, ids: &EndpointIds) -> (Arc<Self>, Control, Reports) {
+    pub(crate) fn new(settings: &UpstreamSettings, ids: &EndpointIds) -> (Arc<Self>, Control, Told) {
         let (servers, rules) = (settings.servers.clone(), settings.rules.clone());
         let (upstream, control) = Upstream::numbered(servers, rules, ids, now());
         let (evidence, reports) = mpsc::channel(EVIDENCE_WAITING);
-        (Arc::new(Self { settings, upstream, evidence }), control, reports)
-    }
-
-    /// What it is called; `None` where it is the only one.
-    pub(crate) fn name(&self) -> Option<&Arc<str>> {
-        self.settings.name.as_ref()
+        let (asks, asked) = mpsc::channel(ASKS_WAITING);
+        (Arc::new(Self { upstream, evidence, asks }), control, Told { evidence: reports, asks: asked })
     }
 }

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use evenkeel_service::Reading;
 use evenkeel_upstream::EndpointIds;
 
+use tokio::sync::watch;
+
 use super::Shared;
+use super::edition::Edition;
 use super::gate::Gate;
 use super::leaving::Leaving;
 use super::permit::Connections;
@@ -26,16 +29,15 @@ pub(crate) fn set_up(servers: &[SocketAddr]) -> Arc<Shared> {
         [("BALANCER_UPSTREAM", upstream.as_str()), ("BALANCER_PROBE", "off"), ("BALANCER_LEDGER", "off")];
     let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
     let settings = Reading::of(&settings::COMPONENT, variables, settings::read).unwrap();
-    let (served, mut control, _) = Served::new(settings.upstreams.all[0].clone(), &EndpointIds::default());
+    let (served, mut control, _) = Served::new(&settings.upstreams.all[0], &EndpointIds::default());
     for (index, server) in servers.iter().enumerate() {
         control.resolved(index, Ok(&[*server]), now());
     }
+    let gate = Gate::of(&settings.clients, None, now());
     Arc::new(Shared {
+        editions: watch::Sender::new(Edition::new(settings, vec![served], gate)),
         connections: Connections::new(1, None),
-        gate: Gate::of(&settings.clients, now()),
         leaving: Leaving::default(),
-        settings,
-        upstreams: vec![served],
         tls: None,
         events: Events::new(),
         roster: Roster::default(),

@@ -54,7 +54,7 @@ fn nobody() -> SocketAddr {
 /// Asks these servers for one thing, and returns the caller with what it was told.
 fn ask(servers: &[SocketAddr], fields: &[(&str, &str)], body: &'static [u8]) -> (FieldsCaller, Then) {
     let shared = set_up(servers);
-    let mut caller = FieldsCaller::new(fields, body, &shared.settings.limits);
+    let mut caller = FieldsCaller::new(fields, body, &shared.edition().settings.limits);
     let runtime =
         Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default()).unwrap();
     let then = runtime.block_on(async {

@@ -54,7 +54,9 @@ pub(crate) struct Door {
 
 /// Leaves; returns when nobody is served any more, or the grace is over.
 pub(crate) async fn leave(shared: &Shared, doors: Vec<Door>) {
-    let Shared { leaving, connections, settings, .. } = shared;
+    let Shared { leaving, connections, .. } = shared;
+    let edition = shared.edition();
+    let settings = &edition.settings;
     leaving.enter(Phase::Unready);
     let mut held_back = HeldBack::let_in(doors.iter().map(|door| &door.listener), now());
     if !settings.leave_after.is_zero() {

@@ -1,16 +1,23 @@
 //! One upstream as one worker sees it: whom it picks, the connections that idle to those, and what it tells of them.
+//!
+//! What is said of the upstream belongs to an edition of the settings, and so does a group; all else of it goes on in the group of the
+//! next edition.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use evenkeel_service::vital;
 use evenkeel_upstream::{Author, EndpointId, Evidence, Lease, Outcome, Picker, Testimony};
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
 use crate::clock::now;
 use crate::context::Worker;
 use crate::context::served::Served;
 use crate::context::spare::Spare;
+use crate::records::metrics::Stats;
 use crate::servers::answer::Answer;
 use crate::servers::attempt::Attempt;
 use crate::servers::idle::IdleConnections;
@@ -18,35 +25,55 @@ use crate::servers::large::LargeBuffers;
 use crate::settings::upstream::UpstreamSettings;
 
 /// One worker's own of an upstream.
+#[derive(Clone)]
 pub(crate) struct Group {
     pub(crate) worker: Rc<Worker>,
+    settings: Arc<UpstreamSettings>,
     /// The upstream.
     pub(crate) served: Arc<Served>,
-    pub(crate) picker: RefCell<Picker>,
-    pub(crate) idle: IdleConnections,
+    pub(crate) picker: Rc<RefCell<Picker>>,
+    pub(crate) idle: Rc<IdleConnections>,
     /// Attempts that go on though another has answered in their place.
-    pub(crate) running_on: Cell<usize>,
+    pub(crate) running_on: Rc<Cell<usize>>,
     /// Storage of responses.
-    pub(crate) answers: Spare<Answer>,
+    pub(crate) answers: Rc<Spare<Answer>>,
     /// For responses that are long.
-    pub(crate) large: LargeBuffers,
+    pub(crate) large: Rc<LargeBuffers>,
+    watched: Rc<OnceCell<Watched>>,
+}
+
+/// The task that watches the idle connections, which ends with the last group that has them.
+struct Watched(AbortHandle);
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Group {
-    pub(crate) fn new(worker: Rc<Worker>, served: Arc<Served>) -> Rc<Self> {
+    pub(crate) fn new(worker: Rc<Worker>, settings: Arc<UpstreamSettings>, served: Arc<Served>) -> Rc<Self> {
         Rc::new(Self {
-            picker: RefCell::new(Picker::new(&served.upstream)),
-            idle: IdleConnections::new(served.settings.server_idle),
-            running_on: Cell::new(0),
-            answers: Spare::default(),
-            large: LargeBuffers::default(),
+            picker: Rc::new(RefCell::new(Picker::new(&served.upstream))),
+            idle: Rc::new(IdleConnections::new(settings.server_idle)),
+            running_on: Rc::default(),
+            answers: Rc::default(),
+            large: Rc::default(),
+            watched: Rc::default(),
             worker,
+            settings,
             served,
         })
     }
 
+    /// The same, for requests that begin under the edition of `worker`, of which these are the settings.
+    pub(crate) fn under(&self, worker: Rc<Worker>, settings: Arc<UpstreamSettings>) -> Rc<Self> {
+        self.idle.live_for(settings.server_idle);
+        Rc::new(Self { worker, settings, ..self.clone() })
+    }
+
     pub(crate) fn settings(&self) -> &UpstreamSettings {
-        &self.served.settings
+        &self.settings
     }
 
     /// Counts the connection that an attempt has got.
@@ -60,8 +87,7 @@ impl Group {
     /// Counts what `author`'s request showed of an endpoint, and tells the control task where that should hear of it. Of an
     /// endpoint that is no longer a member, nothing.
     pub(crate) fn report(&self, id: EndpointId, evidence: Evidence, author: Author, now: Instant) {
-        let mut picker = self.picker.borrow_mut();
-        if picker.endpoint(id).is_some_and(|endpoint| endpoint.report(evidence, now)) {
+        if is_news(&self.picker, id, evidence, now) {
             self.tell(id, Testimony::alleged(evidence, author));
         }
     }
@@ -75,13 +101,42 @@ impl Group {
 
     /// Tells the control task.
     pub(crate) fn tell(&self, endpoint: EndpointId, testimony: impl Into<Testimony>) {
-        if self.served.evidence.try_send((endpoint, testimony.into())).is_err() {
-            self.worker.stats.dropped_evidence.add(1);
-        }
+        tell(&self.served.evidence, &self.worker.stats, endpoint, testimony.into());
     }
 
-    /// Watches the idle connections for as long as the worker runs.
-    pub(crate) async fn watch_idle(self: Rc<Self>) {
-        self.idle.watch(|id| self.report(id, Evidence::IdleClosed, Author::NOBODY, now())).await;
+    /// Watches the idle connections for as long as there is a group that has them, if nobody does yet.
+    pub(crate) fn watch_idle(&self) {
+        self.watched.get_or_init(|| {
+            // The group itself would keep its edition for ever.
+            let (idle, picker, evidence) =
+                (self.idle.clone(), self.picker.clone(), self.served.evidence.clone());
+            let stats = self.worker.stats.clone();
+            let watching = async move {
+                let closed = |id| {
+                    if is_news(&picker, id, Evidence::IdleClosed, now()) {
+                        let testimony = Testimony::alleged(Evidence::IdleClosed, Author::NOBODY);
+                        tell(&evidence, &stats, id, testimony);
+                    }
+                };
+                idle.watch(closed).await;
+            };
+            let task = tokio::task::spawn_local(vital::task("watch over idle connections", watching));
+            Watched(task.abort_handle())
+        });
+    }
+}
+
+fn is_news(picker: &RefCell<Picker>, id: EndpointId, evidence: Evidence, now: Instant) -> bool {
+    picker.borrow_mut().endpoint(id).is_some_and(|endpoint| endpoint.report(evidence, now))
+}
+
+fn tell(
+    evidence: &mpsc::Sender<(EndpointId, Testimony)>,
+    stats: &Stats,
+    endpoint: EndpointId,
+    testimony: Testimony,
+) {
+    if evidence.try_send((endpoint, testimony)).is_err() {
+        stats.dropped_evidence.add(1);
     }
 }

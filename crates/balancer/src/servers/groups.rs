@@ -1,14 +1,18 @@
 //! The upstreams of one worker, and which of them a request is for.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use evenkeel_message::{Refusal, RequestHead};
 
 use crate::context::Worker;
+use crate::context::edition::Edition;
+use crate::context::served::Served;
 use crate::servers::group::Group;
+use crate::settings::upstream::UpstreamSettings;
 use crate::settings::upstreams::{Destination, Routing};
 
-/// One worker's own of all upstreams, in the order of the settings.
+/// One worker's own of all upstreams of an edition, in the order of the settings.
 pub(crate) struct Groups {
     pub(crate) worker: Rc<Worker>,
     all: Vec<Rc<Group>>,
@@ -37,14 +41,27 @@ const NO_ROUTE: Refusal = Refusal {
 
 impl Groups {
     pub(crate) fn new(worker: Rc<Worker>) -> Rc<Self> {
-        let all =
-            worker.shared.upstreams.iter().map(|served| Group::new(worker.clone(), served.clone())).collect();
+        Self::made(worker, |_| None)
+    }
+
+    /// Those of another edition. What both have goes on: who is picked next, and the idle connections.
+    pub(crate) fn under(&self, edition: Arc<Edition>) -> Rc<Self> {
+        let worker = self.worker.under(edition);
+        Self::made(worker, |served| self.all.iter().find(|group| Arc::ptr_eq(&group.served, served)))
+    }
+
+    fn made<'a>(worker: Rc<Worker>, before: impl Fn(&Arc<Served>) -> Option<&'a Rc<Group>>) -> Rc<Self> {
+        let group = |(settings, served): (&Arc<UpstreamSettings>, &Arc<Served>)| match before(served) {
+            Some(group) => group.under(worker.clone(), settings.clone()),
+            None => Group::new(worker.clone(), settings.clone(), served.clone()),
+        };
+        let all = worker.edition.upstreams().map(group).collect();
         Rc::new(Self { worker, all })
     }
 
-    /// All of them.
-    pub(crate) fn all(&self) -> &[Rc<Group>] {
-        &self.all
+    /// Watches the idle connections.
+    pub(crate) fn watch_idle(&self) {
+        self.all.iter().for_each(|group| group.watch_idle());
     }
 
     /// Where the request with this head goes.
@@ -53,7 +70,7 @@ impl Groups {
     /// Where it goes nowhere, or its path is in doubt.
     #[inline]
     pub(crate) fn find(&self, head: &RequestHead, input: &[u8]) -> Result<Way<'_>, Refusal> {
-        match &self.worker.shared.settings.upstreams.routing {
+        match &self.worker.settings().upstreams.routing {
             None => Ok(Way { group: &self.all[0], by: None }),
             Some(routing) => self.routed(routing, head, input),
         }

@@ -7,7 +7,7 @@
 //!                          ├── older than `lifetime`, or of an older generation of its endpoint ──▶ dropped
 //! ```
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -41,7 +41,7 @@ const IDLE_PER_ENDPOINT: usize = 256;
 
 /// All idle connections of one worker.
 pub(crate) struct IdleConnections {
-    lifetime: Duration,
+    lifetime: Cell<Duration>,
     by_endpoint: RefCell<FxHashMap<EndpointId, Vec<Idle>>>,
     /// Of the task in [`IdleConnections::watch`]: each idle connection wakes it.
     watcher: RefCell<Waker>,
@@ -55,7 +55,18 @@ struct Idle {
 impl IdleConnections {
     /// None yet; each will live for `lifetime` at most.
     pub(crate) fn new(lifetime: Duration) -> Self {
-        Self { lifetime, by_endpoint: RefCell::default(), watcher: RefCell::new(Waker::noop().clone()) }
+        Self {
+            lifetime: Cell::new(lifetime),
+            by_endpoint: RefCell::default(),
+            watcher: RefCell::new(Waker::noop().clone()),
+        }
+    }
+
+    /// Each lives for `lifetime` at most from now on.
+    pub(crate) fn live_for(&self, lifetime: Duration) {
+        if self.lifetime.replace(lifetime) != lifetime {
+            self.watcher.borrow().wake_by_ref();
+        }
     }
 
     /// The newest connection to `endpoint` that is still good, as far as `idleness` knows.
@@ -69,7 +80,7 @@ impl IdleConnections {
         let idle = by_endpoint.get_mut(&endpoint.id())?;
         let generation = endpoint.generation();
         while let Some(Idle { mut connection, since }) = idle.pop() {
-            let young = now.saturating_duration_since(since) < self.lifetime;
+            let young = now.saturating_duration_since(since) < self.lifetime.get();
             if young
                 && connection.generation == generation
                 && idleness(&mut connection.stream) == Idleness::Quiet
@@ -110,9 +121,10 @@ impl IdleConnections {
             }
             loop {
                 self.drop_disturbed(cx, &mut closed);
+                let lifetime = self.lifetime.get();
                 let next =
-                    self.by_endpoint.borrow().values().flatten().map(|idle| idle.since + self.lifetime).min();
-                sweep.set(Some(next.unwrap_or_else(|| now() + self.lifetime)));
+                    self.by_endpoint.borrow().values().flatten().map(|idle| idle.since + lifetime).min();
+                sweep.set(Some(next.unwrap_or_else(|| now() + lifetime)));
                 if sweep.poll(cx).is_pending() {
                     return Poll::Pending;
                 }
@@ -122,10 +134,10 @@ impl IdleConnections {
     }
 
     fn drop_disturbed(&self, cx: &mut Context<'_>, closed: &mut impl FnMut(EndpointId)) {
-        let now = now();
+        let (now, lifetime) = (now(), self.lifetime.get());
         self.by_endpoint.borrow_mut().retain(|endpoint, idle| {
             idle.retain_mut(|Idle { connection, since }| {
-                if now.saturating_duration_since(*since) >= self.lifetime {
+                if now.saturating_duration_since(*since) >= lifetime {
                     connection.stream.part();
                     return false;
                 }

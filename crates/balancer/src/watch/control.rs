@@ -6,33 +6,24 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use evenkeel_service::{More, Rarely, vital};
-use evenkeel_upstream::{
-    Change, Command, Control, EndpointId, EndpointState, Evidence, LookupFailed, News, Probe, UnknownEndpoint,
-};
+use evenkeel_upstream::{Change, Control, EndpointId, Evidence, LookupFailed, News, Probe, UnknownEndpoint};
 use evenkeel_wire::{ResolveError, Resolver};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use crate::clock::now;
 use crate::context::Shared;
-use crate::context::served::{Reports, Served};
+use crate::context::served::{Ask, Told};
 use crate::records::events;
 use crate::records::incidents::Fact;
 use crate::records::roster::Server;
+use crate::settings::upstream::UpstreamSettings;
 use crate::watch::names::Names;
 use crate::watch::naming::{self, Naming};
 use crate::watch::orders::Orders;
 use crate::watch::probe::{Finding, probe};
 use crate::watch::strangers::Strangers;
 use crate::watch::unproven::Unproven;
-
-/// A question of the admin interface.
-pub(crate) enum Ask {
-    /// How the endpoints are.
-    Endpoints(oneshot::Sender<Vec<EndpointState>>),
-    /// What a person tells the endpoint at this address; answered with how it is then.
-    Command(SocketAddr, Command, oneshot::Sender<Result<EndpointState, UnknownEndpoint>>),
-}
 
 /// What a task that the control task started has found.
 enum Found {
@@ -47,23 +38,29 @@ enum Found {
     Named(EndpointId, IpAddr, String),
 }
 
-/// Runs until the process ends.
-pub(crate) async fn run(
+/// Drives it as a task of the calling thread.
+pub(crate) fn start(control: Control, settings: Arc<UpstreamSettings>, shared: &Arc<Shared>, told: Told) {
+    let control = run(control, settings, shared.clone(), Resolver::from_system(), told);
+    actix_web::rt::spawn(vital::task("control task", control));
+}
+
+/// Runs until nobody can use the upstream any more.
+async fn run(
     mut control: Control,
-    served: Arc<Served>,
+    settings: Arc<UpstreamSettings>,
     shared: Arc<Shared>,
     resolver: Resolver,
-    mut evidence: Reports,
-    mut asks: mpsc::Receiver<Ask>,
+    told: Told,
 ) {
+    let Told { mut evidence, mut asks } = told;
     // Bounded by what this task starts: one look-up a name, the probes in flight, and a question after each endpoint's name
     // when it begins to serve.
     let (report, mut found) = mpsc::unbounded_channel();
     let mut lookups: Vec<Option<Instant>> = vec![Some(now()); control.spec().names().len()];
-    let mut names = Names::new(served.settings.variable(), lookups.len());
+    let mut names = Names::new(settings.variable(), lookups.len());
     let mut random = fastrand::Rng::new();
     let mut orders = Orders::default();
-    let mut naming = Naming::new(served.name().cloned());
+    let mut naming = Naming::new(settings.name.clone());
     let mut strangers = Strangers::default();
     let mut unproven = Unproven::default();
     loop {
@@ -71,12 +68,12 @@ pub(crate) async fn run(
         control.tick(turn);
         for (index, due) in lookups.iter_mut().enumerate() {
             if due.take_if(|due| *due <= turn).is_some() {
-                look_up(index, &control, &served, &shared, &resolver, &report);
+                look_up(index, &control, &settings, &shared, &resolver, &report);
             }
         }
         for due in control.probes_due(turn, &mut || random.u64(..)) {
             let host = control.host(due.endpoint).unwrap_or_default().to_owned();
-            begin_probe(due, host, &served, &report);
+            begin_probe(due, host, &settings, &report);
         }
         for change in publish(&mut control, &orders, &naming, &shared) {
             if matches!(change.news, News::Added | News::Returned) {
@@ -93,7 +90,8 @@ pub(crate) async fn run(
         let next_lookup = lookups.iter().flatten().min().copied();
         let wake = [control.next_wake(), next_lookup].into_iter().flatten().min().unwrap_or(turn);
         tokio::select! {
-            Some((endpoint, testimony)) = evidence.recv() => {
+            report = evidence.recv() => {
+                let Some((endpoint, testimony)) = report else { break };
                 if testimony.evidence == Evidence::IdleClosed {
                     tell(&shared, endpoint, Fact::IdleClosed, now());
                 }
@@ -210,14 +208,14 @@ fn answer(control: &mut Control, orders: &mut Orders, ask: Ask) {
 fn look_up(
     index: usize,
     control: &Control,
-    served: &Arc<Served>,
+    settings: &UpstreamSettings,
     shared: &Arc<Shared>,
     resolver: &Resolver,
     report: &mpsc::UnboundedSender<Found>,
 ) {
     let Some(name) = control.spec().names().get(index).cloned() else { return };
     let (shared, resolver, report) = (shared.clone(), resolver.clone(), report.clone());
-    let upstream = served.name().cloned();
+    let upstream = settings.name.clone();
     tokio::task::spawn_local(vital::task("look-up", async move {
         let found = resolver.lookup(&name.host).await;
         let addresses: Result<Vec<SocketAddr>, _> =
@@ -243,12 +241,17 @@ fn ask_for_name(change: &Change, resolver: &Resolver, report: &mpsc::UnboundedSe
     }));
 }
 
-fn begin_probe(due: Probe, host: String, served: &Arc<Served>, report: &mpsc::UnboundedSender<Found>) {
-    let (served, report) = (served.clone(), report.clone());
+fn begin_probe(
+    due: Probe,
+    host: String,
+    settings: &Arc<UpstreamSettings>,
+    report: &mpsc::UnboundedSender<Found>,
+) {
+    let (settings, report) = (settings.clone(), report.clone());
     // An endpoint whose probe never ends would never be probed again.
     tokio::task::spawn_local(vital::task("probe", async move {
         let begun = now();
-        let finding = probe(&served.settings, &host, due.address, due.timeout).await;
+        let finding = probe(&settings, &host, due.address, due.timeout).await;
         let took = now().saturating_duration_since(begun);
         // Nobody listens any more when the process ends.
         let _ = report.send(Found::Probed { endpoint: due.endpoint, finding, took });

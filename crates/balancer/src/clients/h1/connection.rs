@@ -54,14 +54,15 @@ pub(crate) fn serve(
     peer: SocketAddr,
     permit: Permit,
 ) -> impl Future<Output = ()> {
-    frontend.worker.stats.connections.add(1);
+    frontend.worker().stats.connections.add(1);
     let client = begin(&frontend, stream, peer);
     clock::still(Box::pin(last(client, frontend, permit)))
 }
 
 /// A client that has just connected.
 pub(crate) fn begin(frontend: &Frontend, stream: Stream, peer: SocketAddr) -> Client {
-    let settings = frontend.worker.settings();
+    let worker = frontend.worker();
+    let settings = worker.settings();
     let mut client = Client::new(stream, peer);
     client.introduced = !settings.proxy_protocol;
     client.first_byte_by = Some(now() + settings.first_byte_timeout);
@@ -103,11 +104,12 @@ pub(crate) async fn refuse(frontend: Rc<Frontend>, stream: Stream, why: TooMany)
 /// Its connection counts among those that are open no longer.
 async fn tell_too_many(frontend: &Frontend, client: &mut Client, why: TooMany) {
     let mut storage = Storage::default();
-    let mut asking = Asking { worker: &frontend.worker, client, storage: &mut storage };
+    let worker = frontend.worker();
+    let mut asking = Asking { worker: &worker, client, storage: &mut storage };
     asking.close_after_this();
     match why {
-        TooMany::InAll => reply::too_many_connections(&frontend.worker, &mut asking),
-        TooMany::OfOne => reply::too_many_of_one(&frontend.worker, &mut asking),
+        TooMany::InAll => reply::too_many_connections(&worker, &mut asking),
+        TooMany::OfOne => reply::too_many_of_one(&worker, &mut asking),
     }
     let lingering = frontend.refused.get();
     if lingering >= REFUSED_LINGERING {
@@ -178,26 +180,27 @@ async fn last_since(mut since: Instant, mut client: Client, frontend: Rc<Fronten
     let Client { peer, destination, introduced, first_byte_by, .. } = client;
     let destination = destination.map(Box::new);
     let idle = Idle { stream, peer, destination, introduced, first_byte_by, since, permit };
-    let leaving = frontend.worker.shared.is_leaving().then(|| since + QUIET_WHILE_LEAVING);
+    let leaving = frontend.worker().shared.is_leaving().then(|| since + QUIET_WHILE_LEAVING);
     frontend.parked.park(idle, leaving.map_or(until, |leaving| leaving.min(until)));
 }
 
 /// Until when a client may say nothing that is a request.
 fn idles_until(client: &Client, frontend: &Frontend, since: Instant) -> Instant {
-    client.first_byte_by.unwrap_or_else(|| since + frontend.worker.settings().idle_timeout)
+    client.first_byte_by.unwrap_or_else(|| since + frontend.worker().settings().idle_timeout)
 }
 
 /// Waits for a while from `since`. False when nothing has come.
 async fn hears_a_byte(client: &mut Client, frontend: &Frontend, since: Instant) -> bool {
-    let (worker, quiet) = (&frontend.worker, frontend.quiet.get());
+    let quiet = frontend.quiet.get();
     frontend.quiet.set(quiet + 1);
-    let while_few = QUIET.min(worker.settings().shortest_idle());
+    let while_few = QUIET.min(frontend.worker().settings().shortest_idle());
     let mut until = since + if quiet < QUIET_TASKS { while_few } else { QUIET_AMONG_MANY };
     let mut heard = client.hears_a_byte_until(until).await;
     // What belongs to it cannot be parked.
-    let latest = since + worker.settings().idle_timeout;
-    while !heard && client.bound.is_some() && until < latest && !worker.shared.is_leaving() {
-        until = latest.min(until + QUIET);
+    let latest = || since + frontend.worker().settings().idle_timeout;
+    let is_leaving = || frontend.worker().shared.is_leaving();
+    while !heard && client.bound.is_some() && until < latest() && !is_leaving() {
+        until = latest().min(until + QUIET);
         heard = client.hears_a_byte_until(until).await;
     }
     frontend.quiet.set(frontend.quiet.get() - 1);
@@ -221,9 +224,9 @@ async fn serve_some(
     busy: &mut Busy,
     permit: &mut Permit,
 ) -> Served {
-    let worker = &frontend.worker;
     let Busy { storage, scratch } = busy;
     if !client.introduced {
+        let worker = &frontend.worker();
         if !introduction::receive(worker, client, &mut storage.received).await {
             return Served::All;
         }
@@ -234,10 +237,13 @@ async fn serve_some(
         }
     }
     loop {
-        let next = client.next_head(worker.settings(), storage).await;
+        let next = client.next_head(frontend.worker().settings(), storage).await;
+        // The request has begun: it ends under what goes now.
+        let groups = frontend.groups();
+        let worker = &groups.worker;
         let mut asking = Asking { worker, client, storage };
         let then = match next {
-            Next::Head => exchange::run(&frontend.groups, &mut asking, scratch).await,
+            Next::Head => exchange::run(&groups, &mut asking, scratch).await,
             Next::Quiet => return Served::Nothing,
             Next::Gone => return Served::All,
             Next::Refused(refusal) => {
