@@ -25,7 +25,7 @@ mod doubtful;
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -41,8 +41,9 @@ pub struct Queue(Arc<Shared>);
 struct Shared {
     /// As long as the line. Changed under its lock, read without.
     length: AtomicU32,
-    limit: u32,
-    timeout: Duration,
+    limit: AtomicU32,
+    /// How long one waits, in microseconds.
+    timeout: AtomicU64,
     line: Mutex<Line>,
 }
 
@@ -81,8 +82,21 @@ impl Queue {
     pub const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
     pub(crate) fn new(settings: AdmissionSettings) -> Self {
+        let queue = Self(Arc::new(Shared {
+            length: AtomicU32::new(0),
+            limit: AtomicU32::new(0),
+            timeout: AtomicU64::new(0),
+            line: Mutex::default(),
+        }));
+        queue.adopt(settings);
+        queue
+    }
+
+    /// Who joins from now on finds these limits.
+    pub(crate) fn adopt(&self, settings: AdmissionSettings) {
         let AdmissionSettings { queue: limit, queue_timeout: timeout, .. } = settings;
-        Self(Arc::new(Shared { length: AtomicU32::new(0), limit, timeout, line: Mutex::default() }))
+        self.0.limit.store(limit, Ordering::Relaxed);
+        self.0.timeout.store(timeout.as_micros() as u64, Ordering::Relaxed);
     }
 
     /// Whether a new request may pick at once. If not, it joins: none overtakes.
@@ -101,7 +115,7 @@ impl Queue {
         let number = line.number();
         line.waiting.push_back(Waiting { number, called: false, doubtful: false, waker: None });
         let asked = line.make_way();
-        let is_full = line.waiting.len() > self.0.limit as usize;
+        let is_full = line.waiting.len() > self.0.limit.load(Ordering::Relaxed) as usize;
         if is_full {
             line.waiting.pop_back();
         }
@@ -111,7 +125,8 @@ impl Queue {
         if is_full {
             return Err(QueueFull);
         }
-        Ok(Place { queue: self.clone(), number, deadline: now + self.0.timeout })
+        let timeout = Duration::from_micros(self.0.timeout.load(Ordering::Relaxed));
+        Ok(Place { queue: self.clone(), number, deadline: now + timeout })
     }
 
     /// Calls the first in line, for an endpoint may be below its limit now.

@@ -56,6 +56,13 @@ impl Budgets {
         }
     }
 
+    /// Grants what these say from now on; what is saved stays, as far as they let it.
+    pub(crate) fn adopt(&self, retry: BudgetSettings, hedge: HedgeBudget) {
+        self.retry.percent.store(retry.percent, Ordering::Relaxed);
+        self.retry.per_second.store(retry.per_second, Ordering::Relaxed);
+        self.hedge.percent.store(hedge.percent, Ordering::Relaxed);
+    }
+
     /// Takes one retry; false when there is none left.
     pub fn take_retry(&self) -> bool {
         self.retry.take()
@@ -102,8 +109,8 @@ impl Budgets {
 /// One bucket of whole and broken permissions.
 #[derive(Debug)]
 struct Budget {
-    percent: u32,
-    per_second: u32,
+    percent: AtomicU32,
+    per_second: AtomicU32,
     memory: Duration,
     thousandths: CachePadded<AtomicU64>,
     /// Beside the bucket: who takes writes both.
@@ -122,6 +129,7 @@ impl Budget {
     fn new(percent: u32, per_second: u32, memory: Duration) -> Self {
         let full = u64::from(per_second) * memory.as_secs() * ONE_PERMISSION;
         let thousandths = CachePadded::new(AtomicU64::new(full));
+        let (percent, per_second) = (AtomicU32::new(percent), AtomicU32::new(per_second));
         Self { percent, per_second, memory, thousandths, taken: AtomicU64::new(0) }
     }
 
@@ -142,7 +150,9 @@ impl Budget {
     }
 
     fn grants_per_second(&self, requests_per_second: f64) -> f64 {
-        (requests_per_second * f64::from(self.percent) / 100.0).max(f64::from(self.per_second))
+        let (percent, at_least) =
+            (self.percent.load(Ordering::Relaxed), self.per_second.load(Ordering::Relaxed));
+        (requests_per_second * f64::from(percent) / 100.0).max(f64::from(at_least))
     }
 
     fn fill(&self, requests_per_second: f64, elapsed: Duration) {

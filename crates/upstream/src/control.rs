@@ -9,6 +9,7 @@
 //! * then starts [`Control::probes_due`], publishes [`Control::take_changes`], and sleeps until
 //!   [`Control::next_wake`], when it calls [`Control::tick`].
 
+mod adopting;
 mod changes;
 mod describe;
 mod discovery;
@@ -201,6 +202,9 @@ impl Control {
             member.write_bits(&self.settings, now);
         }
         self.eject_the_unheard(now);
+        if self.hand_over(now) {
+            self.publish();
+        }
         self.open_trials(now);
         let attempts = self.members.values().map(|member| member.endpoint.attempts()).sum();
         let in_flight = self.members.values().map(|member| member.endpoint.in_flight()).sum();

@@ -80,7 +80,6 @@ pub struct Endpoint {
     host: Box<str>,
     label: Box<str>,
     address_hash: u64,
-    backup: bool,
     epoch: Instant,
     hot: CachePadded<Hot>,
     failures: CachePadded<Failures>,
@@ -142,12 +141,11 @@ impl Endpoint {
             host: name.host.as_str().into(),
             label: format!("{name} {}", address.ip()).into(),
             address_hash: SipHasher13::new().hash(address.to_string().as_bytes()),
-            backup,
             epoch,
             hot: CachePadded::default(),
             failures: CachePadded::default(),
         };
-        endpoint.hot.limit.store(limit, Ordering::Relaxed);
+        endpoint.set_limit(limit);
         endpoint.set_share(weight, FULL_SHARE);
         if backup {
             endpoint.set_flags(Flags::BACKUP, true);
@@ -177,7 +175,7 @@ impl Endpoint {
 
     /// Whether it serves only while no other endpoint can.
     pub fn is_backup(&self) -> bool {
-        self.backup
+        self.flags().has(Flags::BACKUP)
     }
 
     /// Whether it may get requests: healthy, suspect or not, and not draining.
@@ -301,6 +299,11 @@ impl Endpoint {
 
     pub(crate) fn is_full(&self) -> bool {
         self.in_flight() >= self.hot.limit.load(Ordering::Relaxed)
+    }
+
+    /// How many requests it may have in flight.
+    pub(crate) fn set_limit(&self, limit: u32) {
+        self.hot.limit.store(limit, Ordering::Relaxed);
     }
 
     /// Takes one place below the limit; false when there is none.

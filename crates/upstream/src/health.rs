@@ -205,6 +205,14 @@ impl Observed {
         }
     }
 
+    /// Nothing is probed any more: what only probes had against it is void. True when health changed.
+    pub(crate) fn trust(&mut self, now: Instant) -> bool {
+        match self.health {
+            Health::Unproven | Health::Ejected { by: Source::Probes, .. } => self.turn(Health::Healthy, now),
+            Health::Healthy | Health::Ejected { .. } | Health::Probation { .. } => false,
+        }
+    }
+
     /// It vanished and came back: what was thought of it is no longer known to be so.
     pub(crate) fn returned(&mut self, settings: &Settings, now: Instant) {
         let (times, ejections) = (self.times, self.ejections);

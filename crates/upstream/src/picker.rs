@@ -18,7 +18,7 @@ use crate::endpoint::{Endpoint, EndpointId, Flags, Rank, Usual};
 use crate::kinds::{Kind, Kinds};
 use crate::lease::{Lease, View};
 use crate::pin::Pin;
-use crate::policy::{Field, Policy};
+use crate::policy::{Field, Policy, PolicySettings};
 use crate::upstream::Upstream;
 
 /// What a request asks of a pick.
@@ -69,6 +69,7 @@ pub struct Picker {
     upstream: Upstream,
     generation: u64,
     view: Arc<View>,
+    chosen: PolicySettings,
     policy: Policy,
     heard: Heard,
     kinds: Kinds,
@@ -79,12 +80,14 @@ impl Picker {
     pub fn new(upstream: &Upstream) -> Self {
         let generation = upstream.generation();
         let view = Arc::new(View { snapshot: upstream.snapshot() });
-        let mut policy = Policy::new(upstream.settings().policy, &upstream.shared().turns);
+        let chosen = upstream.settings().policy;
+        let mut policy = Policy::new(chosen, &upstream.shared().turns);
         policy.adopt();
         Self {
             upstream: upstream.clone(),
             generation,
             view,
+            chosen,
             policy,
             heard: Heard::default(),
             kinds: Kinds::new(),
@@ -171,7 +174,12 @@ impl Picker {
         let generation = self.upstream.generation();
         if generation != self.generation {
             self.generation = generation;
-            self.view = Arc::new(View { snapshot: self.upstream.snapshot() });
+            let snapshot = self.upstream.snapshot();
+            if snapshot.policy != self.chosen {
+                self.chosen = snapshot.policy;
+                self.policy = Policy::new(self.chosen, &self.upstream.shared().turns);
+            }
+            self.view = Arc::new(View { snapshot });
             self.policy.adopt();
         }
     }

@@ -35,6 +35,11 @@ impl UpstreamSpec {
     pub fn names(&self) -> &[NameSpec] {
         &self.0
     }
+
+    /// Where the same name stands in these, whatever is said about it.
+    pub fn place_of(&self, name: &NameSpec) -> Option<usize> {
+        self.0.iter().position(|other| (&other.host, other.port) == (&name.host, name.port))
+    }
 }
 
 impl fmt::Display for NameSpec {

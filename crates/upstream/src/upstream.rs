@@ -16,7 +16,7 @@ use crate::budget::Budgets;
 use crate::control::Control;
 use crate::endpoint::{Endpoint, EndpointId, EndpointIds, Weight};
 use crate::pin::Pin;
-use crate::policy::{Table, Turns};
+use crate::policy::{PolicySettings, Table, Turns};
 use crate::settings::Settings;
 use crate::spec::UpstreamSpec;
 
@@ -32,7 +32,7 @@ pub(crate) struct Shared {
     pub(crate) budgets: Budgets,
     pub(crate) turns: Turns,
     queue: Queue,
-    pub(crate) settings: Settings,
+    settings: ArcSwap<Settings>,
 }
 
 impl Upstream {
@@ -56,7 +56,7 @@ impl Upstream {
             budgets: Budgets::new(settings.retry_budget, settings.hedge_budget),
             turns: Turns::default(),
             queue: Queue::new(settings.admission),
-            settings: settings.clone(),
+            settings: ArcSwap::from_pointee(settings.clone()),
         }));
         let control = Control::new(upstream.clone(), spec, settings, ids.clone(), epoch);
         (upstream, control)
@@ -79,8 +79,15 @@ impl Upstream {
     }
 
     /// The settings in force.
-    pub fn settings(&self) -> &Settings {
-        &self.0.settings
+    pub fn settings(&self) -> Arc<Settings> {
+        self.0.settings.load_full()
+    }
+
+    /// Goes on with these; the endpoints as well from the next [`Upstream::publish`] on.
+    pub(crate) fn adopt(&self, settings: &Settings) {
+        self.0.budgets.adopt(settings.retry_budget, settings.hedge_budget);
+        self.0.queue.adopt(settings.admission);
+        self.0.settings.store(Arc::new(settings.clone()));
     }
 
     /// Where requests wait for an endpoint below its limit.
@@ -93,7 +100,7 @@ impl Upstream {
     }
 
     pub(crate) fn publish(&self, members: Vec<(Arc<Endpoint>, Weight)>) {
-        self.0.snapshot.store(Arc::new(Snapshot::new(members, &self.0.settings)));
+        self.0.snapshot.store(Arc::new(Snapshot::new(members, &self.0.settings.load())));
         self.0.generation.fetch_add(1, Ordering::Release);
     }
 }
@@ -105,6 +112,7 @@ pub struct Snapshot {
     weights: Vec<Weight>,
     even: bool,
     pins: Vec<(Pin, usize)>,
+    pub(crate) policy: PolicySettings,
     pub(crate) table: Table,
 }
 
@@ -120,7 +128,7 @@ impl Snapshot {
         }
         let table = Table::new(settings.policy, &endpoints, &weights);
         let even = settings.slow_start.is_none() && weights.windows(2).all(|two| two[0] == two[1]);
-        Self { endpoints, weights, even, pins, table }
+        Self { endpoints, weights, even, pins, policy: settings.policy, table }
     }
 
     /// All endpoints, whatever their state.

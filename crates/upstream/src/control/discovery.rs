@@ -31,7 +31,8 @@ impl Control {
         }
         let mut changed = false;
         for &address in addresses {
-            changed |= match self.by_address.get(&address).copied() {
+            let known = self.by_address.get(&address).copied();
+            changed |= match known.filter(|id| !self.is_another(*id, &self.spec.names()[index])) {
                 Some(id) => self.found_again(id, index, now),
                 None => self.add(address, index, now),
             };
@@ -52,7 +53,10 @@ impl Control {
     pub(super) fn let_go_of_the_vanished(&mut self, now: Instant) {
         let idle = |member: &Member| member.vanished && member.endpoint.in_flight() == 0;
         for (_, member) in self.members.extract_if(.., |_, member| idle(member)) {
-            self.by_address.remove(&member.endpoint.address());
+            let address = member.endpoint.address();
+            if self.by_address.get(&address) == Some(&member.id()) {
+                self.by_address.remove(&address);
+            }
             self.changes.add(&member, News::Removed, now);
         }
     }
@@ -93,10 +97,7 @@ impl Control {
         if !member.names.is_empty() || member.vanished {
             return false;
         }
-        member.vanished = true;
-        member.endpoint.drop_idle_connections();
-        member.write_bits(&self.settings, now);
-        self.changes.add(member, News::Vanished, now);
+        self.vanish(id, now);
         true
     }
 }

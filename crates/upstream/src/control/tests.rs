@@ -1,5 +1,6 @@
 //! What ejects an endpoint, what brings it back, and who gets requests meanwhile.
 
+mod adopting;
 mod judging;
 mod members;
 mod returning;

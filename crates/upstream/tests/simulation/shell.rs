@@ -194,7 +194,7 @@ impl Simulation {
         self.run(Duration::from_secs(70));
         assert!(self.exchanges.is_empty(), "{} requests never end", self.exchanges.len());
         assert_eq!(self.ledger.begun, self.ledger.ended);
-        self.ledger.budgets_are_kept(self.now - self.begun, self.upstream.settings());
+        self.ledger.budgets_are_kept(self.now - self.begun, &self.upstream.settings());
     }
 
     fn after(&mut self, time: Duration, due: Due) {
