@@ -38,13 +38,14 @@ use actix_web::{App, HttpResponse, middleware};
 use evenkeel_service::{admin as listener, vital};
 use evenkeel_upstream::EndpointState;
 use serde_json::json;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::context::Shared;
 use crate::context::served::{Ask, Served};
 use crate::records::access_log::AccessLog;
 use crate::records::metrics::{self, Scrape, Stats};
 use crate::settings::upstream::UpstreamSettings;
+use crate::watch::settings::Reload;
 use feed::Feed;
 use pulse::Pulse;
 use state::EndpointView;
@@ -54,6 +55,8 @@ use state::EndpointView;
 pub(crate) struct Admin {
     shared: Arc<Shared>,
     stats: Vec<Arc<Stats>>,
+    /// Who reads the settings again; `None` where no file has any.
+    settings: Option<mpsc::Sender<Reload>>,
     pulse: watch::Receiver<Arc<Pulse>>,
     feed: Arc<Feed>,
     /// Readers of `/api/events` that are connected.
@@ -68,12 +71,13 @@ pub(crate) struct Admin {
 pub(crate) fn listen(
     shared: Arc<Shared>,
     stats: Vec<Arc<Stats>>,
+    settings: Option<mpsc::Sender<Reload>>,
     bind: SocketAddr,
 ) -> io::Result<(Server, SocketAddr)> {
     let (beat, pulse) = watch::channel(Arc::default());
     let (readers, ledger_readers) = (Arc::default(), Arc::new(Semaphore::new(ledger::READERS)));
     let (started, feed) = (SystemTime::now(), Arc::new(Feed::new()));
-    let admin = Admin { shared, stats, pulse, feed, readers, ledger_readers, started };
+    let admin = Admin { shared, stats, settings, pulse, feed, readers, ledger_readers, started };
     let shown = admin.clone();
     let listening = listener::listen(bind, move || {
         App::new()
@@ -161,6 +165,7 @@ async fn metrics(admin: web::Data<Admin>) -> HttpResponse {
             .upstreams()
             .filter_map(|(settings, _)| Some(&*settings.server_tls.as_ref()?.tls))
             .collect(),
+        settled: shared.reloads.settled(),
         started: admin.started,
     });
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)

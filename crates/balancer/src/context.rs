@@ -26,6 +26,7 @@ use crate::records::access_log::{AccessLog, WorkerLog};
 use crate::records::events::Events;
 use crate::records::ledger::{Ledger, Pen};
 use crate::records::metrics::{ControlStats, EndpointStats, Stats};
+use crate::records::reloads::Reloads;
 use crate::records::roster::Roster;
 use crate::records::story::Story;
 use crate::settings::Settings;
@@ -43,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) connections: Arc<Connections>,
     /// How far it is on its way out: from some moment on each response tells its client to go.
     pub(crate) leaving: Leaving,
+    /// How the settings came to be in force.
+    pub(crate) reloads: Reloads,
     /// What happened to the endpoints, for whoever watches.
     pub(crate) events: Events,
     /// Who the endpoints are.

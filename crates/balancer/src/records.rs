@@ -8,6 +8,7 @@ pub(crate) mod ledger;
 pub(crate) mod mark;
 pub(crate) mod metrics;
 pub(crate) mod mishap;
+pub(crate) mod reloads;
 pub(crate) mod roster;
 pub(crate) mod story;
 pub(crate) mod trail;

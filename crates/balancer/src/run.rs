@@ -42,10 +42,12 @@ use crate::records::access_log::AccessLog;
 use crate::records::events::Events;
 use crate::records::ledger::Ledger;
 use crate::records::metrics::{ControlStats, Stats};
+use crate::records::reloads::Reloads;
 use crate::records::roster::Roster;
 use crate::records::story::{self, Story};
 use crate::servers::groups::Groups;
 use crate::settings::Settings;
+use crate::watch::settings::Keeper;
 use crate::watch::{certificates, control, pages, trust};
 use leave::Door;
 
@@ -75,9 +77,9 @@ async fn serve(settings: Settings) -> io::Result<()> {
     let tls = settings.tls.as_ref().map(|tls| tls.server.clone());
     settings.tls.as_ref().map(|tls| certificates::start(tls.server.clone(), &tls.begun)).transpose()?;
     for upstream in &settings.upstreams.all {
-        upstream.server_tls.as_ref().map(|servers| trust::start(servers.tls.clone())).transpose()?;
+        upstream.server_tls.as_ref().map(|servers| trust::start(&servers.tls)).transpose()?;
     }
-    settings.pages.as_ref().map(|kept| pages::start(kept.clone())).transpose()?;
+    settings.pages.as_ref().map(pages::start).transpose()?;
     let listening = (address_of(plain.as_ref())?, address_of(secured.as_ref())?);
     let ids = EndpointIds::default();
     let made: Vec<_> = settings
@@ -91,10 +93,10 @@ async fn serve(settings: Settings) -> io::Result<()> {
     let access_log =
         settings.access_log.as_ref().map(AccessLog::start).transpose().map_err(|error| cannot_log(&error))?;
     let ledger = settings.ledger.map(|bytes| Arc::new(Ledger::new(bytes)));
-    let (story, mishaps) =
-        Story::new(settings.upstreams.all.iter().all(|upstream| upstream.rules.probes.enabled));
+    let (story, mishaps) = Story::new(settings.asks_for_probes());
     let connections = Connections::new(settings.max_connections, settings.clients.connections);
     let gate = Gate::of(&settings.clients, None, now());
+    let file = settings.written.file().map(str::to_owned);
     let upstreams = made.iter().map(|(_, (served, ..))| served.clone()).collect();
     let edition = Edition::new(settings, upstreams, gate);
     let shared = Arc::new(Shared {
@@ -102,6 +104,7 @@ async fn serve(settings: Settings) -> io::Result<()> {
         connections,
         leaving: Leaving::default(),
         tls,
+        reloads: Reloads::new(file),
         events: Events::new(),
         roster: Roster::default(),
         story: Arc::new(story),
@@ -110,7 +113,8 @@ async fn serve(settings: Settings) -> io::Result<()> {
         ledger,
     });
     let stats: Vec<Arc<Stats>> = (0..workers).map(|_| Arc::default()).collect();
-    let (admin, admin_address) = admin::listen(shared.clone(), stats.clone(), admin_bind)
+    let keeper = Keeper { shared: shared.clone(), ids, workers };
+    let (admin, admin_address) = admin::listen(shared.clone(), stats.clone(), keeper.start()?, admin_bind)
         .map_err(|error| cannot_listen("BALANCER_ADMIN_BIND", admin_bind, &error))?;
     for (upstream, (_, control, told)) in made {
         control::start(control, upstream, &shared, told);

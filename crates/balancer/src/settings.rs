@@ -3,6 +3,7 @@
 pub(crate) mod access_log;
 pub(crate) mod admin;
 pub(crate) mod affinity;
+pub(crate) mod again;
 pub(crate) mod limits;
 pub(crate) mod pace;
 pub(crate) mod pages;
@@ -34,6 +35,7 @@ use serde::Serialize;
 
 use access_log::{AccessLogSettings, Format};
 use admin::AdminSettings;
+use again::Written;
 use limits::ClientLimits;
 use pace::{Patience, Rate};
 use pages::ErrorPages;
@@ -85,12 +87,19 @@ pub(crate) struct Settings {
     pub(crate) grace: Duration,
     /// Each variable with its value, for the page and the API.
     pub(crate) in_force: Vec<InForce>,
+    /// What all of this was read from.
+    pub(crate) written: Written,
 }
 
 impl Settings {
     /// How long a client is waited for that sends a body or takes one.
     pub(crate) fn patience(&self) -> Patience {
         Patience { quiet: self.body_timeout, rate: self.min_rate }
+    }
+
+    /// Whether each server has to pass a probe before it serves.
+    pub(crate) fn asks_for_probes(&self) -> bool {
+        self.upstreams.all.iter().all(|upstream| upstream.rules.probes.enabled)
     }
 
     /// What answers to requests of this scheme say in `Strict-Transport-Security`.
@@ -153,6 +162,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     let leave_after = reading.value("LEAVE_AFTER");
     let grace = reading.value("GRACE");
     let in_force = all_in_force(reading);
+    let written = Written::of(reading);
     let runs = runs?;
     Ok(Settings {
         bind: bind?,
@@ -184,6 +194,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
         leave_after: leave_after?,
         grace: grace?,
         in_force,
+        written,
     })
 }
 

@@ -2,11 +2,13 @@
 
 pub(crate) mod certificates;
 pub(crate) mod control;
+pub(crate) mod lookups;
 pub(crate) mod names;
 pub(crate) mod naming;
 pub(crate) mod orders;
 pub(crate) mod pages;
 pub(crate) mod probe;
+pub(crate) mod settings;
 pub(crate) mod strangers;
 pub(crate) mod trust;
 pub(crate) mod unproven;

@@ -4,7 +4,11 @@
 //! A getter returns `Result<T, Reported>`. A component reads all its variables first and uses `?` only while it puts them
 //! together; a [`Reported`] cannot be made elsewhere, so nothing is lost on the way.
 
-use std::{collections::BTreeSet, ffi::OsString, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
+    path::PathBuf,
+};
 
 use crate::{
     Component, Problem, Problems, Reported, Secret, Setting, Variable,
@@ -43,6 +47,14 @@ impl<'a> Reading<'a> {
         read: impl FnOnce(&mut Reading<'_>) -> Result<S, Reported>,
     ) -> Result<S, Problems> {
         Self::with(component, variables, Unknown::Refused, Purpose::Run, read)
+    }
+
+    /// Reads them from the environment of the process, and from the settings file that it names, once more while it runs.
+    pub fn again<S>(
+        component: &'a Component,
+        read: impl FnOnce(&mut Reading<'_>) -> Result<S, Reported>,
+    ) -> Result<S, Problems> {
+        Self::with(component, std::env::vars_os(), Unknown::Refused, Purpose::Run, read)
     }
 
     pub(crate) fn with<S>(
@@ -270,6 +282,11 @@ impl<'a> Reading<'a> {
             }
         }
         shown
+    }
+
+    /// Everything that is set, by its name without prefix. Secrets are among it.
+    pub fn written(&self) -> &BTreeMap<String, String> {
+        &self.environment.values
     }
 
     /// Whether they are read only to say whether they are right. Then also that is a problem which a process could start with.

@@ -12,7 +12,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 
 /// The files that the page loads, under `/page/`.
-pub(super) const FILES: [(&str, &str, &str); 21] = [
+pub(super) const FILES: [(&str, &str, &str); 22] = [
     ("palette.css", CSS, include_str!("page/palette.css")),
     ("page.css", CSS, include_str!("page/page.css")),
     ("parts.css", CSS, include_str!("page/parts.css")),
@@ -24,6 +24,7 @@ pub(super) const FILES: [(&str, &str, &str); 21] = [
     ("standing.js", JS, include_str!("page/standing.js")),
     ("story.js", JS, include_str!("page/story.js")),
     ("certificates.js", JS, include_str!("page/certificates.js")),
+    ("settings.js", JS, include_str!("page/settings.js")),
     ("figures.js", JS, include_str!("page/figures.js")),
     ("set.js", JS, include_str!("page/set.js")),
     ("drawing.js", JS, include_str!("page/drawing.js")),

@@ -162,6 +162,7 @@ fn describe(admin: &Admin, sample: &Sample) -> State {
         hedges_left: upstreams.iter().map(|upstream| upstream.hedges_left).sum(),
         // One without a name has nothing to say that is not said above.
         upstreams: if settings.upstreams.routing.is_some() { upstreams } else { Vec::new() },
+        settled: shared.reloads.settled(),
         totals: sample.totals,
         certificates: shared.tls.as_ref().map(|tls| CertificatesView::of(tls, SystemTime::now())),
         ..State::default()

@@ -14,6 +14,7 @@ use super::pulse::Point;
 use crate::context::Shared;
 use crate::context::served::Served;
 use crate::records::incidents::Ghost;
+use crate::records::reloads::Settled;
 use crate::settings::InForce;
 use crate::settings::upstream::UpstreamSettings;
 
@@ -48,6 +49,8 @@ pub(super) struct State {
     pub(super) upstreams: Vec<UpstreamView>,
     /// Servers that left in the last minutes and have not come back.
     pub(super) gone: Vec<Ghost>,
+    /// How the settings came to be in force.
+    pub(super) settled: Settled,
     /// `None` where no TLS is spoken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) certificates: Option<CertificatesView>,

@@ -20,6 +20,7 @@ use crate::context::served::Served;
 use crate::records::events::Events;
 use crate::records::ledger::Ledger;
 use crate::records::metrics::ControlStats;
+use crate::records::reloads::Reloads;
 use crate::records::roster::Roster;
 use crate::records::story::Story;
 use crate::settings;
@@ -42,6 +43,7 @@ async fn admin(token: Option<&str>) -> Admin {
         connections: Connections::new(1, None),
         leaving: Leaving::default(),
         tls: None,
+        reloads: Reloads::new(None),
         events: Events::new(),
         roster: Roster::default(),
         story: Arc::new(story),
@@ -57,6 +59,7 @@ async fn admin(token: Option<&str>) -> Admin {
     let admin = Admin {
         shared,
         stats: vec![Arc::default()],
+        settings: None,
         pulse: pulse.clone(),
         feed: Arc::new(Feed::new()),
         readers: Arc::default(),

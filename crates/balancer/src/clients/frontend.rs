@@ -66,6 +66,7 @@ impl Frontend {
         let groups = if is_new { before.under(edition.clone()) } else { before };
         groups.watch_idle();
         self.groups.replace(groups);
+        edition.is_taken_up();
     }
 
     /// Watches the parked connections for as long as the worker runs.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZero;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::gate::party::Party;
@@ -14,15 +14,16 @@ pub(crate) struct Connections {
     /// Those that came before the balancer began to leave, and those that came later.
     open: [AtomicUsize; 2],
     later: AtomicBool,
-    most: usize,
-    /// `None` where one client may have any number.
-    of_one: Option<OfOne>,
+    most: AtomicUsize,
+    of_one: OfOne,
 }
 
-/// The connections of each client that has any, and how many it may have. No larger than all connections are many.
-#[derive(Debug)]
+/// The connections of each client that has any, and how many it may have. No larger than all connections are many. Those are not
+/// counted that came while one client might have any number.
+#[derive(Debug, Default)]
 struct OfOne {
-    most: u32,
+    /// 0 where one may have any number.
+    most: AtomicU32,
     open: Mutex<HashMap<Party, u32>>,
 }
 
@@ -39,13 +40,25 @@ pub(crate) struct Permit {
 impl Connections {
     /// `of_one`: how many one client may have.
     pub(crate) fn new(most: usize, of_one: Option<NonZero<u32>>) -> Arc<Self> {
-        let of_one = of_one.map(|most| OfOne { most: most.get(), open: Mutex::default() });
-        Arc::new(Self { open: Default::default(), later: AtomicBool::new(false), most, of_one })
+        let connections = Self {
+            open: Default::default(),
+            later: AtomicBool::new(false),
+            most: AtomicUsize::new(0),
+            of_one: OfOne::default(),
+        };
+        connections.limit(most, of_one);
+        Arc::new(connections)
+    }
+
+    /// How many there may be from now on. Those that are open stay.
+    pub(crate) fn limit(&self, most: usize, of_one: Option<NonZero<u32>>) {
+        self.most.store(most, Ordering::Relaxed);
+        self.of_one.most.store(of_one.map_or(0, NonZero::get), Ordering::Relaxed);
     }
 
     /// Whether this client may have another one.
     pub(crate) fn has_room_for(&self, client: IpAddr) -> bool {
-        self.of_one.as_ref().is_none_or(|of_one| of_one.has_room_for(Party::of(client)))
+        self.of_one.most().is_none_or(|most| self.of_one.has_room_for(Party::of(client), most))
     }
 
     /// How many are open now.
@@ -65,7 +78,7 @@ impl Connections {
 
     pub(crate) fn admit(self: &Arc<Self>) -> Option<Permit> {
         // One thread admits, and all others only give back.
-        (self.open() < self.most).then(|| self.count())
+        (self.open() < self.most.load(Ordering::Relaxed)).then(|| self.count())
     }
 
     /// For a client in whose stead another has been asked to go: until that has gone, there is one more than there may be.
@@ -81,8 +94,13 @@ impl Connections {
 }
 
 impl OfOne {
-    fn has_room_for(&self, party: Party) -> bool {
-        self.open().get(&party).is_none_or(|open| *open < self.most)
+    /// `None` where one may have any number.
+    fn most(&self) -> Option<u32> {
+        Some(self.most.load(Ordering::Relaxed)).filter(|most| *most > 0)
+    }
+
+    fn has_room_for(&self, party: Party, most: u32) -> bool {
+        self.open().get(&party).is_none_or(|open| *open < most)
     }
 
     /// Numbers are whole also where somebody has panicked.
@@ -95,11 +113,11 @@ impl Permit {
     /// The connection is this client's. False where that has as many as it may: then the connection is to be closed.
     #[must_use]
     pub(crate) fn belongs_to(&mut self, client: IpAddr) -> bool {
-        let Some(of_one) = &self.connections.of_one else { return true };
+        let Some(most) = self.connections.of_one.most() else { return true };
         let party = Party::of(client);
-        let mut open = of_one.open();
+        let mut open = self.connections.of_one.open();
         let count = open.entry(party).or_default();
-        if *count >= of_one.most {
+        if *count >= most {
             return false;
         }
         *count += 1;
@@ -113,8 +131,8 @@ impl Permit {
             return;
         }
         self.connections.open[usize::from(self.later)].fetch_sub(1, Ordering::AcqRel);
-        let (Some(party), Some(of_one)) = (self.party, &self.connections.of_one) else { return };
-        let mut open = of_one.open();
+        let Some(party) = self.party else { return };
+        let mut open = self.connections.of_one.open();
         if let Some(count) = open.get_mut(&party) {
             *count -= 1;
             if *count == 0 {
@@ -170,6 +188,22 @@ mod tests {
         permits.remove(0);
         assert!(connections.has_room_for(one));
         drop(permits);
-        assert!(connections.of_one.as_ref().unwrap().open().is_empty());
+        assert!(connections.of_one.open().is_empty());
+    }
+
+    #[test]
+    fn other_limits_go_for_those_who_come_and_nobody_is_counted_twice_or_never() {
+        let connections = Connections::new(1, None);
+        let client = IpAddr::from([192, 0, 2, 1]);
+        let mut first = connections.admit().unwrap();
+        assert!(first.belongs_to(client) && connections.admit().is_none());
+        connections.limit(3, NonZero::new(1));
+        let mut second = connections.admit().unwrap();
+        assert!(second.belongs_to(client), "the first came before anybody was counted");
+        assert!(!connections.has_room_for(client));
+        connections.limit(3, None);
+        assert!(connections.has_room_for(client));
+        drop((first, second));
+        assert!(connections.open() == 0 && connections.of_one.open().is_empty());
     }
 }

@@ -24,6 +24,8 @@ pub(crate) enum Ask {
     Endpoints(oneshot::Sender<Vec<EndpointState>>),
     /// What a person tells the endpoint at this address; answered with how it is then.
     Command(SocketAddr, Command, oneshot::Sender<Result<EndpointState, UnknownEndpoint>>),
+    /// To go on with these settings; answered when it does.
+    Adopt(Arc<UpstreamSettings>, oneshot::Sender<()>),
 }
 
 /// Reports waiting for the control task: beyond that they are dropped, and counted.

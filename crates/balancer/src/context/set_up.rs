@@ -17,6 +17,7 @@ use super::served::Served;
 use crate::clock::now;
 use crate::records::events::Events;
 use crate::records::metrics::ControlStats;
+use crate::records::reloads::Reloads;
 use crate::records::roster::Roster;
 use crate::records::story::Story;
 use crate::settings;
@@ -39,6 +40,7 @@ pub(crate) fn set_up(servers: &[SocketAddr]) -> Arc<Shared> {
         connections: Connections::new(1, None),
         leaving: Leaving::default(),
         tls: None,
+        reloads: Reloads::new(None),
         events: Events::new(),
         roster: Roster::default(),
         story: Arc::new(Story::new(false).0),

@@ -92,6 +92,18 @@ impl Incidents {
         }
     }
 
+    /// Takes in whether a server has to pass a probe before it serves.
+    pub(crate) fn ask_for_probes(&mut self, probes: bool) {
+        self.probes = probes;
+    }
+
+    /// Takes in that people call a server otherwise from now on.
+    pub(crate) fn called(&mut self, before: &Server, now: &Server) {
+        if let Some(member) = self.members.remove(&before.place()) {
+            self.members.insert(now.place(), Member { server: now.clone(), ..member });
+        }
+    }
+
     /// Takes in a fact about a server.
     pub(crate) fn happened(&mut self, server: &Server, fact: Fact, at_ms: u64) {
         match fact {

@@ -20,7 +20,7 @@ use evenkeel_upstream::Change;
 use crate::records::account::Account;
 use crate::records::events::unix_millis;
 use crate::records::roster::{Roster, Server};
-use line::{Attempt, Happening, Passage};
+use line::{Attempt, Happening, Passage, Resettled};
 pub(crate) use ring::Excerpt;
 use ring::Ring;
 
@@ -71,6 +71,13 @@ impl Ledger {
     pub(crate) fn note(&self, change: &Change, server: &Server) {
         let mut text = Vec::new();
         line::write(&mut text, &Happening::of(change, server, unix_millis()));
+        lock(&self.ring).add(text, 1);
+    }
+
+    /// Records that other settings are in force.
+    pub(crate) fn note_settings(&self, changed: &[String]) {
+        let mut text = Vec::new();
+        line::write(&mut text, &Resettled { at: unix_millis(), event: "settings", changed });
         lock(&self.ring).add(text, 1);
     }
 

@@ -90,6 +90,16 @@ impl Story {
         self.told().incidents.happened(server, fact, unix_ms_of(at, now()));
     }
 
+    /// Takes in whether a server has to pass a probe before it serves.
+    pub(crate) fn asks_for_probes(&self, probes: bool) {
+        self.told().incidents.ask_for_probes(probes);
+    }
+
+    /// Takes in that people call a server otherwise from now on.
+    pub(crate) fn called(&self, before: &Server, now: &Server) {
+        self.told().incidents.called(before, now);
+    }
+
     /// Takes in the request that has just ended, with this head, where something happened to it.
     pub(crate) fn note(&self, account: &Account, head: &[u8], roster: &Roster, now: Instant) {
         if account.trail.len() > 1 || account.is_remarkable() {

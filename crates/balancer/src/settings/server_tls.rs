@@ -16,6 +16,11 @@ pub(crate) struct ServerTls {
 }
 
 impl ServerTls {
+    /// Whether a connection that was opened with this one is as good with the other.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.tls, &other.tls) && self.name == other.name
+    }
+
     /// The name that a server has to be called, which was found by this host.
     pub(crate) fn name(&self, host: &str) -> Option<TlsName> {
         self.name.clone().or_else(|| TlsName::new(host))

@@ -50,6 +50,11 @@ pub(crate) struct UpstreamSettings {
 }
 
 impl UpstreamSettings {
+    /// By what it is known from one reading of the settings to the next: alone or not, the one without a name of its own is the same.
+    pub(crate) fn key(&self) -> &str {
+        self.name.as_deref().unwrap_or(DEFAULT)
+    }
+
     /// The variable that names the servers.
     pub(crate) fn variable(&self) -> String {
         match self.name.as_deref() {

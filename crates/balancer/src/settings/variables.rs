@@ -46,6 +46,26 @@ pub(super) const OF_UPSTREAM: &[&str] = &[
     "UPGRADES",
 ];
 
+/// What cannot change while the balancer runs. docs/settings.md lists them.
+pub(super) const FIXED: &[&str] = &[
+    "BIND",
+    "TLS_BIND",
+    "TLS_CERTIFICATES",
+    "TLS_MIN",
+    "TLS_CLIENT_CA",
+    "TLS_CLIENT_AUTH",
+    "TLS_CLIENT_CRL",
+    "REUSEPORT",
+    "ACCESS_LOG",
+    "ACCESS_LOG_SAMPLE",
+    "ACCESS_LOG_PATH",
+    "WORKERS",
+    "NAME",
+    "PROXY_PROTOCOL",
+    "RUNS",
+    "LEDGER",
+];
+
 /// What the balancer says about itself on the command line.
 pub(crate) const COMPONENT: Component = Component {
     name: "balancer",
@@ -53,7 +73,7 @@ pub(crate) const COMPONENT: Component = Component {
     prefix: "BALANCER_",
     health: Some("ADMIN_BIND"),
     variables: &[
-        Variable::settings_file("SETTINGS", "a file of further settings, NAME=value in each line; read at start"),
+        Variable::settings_file("SETTINGS", "a file of further settings, NAME=value in each line; watched"),
         Variable::new("BIND", "0.0.0.0:8080", "where clients connect; off: nowhere but at BALANCER_TLS_BIND"),
         Variable::optional("TLS_BIND", "no TLS", "where clients connect with TLS, such as 0.0.0.0:8443"),
         Variable::optional(

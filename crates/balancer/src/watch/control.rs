@@ -18,6 +18,7 @@ use crate::records::events;
 use crate::records::incidents::Fact;
 use crate::records::roster::Server;
 use crate::settings::upstream::UpstreamSettings;
+use crate::watch::lookups::{Lookup, Lookups};
 use crate::watch::names::Names;
 use crate::watch::naming::{self, Naming};
 use crate::watch::orders::Orders;
@@ -32,8 +33,8 @@ enum Found {
         finding: Finding,
         took: Duration,
     },
-    /// All addresses of the name with this index, and what DNS calls those that are new.
-    Resolved(usize, Result<Vec<SocketAddr>, ResolveError>, naming::Found),
+    /// All addresses of a name, and what DNS calls those that are new.
+    Resolved(Lookup, Result<Vec<SocketAddr>, ResolveError>, naming::Found),
     /// What DNS calls the server of an endpoint.
     Named(EndpointId, IpAddr, String),
 }
@@ -47,7 +48,7 @@ pub(crate) fn start(control: Control, settings: Arc<UpstreamSettings>, shared: &
 /// Runs until nobody can use the upstream any more.
 async fn run(
     mut control: Control,
-    settings: Arc<UpstreamSettings>,
+    mut settings: Arc<UpstreamSettings>,
     shared: Arc<Shared>,
     resolver: Resolver,
     told: Told,
@@ -56,8 +57,8 @@ async fn run(
     // Bounded by what this task starts: one look-up a name, the probes in flight, and a question after each endpoint's name
     // when it begins to serve.
     let (report, mut found) = mpsc::unbounded_channel();
-    let mut lookups: Vec<Option<Instant>> = vec![Some(now()); control.spec().names().len()];
-    let mut names = Names::new(settings.variable(), lookups.len());
+    let mut lookups = Lookups::due(control.spec(), now());
+    let mut names = Names::new(settings.variable(), lookups.due.len());
     let mut random = fastrand::Rng::new();
     let mut orders = Orders::default();
     let mut naming = Naming::new(settings.name.clone());
@@ -66,10 +67,8 @@ async fn run(
     loop {
         let turn = now();
         control.tick(turn);
-        for (index, due) in lookups.iter_mut().enumerate() {
-            if due.take_if(|due| *due <= turn).is_some() {
-                look_up(index, &control, &settings, &shared, &resolver, &report);
-            }
+        for which in lookups.begin(turn) {
+            look_up(which, &control, &settings, &shared, &resolver, &report);
         }
         for due in control.probes_due(turn, &mut || random.u64(..)) {
             let host = control.host(due.endpoint).unwrap_or_default().to_owned();
@@ -87,7 +86,7 @@ async fn run(
                 ask_for_name(&change, &resolver, &report);
             }
         }
-        let next_lookup = lookups.iter().flatten().min().copied();
+        let next_lookup = lookups.due.iter().flatten().min().copied();
         let wake = [control.next_wake(), next_lookup].into_iter().flatten().min().unwrap_or(turn);
         tokio::select! {
             report = evidence.recv() => {
@@ -97,7 +96,18 @@ async fn run(
                 }
                 control.evidence(endpoint, testimony, now());
             }
-            Some(ask) = asks.recv() => answer(&mut control, &mut orders, ask),
+            Some(ask) = asks.recv() => match ask {
+                Ask::Adopt(others, done) => {
+                    adopt(&mut control, &settings, &others);
+                    names.adopt(others.variable(), settings.servers.names(), control.spec());
+                    naming.adopt(others.name.clone());
+                    lookups = lookups.anew(control.spec(), now());
+                    settings = others;
+                    // Who asked may have gone away.
+                    let _ = done.send(());
+                }
+                ask => answer(&mut control, &mut orders, ask),
+            },
             Some(found) = found.recv() => match found {
                 Found::Probed { endpoint, finding: Finding { result, wrong }, took } => {
                     if let Some(server) = shared.roster.of(endpoint) {
@@ -112,17 +122,37 @@ async fn run(
                     naming.called(address, name);
                     enter(&shared, &naming, endpoint);
                 }
-                Found::Resolved(index, addresses, found) => {
+                // What has been asked under other settings is asked again.
+                Found::Resolved(which, ..) if which.round != lookups.round => {}
+                Found::Resolved(Lookup { index, .. }, addresses, found) => {
                     naming.resolved(control.spec(), index, addresses.as_deref().unwrap_or_default(), found);
                     let stats = &shared.control_stats;
                     if addresses.is_ok() { &stats.lookups } else { &stats.lookups_failed }.add(1);
                     names.looked_up(index, &control.spec().names()[index].host, &addresses);
                     control.resolved(index, addresses.as_deref().map_err(|_| LookupFailed), now());
-                    lookups[index] = Some(now() + control.resolution_interval());
+                    lookups.due[index] = Some(now() + control.resolution_interval());
+                    if lookups.is_first_of_round(index) {
+                        // People may call them otherwise now.
+                        control.describe(now()).iter().for_each(|state| enter(&shared, &naming, state.id));
+                    }
                 }
             },
             () = tokio::time::sleep_until(wake.into()) => {}
         }
+    }
+    control.retire(now());
+    publish(&mut control, &orders, &naming, &shared);
+}
+
+/// Goes on with `others`.
+fn adopt(control: &mut Control, settings: &UpstreamSettings, others: &UpstreamSettings) {
+    control.adopt(others.servers.clone(), others.rules.clone(), now());
+    let is_same_tls = match (&settings.server_tls, &others.server_tls) {
+        (Some(before), Some(now)) => before.is_like(now),
+        (before, now) => before.is_none() && now.is_none(),
+    };
+    if !is_same_tls {
+        control.drop_idle_connections();
     }
 }
 
@@ -172,6 +202,7 @@ fn enter(shared: &Shared, naming: &Naming, endpoint: EndpointId) {
     }
     let server = naming.server(known.address, &shared.roster);
     if server != *known {
+        shared.story.called(&known, &server);
         shared.roster.enter(endpoint, server);
     }
 }
@@ -192,6 +223,7 @@ fn say(change: &Change, server: &Server, now: Instant) {
 fn answer(control: &mut Control, orders: &mut Orders, ask: Ask) {
     // Who asked may have gone away.
     match ask {
+        Ask::Adopt(..) => {}
         Ask::Endpoints(answer) => drop(answer.send(control.describe(now()))),
         Ask::Command(address, command, answer) => {
             let done = control.find(address).ok_or(UnknownEndpoint).and_then(|id| {
@@ -206,14 +238,14 @@ fn answer(control: &mut Control, orders: &mut Orders, ask: Ask) {
 }
 
 fn look_up(
-    index: usize,
+    which: Lookup,
     control: &Control,
     settings: &UpstreamSettings,
     shared: &Arc<Shared>,
     resolver: &Resolver,
     report: &mpsc::UnboundedSender<Found>,
 ) {
-    let Some(name) = control.spec().names().get(index).cloned() else { return };
+    let Some(name) = control.spec().names().get(which.index).cloned() else { return };
     let (shared, resolver, report) = (shared.clone(), resolver.clone(), report.clone());
     let upstream = settings.name.clone();
     tokio::task::spawn_local(vital::task("look-up", async move {
@@ -226,7 +258,7 @@ fn look_up(
         let unknown = addresses.iter().flatten().filter(is_new).map(SocketAddr::ip).collect();
         let names = naming::ask_at_first(&resolver, unknown).await;
         // Nobody listens any more when the process ends.
-        let _ = report.send(Found::Resolved(index, addresses, names));
+        let _ = report.send(Found::Resolved(which, addresses, names));
     }));
 }
 

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use evenkeel_upstream::{NameSpec, UpstreamSpec};
 use evenkeel_wire::ResolveError;
 use tracing::{debug, info, warn};
 
@@ -34,6 +35,17 @@ impl Names {
     /// So many names that have not been looked up yet.
     pub(crate) fn new(variable: String, count: usize) -> Self {
         Self { variable, known: vec![Known::Nothing; count] }
+    }
+
+    /// Other names from now on; of those that were among the ones before it is known how they went.
+    pub(crate) fn adopt(&mut self, variable: String, before: &[NameSpec], names: &UpstreamSpec) {
+        let mut known = vec![Known::Nothing; names.names().len()];
+        for (name, was) in before.iter().zip(&self.known) {
+            if let Some(place) = names.place_of(name) {
+                known[place] = *was;
+            }
+        }
+        *self = Self { variable, known };
     }
 
     /// Says what a look-up of the name with this index has found, where that is new.

@@ -54,6 +54,12 @@ impl Naming {
         Self { given: HashMap::new(), found: HashMap::new(), own, upstream }
     }
 
+    /// Takes in that the settings are others, and the upstream called that: whom a person has given a name is to be found out again.
+    pub(crate) fn adopt(&mut self, upstream: Option<Arc<str>>) {
+        self.given.clear();
+        self.upstream = upstream;
+    }
+
     /// Takes in that the entry at `index` means these addresses, and what DNS calls them.
     pub(crate) fn resolved(
         &mut self,

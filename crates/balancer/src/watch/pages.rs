@@ -1,7 +1,7 @@
 //! Keeps the error pages as they are in their directory: looked at like [certificates](super::certificates), every five seconds, at
 //! SIGHUP and when somebody asks for it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use evenkeel_service::vital;
@@ -13,13 +13,13 @@ use crate::settings::pages::ErrorPages;
 /// How often the directory is looked at.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Catches SIGHUP from now on, and keeps the pages as they are for as long as the process runs.
+/// Catches SIGHUP from now on, and keeps the pages as they are for as long as anybody has them.
 ///
 /// # Errors
 /// Where the signal cannot be caught.
-pub(crate) fn start(pages: Arc<ErrorPages>) -> std::io::Result<()> {
+pub(crate) fn start(pages: &Arc<ErrorPages>) -> std::io::Result<()> {
     let hangup = signal(SignalKind::hangup())?;
-    actix_web::rt::spawn(vital::task("watch over error pages", watch(pages, hangup)));
+    actix_web::rt::spawn(vital::task("watch over error pages", watch(Arc::downgrade(pages), hangup)));
     Ok(())
 }
 
@@ -33,14 +33,16 @@ pub(crate) async fn reload(pages: &Arc<ErrorPages>) -> Result<(), String> {
     came
 }
 
-async fn watch(pages: Arc<ErrorPages>, mut hangup: Signal) {
+async fn watch(pages: Weak<ErrorPages>, mut hangup: Signal) {
     let mut ticks = tokio::time::interval(INTERVAL);
     let mut told = None;
     loop {
-        let came = tokio::select! {
-            _ = hangup.recv() => look(&pages, true).await,
-            _ = ticks.tick() => look(&pages, false).await,
+        let is_asked = tokio::select! {
+            _ = hangup.recv() => true,
+            _ = ticks.tick() => false,
         };
+        let Some(pages) = pages.upgrade() else { return };
+        let came = look(&pages, is_asked).await;
         // The same every five seconds would hide everything else.
         if let Some(came) = came.filter(|came| came.is_ok() || told.as_ref() != Some(came)) {
             tell(&pages, &came);

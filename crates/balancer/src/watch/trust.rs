@@ -1,7 +1,7 @@
 //! Keeps whom servers have to be signed by, and what they are shown, as it is in the files, while connections go on that have been
 //! opened before. A server that is not trusted any more fails its next probes, which verify everything anew, and is ejected.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use evenkeel_service::vital;
@@ -14,13 +14,16 @@ use super::certificates::{SETTLES, SOON};
 /// How often the files are looked at.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Catches SIGHUP from now on, and keeps up with the files for as long as the process runs.
+/// Catches SIGHUP from now on, and keeps up with the files for as long as anybody goes by them.
 ///
 /// # Errors
 /// Where the signal cannot be caught.
-pub(crate) fn start(tls: Arc<TlsServers>) -> std::io::Result<()> {
+pub(crate) fn start(tls: &Arc<TlsServers>) -> std::io::Result<()> {
     let hangup = signal(SignalKind::hangup())?;
-    actix_web::rt::spawn(vital::task("watch over whom servers are signed by", watch(tls, hangup)));
+    actix_web::rt::spawn(vital::task(
+        "watch over whom servers are signed by",
+        watch(Arc::downgrade(tls), hangup),
+    ));
     Ok(())
 }
 
@@ -31,15 +34,16 @@ pub(crate) async fn reload(tls: Arc<TlsServers>) -> Reloaded {
     reloaded
 }
 
-async fn watch(tls: Arc<TlsServers>, mut hangup: Signal) {
+async fn watch(tls: Weak<TlsServers>, mut hangup: Signal) {
     let mut ticks = tokio::time::interval(INTERVAL);
     let (mut told, mut told_ends) = (Vec::new(), Vec::new());
     loop {
-        let looked = tokio::select! {
-            _ = hangup.recv() => look(tls.clone(), true).await,
-            _ = ticks.tick() => look(tls.clone(), false).await,
+        let is_asked = tokio::select! {
+            _ = hangup.recv() => true,
+            _ = ticks.tick() => false,
         };
-        let reloaded = looked.unwrap_or_default();
+        let Some(tls) = tls.upgrade() else { return };
+        let reloaded = look(tls.clone(), is_asked).await.unwrap_or_default();
         tell(&reloaded, &told);
         told = reloaded.problems;
         told_ends = tell_ends(&tls, &told_ends);

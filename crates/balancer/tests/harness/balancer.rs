@@ -62,6 +62,17 @@ impl Balancer {
         Self::spawned(command)
     }
 
+    /// The same with settings of this file as well, which are taken out of what it gets otherwise.
+    pub(crate) fn of_file(path: &str, settings: &[(&str, &str)]) -> Self {
+        let mut command = command("", settings);
+        command.env_remove("BALANCER_UPSTREAM").env("BALANCER_SETTINGS", path);
+        let text = std::fs::read_to_string(path).unwrap();
+        text.lines()
+            .filter_map(|line| line.split_once('='))
+            .for_each(|(name, _)| _ = command.env_remove(name));
+        Self::spawned(command)
+    }
+
     /// The same where its standard output and standard error are the caller's, who has to name addresses: nobody reads the
     /// log to find them.
     pub(crate) fn with_output(

@@ -87,7 +87,8 @@ pub(crate) struct Happening {
     pub(crate) at: u64,
     /// What, in a word, such as `ejected`.
     pub(crate) event: String,
-    /// To which endpoint.
+    /// To which endpoint; empty where it is the whole balancer's.
+    #[serde(default)]
     pub(crate) endpoint: String,
 }
 
@@ -129,6 +130,9 @@ mod tests {
         assert!(passage.attempts[0].has_failed() && !passage.attempts[1].has_failed());
         let event = Line::parse(br#"{"n":18,"at":6,"event":"ejected","endpoint":"a:1"}"#).unwrap();
         assert!(matches!(event, Line::Happening(Happening { at: 6, .. })));
+        let event =
+            Line::parse(br#"{"n":19,"at":7,"event":"settings","changed":["BALANCER_RATE"]}"#).unwrap();
+        assert!(matches!(event, Line::Happening(Happening { at: 7, .. })));
     }
 
     #[test]

@@ -46,11 +46,19 @@ impl Control {
         self.publish();
     }
 
+    /// No connection that idles is used again: those that are opened from now on are others.
+    pub fn drop_idle_connections(&self) {
+        for member in self.members.values() {
+            member.endpoint.drop_idle_connections();
+        }
+    }
+
     /// Takes in that the upstream is no more: nothing new will come, and what is in flight ends.
     pub fn retire(&mut self, now: Instant) {
         for id in self.members.keys().copied().collect::<Vec<_>>() {
             self.vanish(id, now);
         }
+        self.let_go_of_the_vanished(now);
         self.publish();
     }
 
@@ -67,7 +75,9 @@ impl Control {
         if nameless.is_empty() || !self.members.values().any(serves) {
             return false;
         }
-        nameless.into_iter().for_each(|id| self.vanish(id, now));
+        for id in nameless {
+            self.vanish(id, now);
+        }
         true
     }
 

@@ -101,8 +101,10 @@ impl fmt::Display for News {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Added => f.write_str("was found; it serves after its first passed probe"),
-            Self::Vanished => f.write_str("is no longer in DNS; it gets nothing new"),
-            Self::Returned => f.write_str("is in DNS again; it serves after its first passed probe"),
+            Self::Vanished => {
+                f.write_str("is no longer listed, in DNS or in the settings; it gets nothing new")
+            }
+            Self::Returned => f.write_str("is listed again; it serves after its first passed probe"),
             Self::Removed => f.write_str("is gone"),
             Self::Healthy => f.write_str("is serving"),
             Self::Ejected { cause, by, after, lasts, times } => {

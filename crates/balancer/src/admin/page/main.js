@@ -11,16 +11,18 @@ import { Control } from "./control.js";
 import { figures } from "./figures.js";
 import { Servers } from "./servers.js";
 import { TheSet } from "./set.js";
+import { Settings } from "./settings.js";
 import { everybody } from "./standing.js";
 import { hearFrom } from "./source.js";
 import { Story } from "./story.js";
 import { Tap } from "./tap.js";
 import { Timeline } from "./timeline.js";
-import { amount, byId, clock, duration, element, say } from "./words.js";
+import { amount, byId, clock, duration, say } from "./words.js";
 
 const control = new Control();
 const story = new Story();
 const certificates = new Certificates();
+const settings = new Settings(reread);
 const views = { set: new TheSet(), charts: new Charts(), servers: new Servers(control), timeline: new Timeline(), tap: new Tap() };
 let latest = null;
 let isLost = false;
@@ -55,10 +57,16 @@ async function begin() {
   if (incidents) story.begin(incidents.incidents);
   if (!state) return;
   views.charts.begin(state.history);
-  showSettings(state.settings);
+  settings.begin(state.settings, state.settled);
   latest = state;
   isLost = false;
   refresh();
+}
+
+/** Other settings are in force. */
+async function reread() {
+  const state = await get("state");
+  if (state) settings.begin(state.settings, state.settled);
 }
 
 async function get(what) {
@@ -98,6 +106,7 @@ function show() {
   story.show(state, servers, isLost);
   figures(state);
   certificates.show(state.certificates);
+  settings.show(state.settled);
   views.set.show(state, servers);
   views.charts.show(story.alarms());
   views.servers.show(servers);
@@ -106,19 +115,4 @@ function show() {
 function status(kind, text) {
   byId("status").dataset.kind = kind;
   say(byId("status"), text);
-}
-
-// They change only with a restart, and then the page connects anew.
-function showSettings(settings) {
-  byId("settings-rows").replaceChildren(
-    ...settings.map(({ variable, value, default: unset, help }) =>
-      element(
-        "tr",
-        { class: unset ? "default" : "set" },
-        element("td", {}, element("code", {}, variable)),
-        element("td", {}, value),
-        element("td", {}, help),
-      ),
-    ),
-  );
 }

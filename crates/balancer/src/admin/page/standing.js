@@ -7,7 +7,7 @@ export const STANDINGS = {
   ejected: { symbol: "✕", word: "ejected" },
   crashed: { symbol: "⊗", word: "crashed" },
   stopped: { symbol: "⊖", word: "stopped" },
-  removed: { symbol: "○", word: "no longer in DNS" },
+  removed: { symbol: "○", word: "no longer listed" },
   probation: { symbol: "◐", word: "on probation" },
   suspect: { symbol: "▲", word: "suspect" },
   unproven: { symbol: "…", word: "not yet proven" },

@@ -45,7 +45,7 @@ impl Ghost {
             Cause::Crashed => ("crashed", format!("crashed at {at} UTC")),
             Cause::Stopped | Cause::RollingRestart => ("stopped", format!("stopped at {at} UTC")),
             Cause::CutOff => ("removed", format!("cut off from the network at {at} UTC")),
-            _ => ("removed", format!("no longer in DNS since {at} UTC")),
+            _ => ("removed", format!("no longer listed since {at} UTC")),
         };
         let (server, address) = (who.called(), who.address.to_string());
         let upstream = who.upstream.as_deref().map(str::to_owned);

@@ -134,7 +134,7 @@ fn a_server_that_dies_in_docker_leaves_a_ghost_that_says_how() {
     let incident = set.only();
     assert_eq!(
         incident.sentence,
-        "server-2 crashed at 16:58:57.4 UTC. No request was on it. No longer in DNS since 16:58:58.1."
+        "server-2 crashed at 16:58:57.4 UTC. No request was on it. No longer listed since 16:58:58.1."
     );
     assert_eq!(incident.ended_ms, Some(BEGIN + 700));
     let gone = set.incidents.gone();
@@ -198,7 +198,7 @@ fn a_stop_that_was_announced_is_no_alarm() {
     let incident = set.only();
     assert_eq!(
         incident.sentence,
-        "server-3 was stopped at 16:58:57.4 UTC. No request was lost. No longer in DNS since 16:59:00.6."
+        "server-3 was stopped at 16:58:57.4 UTC. No request was lost. No longer listed since 16:59:00.6."
     );
     assert!(!incident.alarm && incident.ended_ms.is_some());
     assert_eq!(set.incidents.gone()[0].left, "stopped");
@@ -262,7 +262,7 @@ fn a_server_without_its_network_was_cut_off() {
     set.pass(10_000);
     assert_eq!(
         set.only().sentence,
-        "server-2 was cut off from the network at 16:58:57.4 UTC. No request was lost. No longer in DNS since 16:58:58.3."
+        "server-2 was cut off from the network at 16:58:57.4 UTC. No request was lost. No longer listed since 16:58:58.3."
     );
 }
 

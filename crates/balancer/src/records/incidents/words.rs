@@ -125,7 +125,7 @@ fn whereabouts(episode: &Episode, part: &Part) -> Option<String> {
     }
     match (part.vanished_ms, episode.ended_ms) {
         (Some(_), _) if episode.cause() == Cause::Removed => None,
-        (Some(vanished), _) => Some(format!("no longer in DNS since {}", time_of_day(vanished))),
+        (Some(vanished), _) => Some(format!("no longer listed since {}", time_of_day(vanished))),
         (None, Some(_)) if !part.out => Some("it went on serving".to_owned()),
         _ => None,
     }

@@ -55,6 +55,15 @@ pub(super) struct Happening {
     upstream: Option<String>,
 }
 
+/// Other settings are in force.
+#[derive(Debug, Serialize)]
+pub(super) struct Resettled<'a> {
+    pub(super) at: u64,
+    pub(super) event: &'static str,
+    /// The variables that are not what they were.
+    pub(super) changed: &'a [String],
+}
+
 /// Appends it as a line.
 pub(super) fn write(text: &mut Vec<u8>, line: &impl Serialize) {
     // None of the lines has a form that JSON lacks, and memory takes them all.

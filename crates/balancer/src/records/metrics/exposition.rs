@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Write};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use evenkeel_upstream::attempt::OutcomeClass;
 use evenkeel_upstream::{EndpointId, EndpointState};
 use evenkeel_wire::{TlsServer, TlsServers};
 
+use crate::records::reloads::Settled;
 use crate::records::roster::Roster;
 
 use super::{ControlStats, EndpointTotals, Histogram, METRICS, REASONS, Stats, sum, times, totals};
@@ -36,6 +37,7 @@ pub(crate) struct Scrape<'a> {
     pub(crate) tls: Option<&'a TlsServer>,
     /// Of each upstream to which it is spoken.
     pub(crate) server_tls: Vec<&'a TlsServers>,
+    pub(crate) settled: Settled,
     pub(crate) started: SystemTime,
 }
 
@@ -59,6 +61,7 @@ pub(crate) fn render(scrape: &Scrape<'_>) -> String {
 
 fn write_all(text: &mut String, scrape: &Scrape<'_>) -> fmt::Result {
     write_process(text, scrape)?;
+    write_settings(text, &scrape.settled)?;
     write_counters(text, scrape.workers)?;
     write_ended(text, scrape.workers)?;
     write_times(text, scrape.workers)?;
@@ -89,6 +92,28 @@ fn write_process(text: &mut String, scrape: &Scrape<'_>) -> fmt::Result {
     let started = scrape.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     describe(text, "process_start_time_seconds", "gauge", "When the process started, in Unix time.")?;
     writeln!(text, "process_start_time_seconds {:.3}", started.as_secs_f64())
+}
+
+fn write_settings(text: &mut String, settled: &Settled) -> fmt::Result {
+    let counters = [
+        ("evenkeel_settings_reloads_total", "Times that other settings were taken up.", settled.reloads),
+        (
+            "evenkeel_settings_reload_failures_total",
+            "Times that the settings in the file could not be taken up: nothing changed.",
+            settled.failures,
+        ),
+    ];
+    for (metric, help, value) in counters {
+        describe(text, metric, "counter", help)?;
+        writeln!(text, "{metric} {value}")?;
+    }
+    let metric = "evenkeel_settings_refused";
+    describe(text, metric, "gauge", "1 while the file says what cannot be taken up.")?;
+    writeln!(text, "{metric} {}", u8::from(settled.refused_since_ms.is_some()))?;
+    let metric = "evenkeel_settings_loaded_at_seconds";
+    describe(text, metric, "gauge", "Since when the settings are in force, in Unix time.")?;
+    let since = Duration::from_millis(settled.in_force_since_ms);
+    writeln!(text, "{metric} {:.3}", since.as_secs_f64())
 }
 
 fn write_counters(text: &mut String, workers: &[Arc<Stats>]) -> fmt::Result {
@@ -350,10 +375,8 @@ fn describe(text: &mut String, metric: &str, kind: &str, help: &str) -> fmt::Res
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-    use std::time::Duration;
-
     use evenkeel_upstream::attempt::{TrailOutcome, Why};
+    use std::collections::BTreeSet;
 
     use super::*;
 
@@ -371,6 +394,7 @@ mod tests {
             lost_entries: 0,
             tls: None,
             server_tls: Vec::new(),
+            settled: Settled::default(),
             started: SystemTime::UNIX_EPOCH + Duration::from_millis(1500),
         })
     }
