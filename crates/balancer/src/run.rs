@@ -7,6 +7,7 @@
 //! ```
 //! It leaves as [`leave`] says: the process ends when all clients have gone, or when the grace is over.
 
+mod first_proof;
 mod held_back;
 mod leave;
 
@@ -16,7 +17,6 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use evenkeel_service::{Shutdown, exit, vital};
 use evenkeel_sockopt::set_defer_accept;
@@ -50,9 +50,6 @@ use crate::settings::Settings;
 use crate::watch::settings::Keeper;
 use crate::watch::{certificates, control, pages, trust};
 use leave::Door;
-
-/// How often the process looks whether the first server is there.
-const PROOF_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Runs the balancer until it is told to leave.
 pub(crate) fn run(settings: Settings) -> ExitCode {
@@ -121,7 +118,7 @@ async fn serve(settings: Settings) -> io::Result<()> {
     }
     actix_web::rt::spawn(vital::task("story", story::run(shared.story.clone(), mishaps)));
     actix_web::rt::spawn(vital::task("admin interface", serve_admin(admin)));
-    first_proof(&shared, &shutdown).await;
+    first_proof::wait(&shared, &shutdown).await;
     let plain = plain.map(|listener| (listener, Transport::Tcp));
     let secured = secured.map(|listener| (listener, Transport::Tls));
     let doors = start_workers(&shared, &stats, plain.into_iter().chain(secured).collect())?;
@@ -148,20 +145,6 @@ async fn serve_admin(admin: actix_web::dev::Server) {
     if let Err(error) = admin.await {
         error!(%error, "the admin interface has failed");
         vital::lost("admin interface");
-    }
-}
-
-/// How long the first clients are left in the accept queue for the first server to be proven.
-const FIRST_PROOF: Duration = Duration::from_secs(1);
-
-/// Waits until a request would find a server of each upstream, or has waited long enough. A balancer that restarts under load would
-/// otherwise answer its first clients 503, though all servers are well.
-async fn first_proof(shared: &Shared, shutdown: &Shutdown) {
-    let over = now() + FIRST_PROOF;
-    let lacks_one =
-        || shared.edition().upstreams.iter().any(|served| !served.upstream.snapshot().can_serve());
-    while lacks_one() && now() < over && !shutdown.is_requested() {
-        tokio::time::sleep(PROOF_CHECK_INTERVAL).await;
     }
 }
 

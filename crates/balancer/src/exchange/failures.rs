@@ -23,7 +23,10 @@ pub(crate) struct Told {
 /// What is told of this failure. `unresolved`: no address is known for any name.
 pub(crate) fn told(failure: Failure, unresolved: bool) -> Told {
     match failure {
-        Failure::NoEndpoint if unresolved => unavailable("dns_error"),
+        Failure::NoEndpoint if unresolved => Told {
+            detail: "No address of a server is known: looking their names up has found none yet.",
+            ..unavailable("dns_error")
+        },
         Failure::NoEndpoint => unavailable("destination_unavailable"),
         Failure::Busy => unavailable("connection_limit_reached"),
         // Nothing was sent, so it is safe to ask again.
