@@ -1,6 +1,7 @@
 //! Who looks after the servers: look-ups, probes, orders, and the one history of their health.
 
 pub(crate) mod certificates;
+mod closers;
 pub(crate) mod control;
 pub(crate) mod lookups;
 pub(crate) mod names;

@@ -105,7 +105,7 @@ impl NoConnection {
         let telling = |error: &ConnectError| match error {
             ConnectError::Unreachable(_) => 0,
             ConnectError::Refused => 1,
-            ConnectError::TimedOut => 2,
+            ConnectError::TimedOut | ConnectError::Unanswered => 2,
             ConnectError::Local(_) => 3,
             // Not spoken before one of them is open.
             ConnectError::Tls(_) => 4,

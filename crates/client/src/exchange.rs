@@ -202,7 +202,7 @@ impl Sender {
                 None => Kind::Unresolved,
                 Some(ConnectError::Refused) => Kind::Refused,
                 Some(ConnectError::Unreachable(_)) => Kind::Unreachable,
-                Some(ConnectError::TimedOut) => Kind::ConnectTimeout,
+                Some(ConnectError::TimedOut | ConnectError::Unanswered) => Kind::ConnectTimeout,
                 Some(ConnectError::Local(_)) => Kind::Local,
                 Some(ConnectError::Tls(_)) => Kind::Handshake,
             };

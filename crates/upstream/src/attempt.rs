@@ -25,7 +25,8 @@
 //!
 //! **Silence moves nothing.** It is reported, so that a probe is sent: a slow server is not a dead one. What moves a waiting
 //! request is that its connection broke or its time is over; a safe one moves also when the probe fails or its
-//! endpoint is ejected, and another that may be repeated when its endpoint is ejected as unreachable ([`Down`]). A
+//! endpoint is ejected, and another that may be repeated when its endpoint is ejected as unreachable ([`Down`]). Where the
+//! endpoint takes connections and only does not answer, it may be at work: there a request stays until it is late. A
 //! request that has a session or a cache where it is ([`Affinity`]) stays while its endpoint passes probes.
 //!
 //! Moves away from an endpoint that failed are bounded by the number of attempts alone. What no failure forced draws on

@@ -189,6 +189,7 @@ impl Control {
         self.let_go_of_the_vanished(now);
         let probes = self.settings.probes.enabled;
         for member in self.members.values_mut() {
+            member.listen(&mut self.changes, now);
             if member.observed.tick(&self.settings, now) {
                 self.changes.add_health(member, None, now);
                 member.health_changed(now);
@@ -256,10 +257,12 @@ impl Control {
         let out = present().filter(|member| member.id() != id && is_out_by_traffic(member)).count();
         let may_be_out = present().count() * self.settings.outliers.max_ejected as usize / 100;
         let recent = self.settings.probes.traffic_outweighs;
-        let success = self.members.get(&id).and_then(|member| member.endpoint.last_success());
+        let member = self.members.get(&id);
+        let success = member.and_then(|member| member.endpoint.last_success());
         Facts {
             others_serve: self.members.values().any(serves),
             may_eject: out < may_be_out.max(1),
+            at_work: member.is_some_and(|member| member.is_at_work(now)),
             traffic_succeeds: success.is_some_and(|at| now.saturating_duration_since(at) < recent),
         }
     }

@@ -178,14 +178,19 @@ impl Endpoint {
         self.flags().has(Flags::BACKUP)
     }
 
-    /// Whether it may get requests: healthy, suspect or not, and not draining.
+    /// Whether it may get requests: healthy, suspect or busy or not, and not draining.
     pub fn is_usable(&self) -> bool {
-        self.flags().rank() <= Rank::Suspect
+        self.flags().rank() <= Rank::Busy
     }
 
     /// Whether something odd was seen and no probe has passed since.
     pub fn is_suspect(&self) -> bool {
         self.flags().has(Flags::SUSPECT)
+    }
+
+    /// Whether it is at work, as far as anybody can tell, and has no time for a probe.
+    pub fn is_busy(&self) -> bool {
+        self.flags().has(Flags::BUSY)
     }
 
     /// Whether it was told to drain, or told us so itself.

@@ -15,6 +15,12 @@
 //! fail, and a probe fails for a path that nobody else uses. So a passed probe never ends an ejection that traffic
 //! caused, and a failed one never ejects an endpoint whose traffic has just succeeded.
 //!
+//! A probe that finds a connection and no answer is of a kind of its own. A server that is paused looks like that, and so
+//! does one whose workers are all at work, where a probe waits behind requests. Whoever has requests in flight that
+//! are not late for their kind is taken to be *busy*: healthy, and used when nobody is free. So is the last one of all,
+//! since a place in its line is better than none. The next sign of life ends it: a passed probe, or the head of
+//! an answer. Without one for as long as an answer may take, it is ejected like any other that does not answer.
+//!
 //! Whether traffic amounts to a charge is the [`Record`](crate::record::Record)'s business; whether there is another
 //! endpoint to serve in its place comes in as [`Facts`].
 
@@ -51,8 +57,10 @@ pub enum Health {
 /// Why an endpoint is ejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// It does not answer.
+    /// It takes no connections, or not all the time.
     Unreachable,
+    /// It takes connections and gives no answer on them.
+    Unanswering,
     /// It answers, but wrongly: better than nothing when there is nothing else.
     Misbehaving,
 }
@@ -68,6 +76,7 @@ pub enum Source {
 
 /// What the machine must know beyond its own endpoint.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, in any combination")]
 pub(crate) struct Facts {
     /// Another endpoint serves without anything against it.
     pub(crate) others_serve: bool,
@@ -75,6 +84,20 @@ pub(crate) struct Facts {
     pub(crate) may_eject: bool,
     /// Traffic of this endpoint has just succeeded.
     pub(crate) traffic_succeeds: bool,
+    /// It has requests in flight, and none of them is late for its kind while others answer.
+    pub(crate) at_work: bool,
+}
+
+/// How a probe failed, as far as health is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fall {
+    /// No connection, or an answer that will not do.
+    Outright,
+    /// A connection and nothing on it.
+    Unanswered {
+        /// When the probe began.
+        since: Instant,
+    },
 }
 
 /// Health over time, with what must be remembered between two observations.
@@ -84,6 +107,11 @@ pub(crate) struct Observed {
     since: Instant,
     probes_passed: u32,
     probes_failed: u32,
+    /// When it last gave a sign of life: a probe answered, the head of a response.
+    alive: Instant,
+    /// When the last probe began, if that found a connection and no answer, and there was no sign of life since.
+    unanswered: Option<Instant>,
+    busy: bool,
     /// Ejections by traffic that are not forgotten yet.
     times: u32,
     /// All ejections ever.
@@ -96,7 +124,17 @@ const FORGOTTEN_AFTER_LENGTHS: u32 = 10;
 impl Observed {
     pub(crate) fn new(settings: &Settings, now: Instant) -> Self {
         let health = if settings.probes.enabled { Health::Unproven } else { Health::Healthy };
-        Self { health, since: now, probes_passed: 0, probes_failed: 0, times: 0, ejections: 0 }
+        Self {
+            health,
+            since: now,
+            probes_passed: 0,
+            probes_failed: 0,
+            alive: now,
+            unanswered: None,
+            busy: false,
+            times: 0,
+            ejections: 0,
+        }
     }
 
     pub(crate) fn health(&self) -> Health {
@@ -116,13 +154,56 @@ impl Observed {
         match self.health {
             Health::Ejected { cause: Cause::Misbehaving, .. } => self.probes_failed < settings.probes.fall,
             Health::Healthy | Health::Probation { .. } => true,
-            Health::Unproven | Health::Ejected { cause: Cause::Unreachable, .. } => false,
+            Health::Unproven | Health::Ejected { cause: Cause::Unreachable | Cause::Unanswering, .. } => {
+                false
+            }
         }
+    }
+
+    /// Whether it is healthy and has no time for anybody new.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.busy
+    }
+
+    /// Whether a request would get a connection, and perhaps an answer in the end: it was alive not long ago.
+    pub(crate) fn connects(&self, settings: &Settings, now: Instant) -> bool {
+        self.unanswered.is_some() && self.silent_for(now) < settings.attempts.response_timeout
+    }
+
+    /// For how long it has given no sign of life.
+    pub(crate) fn silent_for(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.alive)
+    }
+
+    /// It sent the head of a response at `at`. True when health changed.
+    pub(crate) fn heard(&mut self, at: Instant, now: Instant) -> bool {
+        self.alive = self.alive.max(at);
+        if self.unanswered.is_none_or(|since| at <= since) {
+            return false;
+        }
+        self.answers_again();
+        match self.health {
+            // That it does not answer was all that spoke against it.
+            Health::Ejected { cause: Cause::Unanswering, by: Source::Probes, .. } if at > self.since => {
+                self.turn(Health::Healthy, now)
+            }
+            _ => false,
+        }
+    }
+
+    /// A probe was answered that it is about to leave: it lives.
+    pub(crate) fn probe_answered(&mut self, now: Instant) {
+        self.alive = now;
+        self.answers_again();
+    }
+
+    fn answers_again(&mut self) {
+        (self.unanswered, self.busy, self.probes_failed) = (None, false, 0);
     }
 
     /// A probe passed. True when health changed.
     pub(crate) fn probe_passed(&mut self, facts: Facts, settings: &Settings, now: Instant) -> bool {
-        self.probes_failed = 0;
+        self.probe_answered(now);
         self.probes_passed = self.probes_passed.saturating_add(1);
         let rise = if facts.others_serve { settings.probes.rise } else { 1 };
         match self.health {
@@ -139,19 +220,42 @@ impl Observed {
     }
 
     /// A probe failed. True when health changed.
-    pub(crate) fn probe_failed(&mut self, facts: Facts, settings: &Settings, now: Instant) -> bool {
+    pub(crate) fn probe_failed(
+        &mut self,
+        how: Fall,
+        facts: Facts,
+        settings: &Settings,
+        now: Instant,
+    ) -> bool {
         self.probes_passed = 0;
+        if how == Fall::Outright && self.busy && self.unanswered.is_some() {
+            // Another trouble than before: it has to show as often as any.
+            self.probes_failed = 0;
+        }
         self.probes_failed = self.probes_failed.saturating_add(1);
+        let cause = match how {
+            Fall::Outright => {
+                self.unanswered = None;
+                Cause::Unreachable
+            }
+            Fall::Unanswered { since } => {
+                self.unanswered = Some(since);
+                Cause::Unanswering
+            }
+        };
         if self.probes_failed < settings.probes.fall || facts.traffic_succeeds {
             return false;
         }
         match self.health {
-            Health::Healthy => {
-                self.eject(Health::Ejected { cause: Cause::Unreachable, by: Source::Probes, until: now }, now)
+            Health::Healthy if self.connects(settings, now) && (facts.at_work || !facts.others_serve) => {
+                self.busy = true;
+                false
             }
+            Health::Healthy => self.eject(Health::Ejected { cause, by: Source::Probes, until: now }, now),
             // Still traffic's charge to answer, as soon as it can be reached again.
-            Health::Probation { .. } => self
-                .eject(Health::Ejected { cause: Cause::Unreachable, by: Source::Traffic, until: now }, now),
+            Health::Probation { .. } => {
+                self.eject(Health::Ejected { cause, by: Source::Traffic, until: now }, now)
+            }
             Health::Unproven | Health::Ejected { .. } => false,
         }
     }
@@ -233,7 +337,7 @@ impl Observed {
 
     fn eject(&mut self, ejected: Health, now: Instant) -> bool {
         self.ejections += 1;
-        self.probes_passed = 0;
+        (self.probes_passed, self.busy) = (0, false);
         self.turn(ejected, now)
     }
 
@@ -258,6 +362,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Unreachable => "unreachable",
+            Self::Unanswering => "unanswering",
             Self::Misbehaving => "misbehaving",
         })
     }

@@ -62,10 +62,15 @@ impl Lease {
         let now = self.endpoint().flags();
         let is_confirmed = |flags: Flags| flags.has(Flags::SUSPECT | Flags::CONFIRMED);
         if self.flags.has(Flags::HEALTHY) && !now.has(Flags::HEALTHY) {
-            let unreachable = now.has(Flags::UNREACHABLE);
-            Down::Ejected(if unreachable { Cause::Unreachable } else { Cause::Misbehaving })
+            Down::Ejected(match (now.has(Flags::UNREACHABLE), now.has(Flags::CONNECTS)) {
+                (true, true) => Cause::Unanswering,
+                (true, false) => Cause::Unreachable,
+                (false, _) => Cause::Misbehaving,
+            })
         } else if !is_confirmed(self.flags) && is_confirmed(now) {
-            Down::Confirmed
+            if now.has(Flags::CONNECTS) { Down::Unanswered } else { Down::Confirmed }
+        } else if !self.flags.has(Flags::BUSY) && now.has(Flags::BUSY) {
+            Down::Busy
         } else {
             Down::No
         }

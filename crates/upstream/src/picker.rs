@@ -5,7 +5,8 @@
 //! 1. the endpoint that a sticky session is pinned to, while that serves its sessions;
 //! 2. an open trial on an endpoint in probation, for a request that could be repeated elsewhere;
 //! 3. the policy's choice among the best class of endpoints that this request has not tried yet:
-//!    plain, backup, suspect, leaving, and at last, when nothing is usable at all, those that misbehave but answer.
+//!    plain, backup, suspect, busy, leaving, and at last, when nothing is usable at all, those that misbehave but answer
+//!    and then those that take connections and may come to answer.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -251,8 +252,9 @@ impl Picker {
             // A backup is no help while those that it stands in for are well.
             _ if want.plain_only => best_rank.min(Rank::Backup),
             // Failing open is for when nothing is usable, not for the second attempt of a request.
-            Rank::Plain | Rank::Backup | Rank::Suspect | Rank::Leaving => Rank::Leaving,
+            Rank::Plain | Rank::Backup | Rank::Suspect | Rank::Busy | Rank::Leaving => Rank::Leaving,
             Rank::LastResort | Rank::Never => Rank::LastResort,
+            Rank::Unanswering => Rank::Unanswering,
         };
         match best_rank {
             _ if untried.rank <= worst_allowed => Ok(untried),

@@ -71,6 +71,8 @@ pub enum ConnectError {
     Unreachable(io::Error),
     /// Nothing answered within the timeout.
     TimedOut,
+    /// A connection was there, and no handshake of TLS within the timeout.
+    Unanswered,
     /// This process is out of descriptors, ports or memory: the address is not to blame.
     Local(io::Error),
     /// Somebody answered, but no TLS came about.
@@ -83,6 +85,7 @@ impl std::fmt::Display for ConnectError {
             Self::Refused => f.write_str("connection refused"),
             Self::Unreachable(error) => write!(f, "unreachable: {error}"),
             Self::TimedOut => f.write_str("connection timed out"),
+            Self::Unanswered => f.write_str("TLS handshake timed out"),
             Self::Local(error) => write!(f, "no connection could be made from here: {error}"),
             Self::Tls(failure) => failure.fmt(f),
         }
@@ -143,12 +146,16 @@ pub async fn connect_securely(
     name: &TlsName,
     timeout: Duration,
 ) -> Result<(Stream, Handshake), ConnectError> {
+    let mut is_there = false;
     let opening = async {
         let mut stream = connect(address, timeout).await?;
+        is_there = true;
         let handshake = stream.secure_to(client, name).await.map_err(ConnectError::Tls)?;
         Ok((stream, handshake))
     };
-    tokio::time::timeout(timeout, opening).await.unwrap_or(Err(ConnectError::TimedOut))
+    let opened = tokio::time::timeout(timeout, opening).await;
+    let too_late = if is_there { ConnectError::Unanswered } else { ConnectError::TimedOut };
+    opened.unwrap_or(Err(too_late))
 }
 
 impl Stream {

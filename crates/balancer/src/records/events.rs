@@ -52,7 +52,8 @@ struct Kept {
 }
 
 /// Kinds whose count is shown from the start, so that the first of them is seen as a rise.
-const COUNTED: [&str; 7] = ["added", "draining", "ejected", "healthy", "probation", "suspect", "vanished"];
+const COUNTED: [&str; 8] =
+    ["added", "busy", "draining", "ejected", "healthy", "probation", "suspect", "vanished"];
 
 impl Events {
     pub(crate) fn new() -> Self {
@@ -115,7 +116,7 @@ pub(crate) fn unix_millis() -> u64 {
 
 /// Whether a change is bad news, for the log.
 pub(crate) fn is_bad(news: News) -> bool {
-    matches!(news, News::Ejected { .. } | News::Suspect(_) | News::Vanished)
+    matches!(news, News::Ejected { .. } | News::Suspect(_) | News::Busy { .. } | News::Vanished)
 }
 
 #[cfg(test)]

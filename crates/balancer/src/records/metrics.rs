@@ -8,8 +8,8 @@ mod histogram;
 
 use std::sync::Arc;
 
-use evenkeel_upstream::ProbeResult;
 use evenkeel_upstream::attempt::{OutcomeClass, TrailOutcome, Why};
+use evenkeel_upstream::{ProbeFailure, ProbeResult};
 
 pub(crate) use counter::Counter;
 pub(crate) use endpoints::{ByEndpoint, EndpointStats, EndpointTotals, totals};
@@ -139,6 +139,7 @@ impl Ended {
 pub(crate) struct ControlStats {
     probes_passed: Counter,
     probes_failed: Counter,
+    probes_unanswered: Counter,
     probes_draining: Counter,
     /// Look-ups that the resolver answered.
     pub(crate) lookups: Counter,
@@ -152,6 +153,7 @@ impl ControlStats {
         let counter = match result {
             ProbeResult::Passed => &self.probes_passed,
             ProbeResult::Draining => &self.probes_draining,
+            ProbeResult::Failed(ProbeFailure::Unanswered) => &self.probes_unanswered,
             ProbeResult::Failed(_) => &self.probes_failed,
         };
         counter.add(1);

@@ -39,9 +39,9 @@ pub(super) async fn wait(shared: &Shared, shutdown: &Shutdown) {
         }
         tokio::time::sleep(CHECK_INTERVAL).await;
     }
-    for served in &edition.upstreams {
+    for (served, settings) in edition.upstreams.iter().zip(&edition.settings.upstreams.all) {
         if served.upstream.snapshot().endpoints().is_empty() {
-            let variable = served.settings.variable();
+            let variable = settings.variable();
             warn!("{variable}: no address is known yet; requests get 503 until a look-up finds one");
         }
     }

@@ -62,7 +62,7 @@ pub(crate) fn connect_failure(error: &ConnectError) -> ConnectFailure {
     match error {
         ConnectError::Refused => ConnectFailure::Refused,
         ConnectError::Unreachable(_) => ConnectFailure::Unreachable,
-        ConnectError::TimedOut => ConnectFailure::TimedOut,
+        ConnectError::TimedOut | ConnectError::Unanswered => ConnectFailure::TimedOut,
         ConnectError::Local(_) => ConnectFailure::Local,
         ConnectError::Tls(failure) => ConnectFailure::Tls(tls_failure(failure)),
     }

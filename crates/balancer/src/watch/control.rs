@@ -18,6 +18,7 @@ use crate::records::events;
 use crate::records::incidents::Fact;
 use crate::records::roster::Server;
 use crate::settings::upstream::UpstreamSettings;
+use crate::watch::closers::Closers;
 use crate::watch::lookups::{Lookup, Lookups};
 use crate::watch::names::Names;
 use crate::watch::naming::{self, Naming};
@@ -64,6 +65,7 @@ async fn run(
     let mut naming = Naming::new(settings.name.clone());
     let mut strangers = Strangers::default();
     let mut unproven = Unproven::default();
+    let mut closers = Closers::default();
     loop {
         let turn = now();
         control.tick(turn);
@@ -77,6 +79,9 @@ async fn run(
         for change in publish(&mut control, &orders, &naming, &shared) {
             if matches!(change.news, News::Added | News::Returned) {
                 unproven.found(change.endpoint);
+            }
+            if let Some(server) = shared.roster.of(change.endpoint) {
+                closers.changed(change.endpoint, &server, change.news);
             }
             if change.news == News::Removed {
                 strangers.forget(change.endpoint);
@@ -208,9 +213,9 @@ fn enter(shared: &Shared, naming: &Naming, endpoint: EndpointId) {
 }
 
 fn say(change: &Change, server: &Server, now: Instant) {
-    // Suspected and cleared by the next probe: both come and go by the second where a server is at its limit.
+    // Suspected and cleared by the next probe, busy and free: they come and go by the second where a server is at its limit.
     static SUSPICIONS: Rarely = Rarely::new(8);
-    let flutters = matches!(change.news, News::Suspect(_) | News::Cleared);
+    let flutters = matches!(change.news, News::Suspect(_) | News::Cleared | News::Busy { .. } | News::Free);
     let more = if flutters { SUSPICIONS.admit(now) } else { Some(More::NONE) };
     let Some(more) = more else { return };
     if events::is_bad(change.news) {

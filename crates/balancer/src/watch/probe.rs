@@ -37,6 +37,7 @@ impl From<ConnectError> for Finding {
         Self::from(ProbeResult::Failed(match error {
             ConnectError::Refused | ConnectError::Unreachable(_) => ProbeFailure::Refused,
             ConnectError::TimedOut => ProbeFailure::TimedOut,
+            ConnectError::Unanswered => ProbeFailure::Unanswered,
             ConnectError::Local(_) => ProbeFailure::Local,
             ConnectError::Tls(failure) => return failure.into(),
         }))
@@ -50,6 +51,7 @@ pub(crate) async fn probe(
     address: SocketAddr,
     timeout: Duration,
 ) -> Finding {
+    let mut is_there = false;
     let asked = async {
         match &settings.probe {
             ProbeKind::Off => Ok(ProbeResult::Passed),
@@ -57,6 +59,7 @@ pub(crate) async fn probe(
             ProbeKind::Http { port, path } => {
                 let address = SocketAddr::new(address.ip(), port.unwrap_or(address.port()));
                 let stream = open(settings, host, address, timeout).await?;
+                is_there = true;
                 ask(stream, path, &asked_for(settings, host, address), settings.expect).await
             }
         }
@@ -64,6 +67,7 @@ pub(crate) async fn probe(
     match tokio::time::timeout(timeout, asked).await {
         Ok(Ok(result)) => result.into(),
         Ok(Err(finding)) => finding,
+        Err(_) if is_there => ProbeResult::Failed(ProbeFailure::Unanswered).into(),
         Err(_) => ProbeResult::Failed(ProbeFailure::TimedOut).into(),
     }
 }

@@ -53,8 +53,9 @@ impl Unproven {
 fn mend(failure: ProbeFailure) -> &'static str {
     match failure {
         ProbeFailure::Refused => "Nobody listens at that address and port, or no way leads there",
-        ProbeFailure::TimedOut => {
-            "It takes longer than BALANCER_PROBE_TIMEOUT, or a firewall is between; BALANCER_PROBE=tcp asks only whether it listens"
+        ProbeFailure::TimedOut => "No connection came about: no way leads there, or a firewall is between",
+        ProbeFailure::Unanswered => {
+            "It takes connections and answers later than BALANCER_PROBE_TIMEOUT, or never; BALANCER_PROBE=tcp asks only whether it listens"
         }
         ProbeFailure::Closed | ProbeFailure::Garbage => {
             "It speaks no HTTP/1.1 at that port, or speaks TLS there (BALANCER_UPSTREAM_TLS)"

@@ -101,6 +101,31 @@ impl Servers {
         });
     }
 
+    /// Has another thread answer whatever comes with this, one after the other, as a server with one worker does: who waits for
+    /// its turn has a connection and hears nothing. A request for `/work` takes as long as what is returned has no word for it.
+    pub(crate) fn answer_in_turn(self, response: &'static str) -> Sender<()> {
+        let (done, is_done) = channel();
+        thread::spawn(move || {
+            while let Ok((_, mut server)) = self.accepted.recv_timeout(PATIENCE) {
+                // A probe that waited in vain may have gone.
+                if server.is_over() {
+                    continue;
+                }
+                let is_work = server.message().line().contains(" /work ");
+                if is_work && is_done.recv_timeout(PATIENCE).is_err() {
+                    return;
+                }
+                server.try_send(response);
+            }
+        });
+        done
+    }
+
+    /// Keeps whatever connects, and says nothing to it, until nobody has for long.
+    pub(crate) fn keep_all(self) -> Vec<Connection> {
+        std::iter::from_fn(|| self.accepted.recv_timeout(PATIENCE).ok()).map(|(_, kept)| kept).collect()
+    }
+
     /// As `BALANCER_UPSTREAM` has them.
     pub(crate) fn upstream(&self) -> String {
         self.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")

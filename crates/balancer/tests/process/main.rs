@@ -7,6 +7,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod busy;
 mod leaving;
 mod names;
 mod probes;

@@ -151,8 +151,12 @@ pub struct Condition {
 pub enum Down {
     /// Nothing, or a suspicion that no probe has confirmed: a slow server is not a dead one.
     No,
+    /// It takes connections and has no time for probes: at work as far as anybody can tell, or silent for good.
+    Busy,
     /// It was suspected, and its probe failed.
     Confirmed,
+    /// It was suspected, and its probe found a connection and no answer.
+    Unanswered,
     /// It was ejected.
     Ejected(Cause),
 }

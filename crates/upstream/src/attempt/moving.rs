@@ -31,16 +31,19 @@ impl Attempts {
     }
 
     /// Whether a request that waits at an endpoint moves on for what has become of that.
-    pub(super) fn moves_for(&self, tried: &Try, down: Down) -> bool {
+    pub(super) fn moves_for(&self, tried: &Try, down: Down, now: Instant) -> bool {
         let stays = self.plan.affinity == Affinity::Session;
         if self.plan.repeat != Repeat::Freely && tried.stage == Stage::Held {
             // It has been executed, and its answer is on the way.
             return false;
         }
         match down {
-            Down::No => false,
+            Down::No | Down::Busy => false,
             Down::Confirmed => !stays && (self.plan.repeat == Repeat::Freely || !self.may_be_executed()),
+            Down::Unanswered => self.is_late(tried, now) && self.moves_for(tried, Down::Confirmed, now),
             Down::Ejected(Cause::Unreachable) => true,
+            // It may be at work on it: what is slow at any server is not made faster by having all work on it.
+            Down::Ejected(Cause::Unanswering) => self.is_late(tried, now),
             // It answers, only not well: what may not be executed twice waits for it.
             Down::Ejected(Cause::Misbehaving) => {
                 self.plan.repeat == Repeat::Freely || tried.stage == Stage::Connecting
@@ -65,12 +68,13 @@ impl Attempts {
         let others_run =
             self.numbers().any(|other| other != number && self.tries[other.index()].is_promising());
         // One failed probe may be the overload of all: what follows from it alone is bounded like a retry.
-        let paid = down == Down::Confirmed && !others_run;
+        let once = matches!(down, Down::Confirmed | Down::Unanswered);
+        let paid = once && !others_run;
         if paid && !budgets.take_retry() {
             return;
         }
         let tried = &mut self.tries[number.index()];
-        (tried.moved_on, tried.deserted, tried.lost) = (true, true, down != Down::Confirmed);
+        (tried.moved_on, tried.deserted, tried.lost) = (true, true, !once);
         if !others_run {
             self.begin(Why::Moved, now, actions);
             if let Some(next) = self.tries.last_mut() {

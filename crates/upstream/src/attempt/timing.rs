@@ -7,7 +7,7 @@ use crate::endpoint::Usual;
 use crate::evidence::{ConnectFailure, Evidence, ResponseFailure};
 use crate::settings::AttemptSettings;
 
-use super::event::{Action, Actions, Affinity, Condition, Failure, TryNo, Why};
+use super::event::{Action, Actions, Affinity, Condition, Down, Failure, TryNo, Why};
 use super::trail::{Fault, Stage, Try};
 use super::{Attempts, Decision};
 
@@ -105,7 +105,7 @@ impl Attempts {
         }
         let tried = &self.tries[number.index()];
         let race = self.race_at(tried).is_some_and(|race| now >= race);
-        let down = condition.is_some_and(|condition| self.moves_for(tried, condition.down));
+        let down = condition.is_some_and(|condition| self.moves_for(tried, condition.down, now));
         if (race || down) && !tried.moved_on && self.may_try(now) {
             self.tries[number.index()].moved_on = true;
             self.begin(if race { Why::Race } else { Why::Moved }, now, actions);
@@ -152,7 +152,7 @@ impl Attempts {
     ) {
         let tried = &self.tries[number.index()];
         let silent = self.turns_silent_at(tried).is_some_and(|at| now >= at) && is_silent(tried, condition);
-        let moves = self.moves_for(tried, condition.down);
+        let moves = self.moves_for(tried, condition.down, now);
         if silent {
             self.tries[number.index()].suspected = true;
             actions.push(Action::Report(number, Evidence::Silent));
@@ -190,6 +190,11 @@ impl Attempts {
         Some(tried.sent_at? + silent_head(&self.settings, &tried.usual))
     }
 
+    /// Whether a try has waited for longer than is usual for its kind, or was not even sent.
+    pub(super) fn is_late(&self, tried: &Try, now: Instant) -> bool {
+        tried.sent_at.is_none_or(|sent| now >= sent + silent_head(&self.settings, &tried.usual))
+    }
+
     /// The same of a try that waits, unless that was said already.
     fn turns_silent_at(&self, tried: &Try) -> Option<Instant> {
         let waits = tried.stage == Stage::Waiting && !tried.suspected;
@@ -210,8 +215,9 @@ impl Attempts {
     }
 }
 
-/// Not a sign of life from the endpoint since the request was sent, while others answer.
+/// Not a sign of life from the endpoint since the request was sent, while others answer, or not even one for a probe. What is late
+/// then is not due to the work on it alone.
 fn is_silent(tried: &Try, condition: &Condition) -> bool {
     let since_sent = |heard: Option<Instant>| heard.is_some_and(|heard| heard > tried.since);
-    !since_sent(condition.last_heard) && since_sent(condition.others_heard)
+    !since_sent(condition.last_heard) && (since_sent(condition.others_heard) || condition.down == Down::Busy)
 }

@@ -57,6 +57,13 @@ pub enum News {
     Suspect(Evidence),
     /// Its probe passed: the suspicion is over.
     Cleared,
+    /// It takes connections and has no time for probes; it is used while nobody is free.
+    Busy {
+        /// For how long it has given no sign of life.
+        silent_for: Duration,
+    },
+    /// It has given a sign of life, and is busy no longer.
+    Free,
     /// It said itself that it is about to leave.
     Leaving,
     /// It stays after all.
@@ -82,6 +89,8 @@ impl News {
             Self::Probation => "probation",
             Self::Suspect(_) => "suspect",
             Self::Cleared => "cleared",
+            Self::Busy { .. } => "busy",
+            Self::Free => "free",
             Self::Leaving => "leaving",
             Self::Stays => "stays",
             Self::Draining => "draining",
@@ -109,6 +118,7 @@ impl fmt::Display for News {
             Self::Healthy => f.write_str("is serving"),
             Self::Ejected { cause, by, after, lasts, times } => {
                 match (by, cause) {
+                    (_, Cause::Unanswering) => f.write_str("takes connections and answers nothing")?,
                     (Source::Probes, _) => f.write_str("stopped answering probes")?,
                     (Source::Traffic, Cause::Unreachable) => f.write_str("cannot be reached")?,
                     (Source::Traffic, Cause::Misbehaving) => f.write_str("misbehaves")?,
@@ -125,6 +135,14 @@ impl fmt::Display for News {
             Self::Probation => f.write_str("is tried again with single requests"),
             Self::Suspect(evidence) => write!(f, "is suspect: {evidence}"),
             Self::Cleared => f.write_str("answered again: no longer suspect"),
+            Self::Busy { silent_for } => {
+                write!(
+                    f,
+                    "is busy: takes connections, has not answered a probe for {:.1} s",
+                    silent_for.as_secs_f64()
+                )
+            }
+            Self::Free => f.write_str("answered again: no longer busy"),
             Self::Leaving => f.write_str("is about to leave; it gets nothing new"),
             Self::Stays => f.write_str("is ready again"),
             Self::Draining => f.write_str("was told to drain"),
@@ -163,6 +181,16 @@ impl Changes {
             }
         };
         self.add(member, news, at);
+    }
+
+    /// It has become busy, or is so no longer, while it is healthy: whether it was is known.
+    pub(super) fn add_busy(&mut self, member: &Member, was: bool, at: Instant) {
+        let is = member.observed.is_busy();
+        if is && !was {
+            self.add(member, News::Busy { silent_for: member.observed.silent_for(at) }, at);
+        } else if was && !is && member.observed.health() == Health::Healthy {
+            self.add(member, News::Free, at);
+        }
     }
 
     pub(super) fn take(&mut self) -> Vec<Change> {

@@ -29,6 +29,8 @@ pub struct EndpointState {
     pub usable: bool,
     /// Whether something odd was seen and no probe has passed since.
     pub suspect: bool,
+    /// Whether it takes connections and has no time for probes.
+    pub busy: bool,
     /// Whether it was told to drain.
     pub draining: bool,
     /// Whether it said that it is about to leave.
@@ -89,6 +91,7 @@ impl Member {
             state_for: ago(self.observed.since()),
             usable: endpoint.is_usable() && !self.vanished,
             suspect: endpoint.is_suspect(),
+            busy: self.observed.is_busy(),
             draining: self.draining,
             leaving: self.leaving,
             vanished: self.vanished,

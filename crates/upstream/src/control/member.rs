@@ -80,13 +80,18 @@ impl Member {
         let health = self.observed.health();
         let healthy = health == Health::Healthy;
         let answers = !healthy && self.observed.answers(settings);
+        let is_ejected = matches!(health, Health::Ejected { .. });
+        let is_away =
+            matches!(health, Health::Ejected { cause: Cause::Unreachable | Cause::Unanswering, .. });
         self.endpoint.set_share(self.weight, self.ramp(settings, now));
         for (bits, on) in [
             (Flags::DRAINING, self.draining || self.vanished),
             (Flags::LEAVING, self.leaving),
             (Flags::TRIAL, matches!(health, Health::Probation { .. }) && !self.vanished && !self.draining),
             (Flags::ANSWERS, answers),
-            (Flags::UNREACHABLE, matches!(health, Health::Ejected { cause: Cause::Unreachable, .. })),
+            (Flags::CONNECTS, (healthy || is_ejected) && self.observed.connects(settings, now)),
+            (Flags::BUSY, self.observed.is_busy()),
+            (Flags::UNREACHABLE, is_away),
             (Flags::ACCUSED, healthy && self.record.is_accused()),
             // Last, so that who sees it ejected sees why.
             (Flags::HEALTHY, healthy),
@@ -104,6 +109,25 @@ impl Member {
         #[expect(clippy::cast_sign_loss, reason = "a part is not negative")]
         let ramp = (part * f64::from(FULL_SHARE)) as u32;
         ramp
+    }
+
+    /// Takes in that it has sent the head of a response, which workers stamp and tell nobody.
+    pub(super) fn listen(&mut self, changes: &mut Changes, now: Instant) {
+        let Some(heard) = self.endpoint.last_heard() else { return };
+        let was_busy = self.observed.is_busy();
+        if self.observed.heard(heard, now) {
+            changes.add_health(self, None, now);
+            self.health_changed(now);
+        }
+        changes.add_busy(self, was_busy, now);
+    }
+
+    /// Whether it has requests in flight that may be all there is to its silence: nobody has found them late, or it is usually
+    /// as slow as that.
+    pub(super) fn is_at_work(&self, now: Instant) -> bool {
+        let patience = self.endpoint.usual_head().map_or(UNKNOWN_WORK, |usual| usual * SLOW_TIMES_USUAL);
+        let is_late = self.suspicion.is_some() && self.observed.silent_for(now) >= patience;
+        self.endpoint.in_flight() > 0 && !is_late
     }
 
     /// Since when it gets nothing new until a probe has passed.
@@ -196,6 +220,11 @@ impl Member {
         self.trial_opened = None;
     }
 }
+
+/// Silent for longer than this multiple of its usual time to a head is silent, where it is suspected for it.
+const SLOW_TIMES_USUAL: u32 = 4;
+/// The same of one that has never answered a request.
+const UNKNOWN_WORK: Duration = Duration::from_secs(5);
 
 /// An endpoint in slow start takes at least this part.
 const RAMP_AT_LEAST: f64 = 0.1;

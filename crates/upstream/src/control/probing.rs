@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::endpoint::EndpointId;
 use crate::evidence::TlsFailure;
-use crate::health::Health;
+use crate::health::{Fall, Health};
 
 use super::Control;
 use super::changes::News;
@@ -45,8 +45,10 @@ pub enum ProbeResult {
 pub enum ProbeFailure {
     /// Nobody listens there.
     Refused,
-    /// Nothing in time.
+    /// No connection in time.
     TimedOut,
+    /// A connection, and no answer on it in time.
+    Unanswered,
     /// The connection was reset or closed.
     Closed,
     /// Something that is no response in the protocol.
@@ -74,6 +76,7 @@ impl fmt::Display for ProbeFailure {
         match self {
             Self::Refused => f.write_str("connection refused"),
             Self::TimedOut => f.write_str("timed out"),
+            Self::Unanswered => f.write_str("connected, and not answered in time"),
             Self::Closed => f.write_str("connection closed"),
             Self::Garbage => f.write_str("malformed response"),
             Self::Status(status) => write!(f, "status {status}"),
@@ -173,24 +176,26 @@ impl Control {
 
     /// Takes in how a probe ended.
     pub fn probed(&mut self, id: EndpointId, result: ProbeResult, took: Duration, now: Instant) {
+        if let Some(member) = self.members.get_mut(&id) {
+            member.listen(&mut self.changes, now);
+        }
         let facts = self.facts(id, now);
         let Some(member) = self.members.get_mut(&id) else { return };
         let started = member.probes.started.take().map(|started| started.at);
         member.last_probe = Some(LastProbe { at: now, took, result });
-        match result {
-            ProbeResult::Passed | ProbeResult::Draining => member.doubt(false, started),
-            ProbeResult::Failed(ProbeFailure::Local) => {}
-            ProbeResult::Failed(_) => member.doubt(true, started),
-        }
+        let was_busy = member.observed.is_busy();
         let changed = match result {
             ProbeResult::Passed => {
                 if std::mem::take(&mut member.leaving) {
                     self.changes.add(member, News::Stays, now);
                 }
+                member.doubt(false, started);
                 member.clear_suspicion(&mut self.changes, now);
                 member.observed.probe_passed(facts, &self.settings, now)
             }
             ProbeResult::Draining => {
+                member.doubt(false, started);
+                member.observed.probe_answered(now);
                 // It takes requests no longer, so an endpoint that never served cannot leave.
                 if !member.leaving && member.observed.health() == Health::Healthy {
                     member.leaving = true;
@@ -200,8 +205,24 @@ impl Control {
                 false
             }
             ProbeResult::Failed(ProbeFailure::Local) => false,
-            ProbeResult::Failed(_) => member.observed.probe_failed(facts, &self.settings, now),
+            ProbeResult::Failed(ProbeFailure::Unanswered) => {
+                // The probe waits behind requests that are answered one by one.
+                let heard = member.endpoint.last_heard();
+                if started.is_some_and(|started| heard.is_some_and(|heard| heard > started)) {
+                    false
+                } else {
+                    // Where all are at work, nothing is better off elsewhere.
+                    member.doubt(true, started.filter(|_| facts.others_serve && !facts.at_work));
+                    let since = started.unwrap_or(now);
+                    member.observed.probe_failed(Fall::Unanswered { since }, facts, &self.settings, now)
+                }
+            }
+            ProbeResult::Failed(_) => {
+                member.doubt(true, started);
+                member.observed.probe_failed(Fall::Outright, facts, &self.settings, now)
+            }
         };
+        self.changes.add_busy(member, was_busy, now);
         if changed {
             if member.observed.health() != Health::Healthy {
                 member.leaving = false;
@@ -220,7 +241,8 @@ fn interval(
     nothing_serves: bool,
     now: Instant,
 ) -> Duration {
-    if member.suspect_since().is_some() {
+    // Who is busy already has its probes to answer beside its work, and is no sooner known to be anything else.
+    if member.suspect_since().is_some() && !member.observed.is_busy() {
         return settings.urgent_interval;
     }
     if member.observed.health() == Health::Healthy && !member.leaving {

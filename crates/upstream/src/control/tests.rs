@@ -1,6 +1,7 @@
 //! What ejects an endpoint, what brings it back, and who gets requests meanwhile.
 
 mod adopting;
+mod busy;
 mod judging;
 mod members;
 mod returning;

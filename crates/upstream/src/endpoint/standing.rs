@@ -19,18 +19,22 @@ impl Flags {
     pub(crate) const TRIAL: u32 = 1 << 5;
     /// Serves only while no other can.
     pub(crate) const BACKUP: u32 = 1 << 6;
+    /// Healthy, and without time for a probe: at work, as far as anybody can tell.
+    pub(crate) const BUSY: u32 = 1 << 7;
+    /// Ejected, but it takes connections and answered not long ago.
+    pub(crate) const CONNECTS: u32 = 1 << 8;
 
     // The bits from here on say nothing about the rank.
     /// Its last probe failed.
-    pub(crate) const DOUBTED: u32 = 1 << 7;
+    pub(crate) const DOUBTED: u32 = 1 << 9;
     /// It was suspected, and a probe that was sent for that failed.
     pub(crate) const CONFIRMED: u32 = 1 << 10;
-    /// Ejected because it cannot be reached.
-    pub(crate) const UNREACHABLE: u32 = 1 << 8;
+    /// Ejected because it cannot be reached, or does not answer.
+    pub(crate) const UNREACHABLE: u32 = 1 << 11;
     /// Answers one request after the other with an error: what it answers to others is compared with its peers.
-    pub(crate) const ACCUSED: u32 = 1 << 9;
+    pub(crate) const ACCUSED: u32 = 1 << 12;
 
-    const COMBINATIONS: usize = 1 << 7;
+    const COMBINATIONS: usize = 1 << 9;
     const RANKS: [Rank; Self::COMBINATIONS] = Self::ranks();
 
     pub(crate) fn from_bits(bits: u32) -> Self {
@@ -60,9 +64,15 @@ impl Flags {
         if bits & Self::DRAINING != 0 {
             Rank::Never
         } else if bits & Self::HEALTHY == 0 {
-            if bits & Self::ANSWERS != 0 { Rank::LastResort } else { Rank::Never }
+            match (bits & Self::ANSWERS != 0, bits & Self::CONNECTS != 0) {
+                (true, _) => Rank::LastResort,
+                (false, true) => Rank::Unanswering,
+                (false, false) => Rank::Never,
+            }
         } else if bits & Self::LEAVING != 0 {
             Rank::Leaving
+        } else if bits & Self::BUSY != 0 {
+            Rank::Busy
         } else if bits & Self::SUSPECT != 0 {
             Rank::Suspect
         } else if bits & Self::BACKUP != 0 {
@@ -88,10 +98,14 @@ pub(crate) enum Rank {
     Backup,
     /// A probe will tell.
     Suspect,
+    /// Alive as far as anybody can tell, and an answer of it takes its time.
+    Busy,
     /// Answers for some seconds more.
     Leaving,
     /// Misbehaves, but answers.
     LastResort,
+    /// Takes connections, and may come to answer.
+    Unanswering,
     /// Not to be used.
     Never,
 }
@@ -106,12 +120,14 @@ mod tests {
             Flags::HEALTHY,
             Flags::HEALTHY | Flags::BACKUP,
             Flags::HEALTHY | Flags::SUSPECT,
+            Flags::HEALTHY | Flags::BUSY,
             Flags::HEALTHY | Flags::LEAVING,
             Flags::ANSWERS,
+            Flags::CONNECTS,
             0,
         ];
         let ranks = in_order.map(|bits| Flags::from_bits(bits).rank());
-        assert!(ranks.is_sorted() && ranks[0] == Rank::Plain && ranks[5] == Rank::Never, "{ranks:?}");
+        assert!(ranks.is_sorted() && ranks[0] == Rank::Plain && ranks[7] == Rank::Never, "{ranks:?}");
     }
 
     #[test]

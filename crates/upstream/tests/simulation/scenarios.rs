@@ -1,6 +1,7 @@
 //! What happens to the servers, and what is promised then.
 
 mod anything;
+mod busy;
 mod calm;
 mod orders;
 mod overload;

@@ -1,7 +1,7 @@
 //! Servers that exist only as the way they answer.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use evenkeel_upstream::{ProbeFailure, ProbeResult};
 
@@ -67,6 +67,9 @@ pub(crate) struct Server {
     pub(crate) tail: Option<f64>,
     /// So many of a hundred requests take so long, whatever they are.
     pub(crate) slow: Option<(u32, Duration)>,
+    /// It takes one request at a time, and whoever comes meanwhile waits, a probe too: where it does so, when it will have done
+    /// all it has.
+    pub(crate) done_at: Option<Instant>,
     pub(crate) status: u16,
     pub(crate) faults: Faults,
     pub(crate) probes: Probes,
@@ -96,6 +99,7 @@ impl Server {
             latency: Duration::from_millis(2),
             tail: None,
             slow: None,
+            done_at: None,
             status: 200,
             faults: Faults::default(),
             probes: Probes::Honest,
@@ -128,17 +132,28 @@ impl Server {
         matches!(self.state, State::Up | State::Leaving)
     }
 
+    /// After how long it has answered a request that comes at `now` and is worked on for `time`.
+    pub(crate) fn takes_up(&mut self, time: Duration, now: Instant) -> Duration {
+        let Some(done_at) = &mut self.done_at else { return time };
+        *done_at = now.max(*done_at) + time;
+        *done_at - now
+    }
+
     /// What a probe hears, and after how long.
-    pub(crate) fn probe(&self, timeout: Duration) -> (ProbeResult, Duration) {
+    pub(crate) fn probe(&self, timeout: Duration, now: Instant) -> (ProbeResult, Duration) {
         let soon = Duration::from_millis(1);
+        let waits = self.done_at.map_or(Duration::ZERO, |done_at| done_at.saturating_duration_since(now));
         match (self.probes, self.state) {
-            (Probes::AlwaysPass, _) | (Probes::Honest, State::Up) => (ProbeResult::Passed, soon),
+            (Probes::Honest, State::Up) if waits >= timeout => {
+                (ProbeResult::Failed(ProbeFailure::Unanswered), timeout)
+            }
+            (Probes::Honest, State::Up) => (ProbeResult::Passed, waits + soon),
+            (Probes::AlwaysPass, _) => (ProbeResult::Passed, soon),
             (Probes::AlwaysFail, _) => (ProbeResult::Failed(ProbeFailure::Status(500)), soon),
             (Probes::Honest, State::Leaving) => (ProbeResult::Draining, soon),
             (Probes::Honest, State::Refusing) => (ProbeResult::Failed(ProbeFailure::Refused), soon),
-            (Probes::Honest, State::Gone | State::Frozen) => {
-                (ProbeResult::Failed(ProbeFailure::TimedOut), timeout)
-            }
+            (Probes::Honest, State::Gone) => (ProbeResult::Failed(ProbeFailure::TimedOut), timeout),
+            (Probes::Honest, State::Frozen) => (ProbeResult::Failed(ProbeFailure::Unanswered), timeout),
         }
     }
 }

@@ -257,7 +257,7 @@ impl Simulation {
             let Some(server) = self.servers.iter().position(|server| server.address == probe.address) else {
                 continue;
             };
-            let (result, took) = self.servers[server].probe(probe.timeout);
+            let (result, took) = self.servers[server].probe(probe.timeout, self.now);
             self.next_due += 1;
             let number = self.next_due;
             self.probes.insert(number, (result, took));

@@ -10,6 +10,7 @@ export const STANDINGS = {
   removed: { symbol: "○", word: "no longer listed" },
   probation: { symbol: "◐", word: "on probation" },
   suspect: { symbol: "▲", word: "suspect" },
+  busy: { symbol: "◕", word: "busy" },
   unproven: { symbol: "…", word: "not yet proven" },
   draining: { symbol: "▽", word: "draining" },
   serving: { symbol: "●", word: "serving" },
@@ -26,6 +27,7 @@ export function standing(server) {
   if (server.draining || server.leaving) return "draining";
   if (server.state === "probation") return "probation";
   if (server.state === "unproven") return "unproven";
+  if (server.busy) return "busy";
   return server.suspect ? "suspect" : "serving";
 }
 
@@ -54,6 +56,8 @@ export function why(server) {
       return `was ${server.cause}; single requests try it`;
     case "unproven":
       return "waits for its first passed probe";
+    case "busy":
+      return "takes connections, has not answered a probe; used while no other is free";
     case "suspect":
       return "nothing new until a probe has passed";
     default:

@@ -16,6 +16,7 @@ const LOOKS = {
   vanished: "removed",
   removed: "removed",
   suspect: "suspect",
+  busy: "busy",
   moved: "suspect",
   probation: "probation",
   draining: "draining",

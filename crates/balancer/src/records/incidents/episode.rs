@@ -170,7 +170,7 @@ impl Episode {
                 part.back_ms = Some(at_ms);
                 return;
             }
-            News::Probation | News::Cleared | News::Weight(_) => return,
+            News::Probation | News::Cleared | News::Busy { .. } | News::Free | News::Weight(_) => return,
         }
         if !matches!(news, News::Healthy | News::Stays | News::Activated | News::Removed) {
             self.sign_at(at_ms);

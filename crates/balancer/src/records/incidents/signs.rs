@@ -135,7 +135,7 @@ impl Signs {
     pub(super) fn probe(&mut self, why: ProbeFailure) {
         match why {
             ProbeFailure::Refused => self.probe_refused = true,
-            ProbeFailure::TimedOut => self.probe_timeouts += 1,
+            ProbeFailure::TimedOut | ProbeFailure::Unanswered => self.probe_timeouts += 1,
             ProbeFailure::Tls(why) if why != TlsFailure::Cut => self.untrusted = Some(why),
             ProbeFailure::Tls(_)
             | ProbeFailure::Closed

@@ -184,6 +184,7 @@ fn write_control(text: &mut String, scrape: &Scrape<'_>) -> fmt::Result {
     let probes = [
         ("passed", &control.probes_passed),
         ("failed", &control.probes_failed),
+        ("unanswered", &control.probes_unanswered),
         ("draining", &control.probes_draining),
     ];
     for (result, counter) in probes {

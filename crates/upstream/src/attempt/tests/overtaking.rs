@@ -67,6 +67,36 @@ fn who_moves_when_the_endpoint_is_ejected() {
 }
 
 #[test]
+fn what_may_be_at_work_on_a_request_is_left_only_when_that_is_late() {
+    let ejected = Down::Ejected(Cause::Unanswering);
+    for (plan, down, moves) in [
+        (GET, Down::Unanswered, true),
+        (GET, ejected, true),
+        (PUT, ejected, true),
+        (PUT, Down::Unanswered, false),
+        (POST, ejected, false),
+        (GET, Down::Busy, false),
+    ] {
+        let mut request = Request::new(plan);
+        request.sent(A);
+        request.wait(Duration::from_millis(49));
+        assert_eq!(request.goes_down(A, down), [], "{plan:?} {down:?}");
+        request.wait(Duration::from_millis(1));
+        let actions = request.goes_down(A, down);
+        assert_eq!(actions.contains(&Action::Try(B, Why::Moved)), moves, "{plan:?} {down:?}: {actions:?}");
+    }
+}
+
+#[test]
+fn what_is_late_at_a_busy_endpoint_is_silent_though_nobody_else_is_asked() {
+    let mut request = Request::new(POST);
+    request.sent(A);
+    let condition = |number| Condition { number, down: Down::Busy, last_heard: None, others_heard: None };
+    assert_eq!(request.wake_with(condition), [report(A, Evidence::Silent)]);
+    assert_eq!(request.waited(), Duration::from_millis(50));
+}
+
+#[test]
 fn a_put_moves_when_the_response_timeout_is_over() {
     let mut request = Request::new(PUT);
     request.sent(A);

@@ -163,9 +163,10 @@ impl Simulation {
         running.sent = Some(self.now);
         let on = On { exchange: id, index, epoch: running.epoch };
         let sent = Sent { exchange: id, server: running.server, incarnation: running.incarnation };
-        let server = &self.servers[sent.server];
+        let server = &mut self.servers[sent.server];
         let closed = sent.incarnation != server.incarnation;
         let time = server.works_for(&mut self.rng);
+        let time = if closed { time } else { server.takes_up(time, self.now) };
         // Whoever answers the hostile client fails.
         let hostile = self.hostile.filter(|_| exchange.client == hostile_client());
         let fate = match hostile {
