@@ -19,7 +19,8 @@
 //! does one whose workers are all at work, where a probe waits behind requests. Whoever has requests in flight that
 //! are not late for their kind is taken to be *busy*: healthy, and used when nobody is free. So is the last one of all,
 //! since a place in its line is better than none. The next sign of life ends it: a passed probe, or the head of
-//! an answer. Without one for as long as an answer may take, it is ejected like any other that does not answer.
+//! an answer. Without one for as long as an answer may take, it is ejected like any other that does not answer. Who was
+//! busy already when it was found is used as the last resort.
 //!
 //! Whether traffic amounts to a charge is the [`Record`](crate::record::Record)'s business; whether there is another
 //! endpoint to serve in its place comes in as [`Facts`].
@@ -32,7 +33,7 @@ use crate::settings::Settings;
 /// What is thought of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
-    /// Nothing is known yet: it gets no requests.
+    /// Nothing is known yet: it gets no requests, unless nobody else serves and it takes connections.
     Unproven,
     /// It serves.
     Healthy,
@@ -107,7 +108,7 @@ pub(crate) struct Observed {
     since: Instant,
     probes_passed: u32,
     probes_failed: u32,
-    /// When it last gave a sign of life: a probe answered, the head of a response.
+    /// When it last gave a sign of life (a probe answered, the head of a response), or was found.
     alive: Instant,
     /// When the last probe began, if that found a connection and no answer, and there was no sign of life since.
     unanswered: Option<Instant>,
@@ -183,6 +184,8 @@ impl Observed {
         }
         self.answers_again();
         match self.health {
+            // Its probes waited behind that.
+            Health::Unproven => self.turn(Health::Healthy, now),
             // That it does not answer was all that spoke against it.
             Health::Ejected { cause: Cause::Unanswering, by: Source::Probes, .. } if at > self.since => {
                 self.turn(Health::Healthy, now)

@@ -131,3 +131,18 @@ fn the_last_server_that_hangs_is_given_up_once_no_answer_could_come_in_time() {
     let mut client = ask(&balancer, "POST", "/");
     assert_eq!(client.message().status(), 503);
 }
+
+#[test]
+fn a_balancer_that_starts_while_all_servers_are_at_work_has_its_clients_wait() {
+    let (upstream, work) = one_at_a_time(1);
+    let mut other = Connection::to(upstream.parse().unwrap());
+    other.send("GET /work HTTP/1.1\r\nHost: h\r\n\r\n");
+    let balancer = Balancer::listening(&upstream, &PROBED);
+    let mut client = ask(&balancer, "POST", "/late");
+    balancer.wait_until(|balancer| servers(balancer)[0]["attempts"] == 1);
+    assert_eq!(servers(&balancer)[0]["state"], "unproven");
+    work[0].send(()).unwrap();
+    assert_eq!(client.message().status(), 200);
+    assert_eq!(other.message().status(), 200);
+    balancer.wait_until(|balancer| servers(balancer)[0]["state"] == "healthy");
+}

@@ -80,7 +80,6 @@ impl Member {
         let health = self.observed.health();
         let healthy = health == Health::Healthy;
         let answers = !healthy && self.observed.answers(settings);
-        let is_ejected = matches!(health, Health::Ejected { .. });
         let is_away =
             matches!(health, Health::Ejected { cause: Cause::Unreachable | Cause::Unanswering, .. });
         self.endpoint.set_share(self.weight, self.ramp(settings, now));
@@ -89,7 +88,7 @@ impl Member {
             (Flags::LEAVING, self.leaving),
             (Flags::TRIAL, matches!(health, Health::Probation { .. }) && !self.vanished && !self.draining),
             (Flags::ANSWERS, answers),
-            (Flags::CONNECTS, (healthy || is_ejected) && self.observed.connects(settings, now)),
+            (Flags::CONNECTS, self.observed.connects(settings, now)),
             (Flags::BUSY, self.observed.is_busy()),
             (Flags::UNREACHABLE, is_away),
             (Flags::ACCUSED, healthy && self.record.is_accused()),

@@ -21,7 +21,7 @@ impl Flags {
     pub(crate) const BACKUP: u32 = 1 << 6;
     /// Healthy, and without time for a probe: at work, as far as anybody can tell.
     pub(crate) const BUSY: u32 = 1 << 7;
-    /// Ejected, but it takes connections and answered not long ago.
+    /// Ejected or unproven, but it takes connections, and was alive or found not long ago.
     pub(crate) const CONNECTS: u32 = 1 << 8;
 
     // The bits from here on say nothing about the rank.

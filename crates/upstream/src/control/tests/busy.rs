@@ -203,6 +203,29 @@ fn those_that_take_connections_serve_when_nobody_answers() {
 }
 
 #[test]
+fn who_was_busy_when_it_was_found_serves_where_nobody_else_does_and_its_first_answer_proves_it() {
+    let mut set = Set::with(2, Settings::default());
+    set.probe_unanswered(0);
+    assert_eq!(set.health(0), Health::Unproven);
+    let mut work = set.lease(&POST).unwrap();
+    assert_eq!(index_of(&work), 0);
+    work.head_received(Response::Good, 2_000 * MS, set.now + MS);
+    set.pass_time(200 * MS);
+    assert_eq!(set.health(0), Health::Healthy);
+    set.probe_unanswered(1);
+    assert!((0..10).all(|_| set.pick(&POST) == Ok(0)), "the other is still to be proven");
+}
+
+#[test]
+fn who_never_answers_serves_nobody_once_an_answer_would_be_too_late() {
+    let mut set = Set::with(1, Settings::default());
+    set.probe_unanswered(0);
+    assert_eq!(set.pick(&POST), Ok(0));
+    set.pass_time(RESPONSE_TIMEOUT);
+    assert_eq!(set.pick(&POST), Err(Unavailable::AllUnreachable));
+}
+
+#[test]
 fn who_misbehaves_but_answers_goes_before_who_takes_connections() {
     let mut set = Set::quiet(3);
     set.eject_by_traffic(0);
