@@ -7,6 +7,7 @@ mod clients;
 mod misbehaviour;
 mod network;
 mod one_server;
+mod settings;
 mod slowness;
 
 use std::time::Duration;
@@ -62,7 +63,9 @@ pub(crate) const ALL: &[Scenario] = &[
     quick("F19", "10 % of GETs and every PUT and DELETE take 0.8 s at every server", slowness::slow_kinds),
     slow("F20", "the same with sticky sessions", slowness::slow_kinds_with_sessions),
     slow("F21", "all servers 10 × slower at once for 10 s", slowness::all_ten_times_slower),
+    slow("F22", "settings changed 1,000 times by reload, under load", settings::change),
     quick("F23", "`docker compose up -d` with a changed balancer", balancer::change),
+    quick("F25", "settings that cannot be taken up", settings::spoil),
 ];
 
 const fn quick(fault: &'static str, words: &'static str, play: fn(&Stage) -> Result<Vec<Cell>>) -> Scenario {

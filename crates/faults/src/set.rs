@@ -13,6 +13,7 @@ use std::{
 };
 
 use evenkeel_stage::{Connection, Tls, basic, root};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
@@ -85,6 +86,15 @@ pub(crate) struct Endpoint {
     pub(crate) ejections: u64,
 }
 
+/// What the balancer says about its settings file.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Settled {
+    /// How often others were taken up.
+    pub(crate) reloads: u64,
+    /// Why those in the file are not.
+    pub(crate) problems: Vec<String>,
+}
+
 impl Set {
     /// Brings a set up and waits until every server takes requests. `variables` are those of `faults.yml`.
     pub(crate) fn up(stage: &Stage, variables: &[(&'static str, &str)]) -> Result<Self> {
@@ -92,6 +102,7 @@ impl Set {
             variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         variables.push(("FAULTS_JOURNALS", stage.journals.display().to_string()));
         variables.push(("FAULTS_REPORTS", stage.reports.display().to_string()));
+        variables.push(("FAULTS_SETTINGS", stage.settings.display().to_string()));
         variables.push(("FAULTS_WITNESS", WITNESS.to_owned()));
         variables.push(("FAULTS_WITNESS_RATE", stage.witness.to_string()));
         if let Some((directory, _)) = &stage.tls {
@@ -273,6 +284,21 @@ impl Set {
             Ok(told.lines().any(|line| line.contains("\"attempts\"")))
         })?;
         Ok(())
+    }
+
+    /// Has the balancer read its settings file at once: the status that it answers with, and what it says.
+    pub(crate) fn reload(&self) -> Result<(u16, String)> {
+        let token = std::fs::read_to_string(root().join("secrets/admin-token"))?;
+        let fields = [("Authorization", &*format!("Bearer {}", token.trim_end()))];
+        let mut connection = Connection::open_within(self.admin()?, PATIENCE)?;
+        let answer = connection.request("POST", "/api/reload", &fields, b"")?;
+        Ok((answer.status, String::from_utf8(answer.body)?))
+    }
+
+    /// What the balancer's state says of its settings.
+    pub(crate) fn settled(&self) -> Result<Settled> {
+        let told: Value = serde_json::from_str(&self.ask_admin("/api/state")?)?;
+        Ok(serde_json::from_value(told["settled"].clone())?)
     }
 
     /// What the balancer's admin interface says.

@@ -26,6 +26,8 @@ pub(crate) struct Stage {
     pub(crate) journals: PathBuf,
     /// Where the witness leaves its report.
     pub(crate) reports: PathBuf,
+    /// Where the balancer's settings file is.
+    pub(crate) settings: PathBuf,
     /// Where a peer's configuration goes.
     pub(crate) scratch: PathBuf,
     /// Who balances instead of the balancer.
@@ -48,8 +50,9 @@ impl Stage {
         let Options { project, scratch, clients, think, witness, .. } = options.clone();
         let journals = empty(scratch.join("journals"))?;
         let reports = empty(scratch.join("reports"))?;
+        let settings = empty(scratch.join("settings"))?;
         let tls = options.tls.then(|| certificates(&scratch)).transpose()?;
-        Ok(Self { project, journals, reports, scratch, peer, clients, think, witness, tls, run })
+        Ok(Self { project, journals, reports, settings, scratch, peer, clients, think, witness, tls, run })
     }
 
     /// The set as it is by default.
