@@ -65,6 +65,7 @@ impl Frontend {
         let is_new = !Arc::ptr_eq(&before.worker.edition, edition);
         let groups = if is_new { before.under(edition.clone()) } else { before };
         groups.watch_idle();
+        self.parked.look_for(groups.worker.settings().shortest_idle());
         self.groups.replace(groups);
         edition.is_taken_up();
     }

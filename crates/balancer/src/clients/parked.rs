@@ -8,7 +8,7 @@
 //! the time. So an idle one is taken out of the runtime and registered with an epoll instance of the worker's own, which
 //! the runtime watches as a single descriptor.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -44,8 +44,8 @@ pub(crate) struct Idle {
 pub(crate) struct Parked {
     epoll: AsyncFd<OwnedFd>,
     entries: RefCell<Slab<Entry>>,
-    /// Between two looks for those whose time is over.
-    period: Duration,
+    /// Between two looks for those whose time is over; another one goes from the next look on.
+    period: Cell<Duration>,
 }
 
 struct Entry {
@@ -56,6 +56,10 @@ struct Entry {
 /// How long a client may be quiet before its connection is closed because the balancer leaves. One that asks again within it
 /// is answered and told; one that is quiet for so long hardly begins to ask in the moment in which it is closed.
 pub(crate) const QUIET_WHILE_LEAVING: Duration = Duration::from_secs(1);
+
+/// Between two looks for those whose time is over: an eighth of the shortest time that there is, within these.
+const OFTENEST: Duration = Duration::from_millis(10);
+const RAREST: Duration = Duration::from_secs(1);
 
 /// Between two looks for them.
 const SWEEP_WHILE_LEAVING: Duration = Duration::from_millis(10);
@@ -75,8 +79,14 @@ impl Parked {
             reason = "its successor is unsafe, for types whose descriptor changes; an OwnedFd's does not"
         )]
         let epoll = AsyncFd::with_interest(epoll, Interest::READABLE)?;
-        let period = (shortest / 8).max(Duration::from_millis(10));
-        Ok(Self { epoll, entries: RefCell::default(), period })
+        let parked = Self { epoll, entries: RefCell::default(), period: Cell::default() };
+        parked.look_for(shortest);
+        Ok(parked)
+    }
+
+    /// From now on none will be parked for less than `shortest`.
+    pub(crate) fn look_for(&self, shortest: Duration) {
+        self.period.set((shortest / 8).clamp(OFTENEST, RAREST));
     }
 
     /// Parks a connection, which is closed when nothing has come until then. One that the kernel refuses to watch is closed at
@@ -100,7 +110,7 @@ impl Parked {
         mut wake: impl FnMut(Idle),
         mut take_leave: impl FnMut(Idle),
     ) {
-        let mut sweep = tokio::time::interval(self.period);
+        let mut sweep = tokio::time::interval(self.period.get());
         let mut telling = pin!(leaving.telling());
         let mut told = false;
         loop {
@@ -121,6 +131,11 @@ impl Parked {
                 _ = sweep.tick() => {
                     // One that has said something is not idle, however late it is noticed.
                     while told && self.wake_some(&mut wake) {}
+                    if !told && sweep.period() != self.period.get() {
+                        sweep = tokio::time::interval(self.period.get());
+                        // The first comes at once, and is this one.
+                        sweep.reset();
+                    }
                     for idle in self.take_overdue() {
                         if told {
                             take_leave(idle);

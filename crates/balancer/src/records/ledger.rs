@@ -77,7 +77,7 @@ impl Ledger {
     /// Records that other settings are in force.
     pub(crate) fn note_settings(&self, changed: &[String]) {
         let mut text = Vec::new();
-        line::write(&mut text, &Resettled { at: unix_millis(), event: "settings", changed });
+        line::write(&mut text, &Resettled { at: unix_millis(), event: "settings", endpoint: "", changed });
         lock(&self.ring).add(text, 1);
     }
 

@@ -137,6 +137,38 @@ fn a_timeout_is_that_of_the_settings_under_which_the_request_began() {
 }
 
 #[test]
+fn a_quiet_client_is_waited_for_as_long_as_the_new_settings_say() {
+    let servers = Servers::listen(1);
+    let upstream = upstream(&servers);
+    let settled = Settled::with(&[&upstream, "IDLE_TIMEOUT=1h", "FIRST_BYTE_TIMEOUT=1h"]);
+    servers.answer_all(OK);
+    settled.ask("/").message();
+    settled.change(&[&upstream, "IDLE_TIMEOUT=300ms", "FIRST_BYTE_TIMEOUT=1h"]);
+    let mut client = settled.ask("/");
+    client.message();
+    assert_eq!(client.closed(), b"");
+}
+
+#[test]
+fn nothing_of_an_upstream_stays_when_it_is_gone() {
+    let (web, api) = (Servers::listen(1), Servers::listen(1));
+    let (alone, own) = (upstream(&web), format!("UPSTREAM_API={}", api.upstream()));
+    let settled = Settled::beside(&[("WORKERS", "2")], &[&alone]);
+    api.answer_all(OK);
+    let serves_alone = |settled: &Settled| {
+        settled.change(&[&alone, &own, "UPSTREAM_API_ROUTE=/api"]);
+        assert_eq!(settled.ask("/api").message().status(), 200);
+        settled.change(&[&alone]);
+    };
+    serves_alone(&settled);
+    let descriptors = settled.balancer.descriptors();
+    for _ in 0..10 {
+        serves_alone(&settled);
+    }
+    settled.balancer.wait_until(|balancer| balancer.descriptors() <= descriptors);
+}
+
+#[test]
 fn a_rate_goes_on_while_it_is_the_same_and_begins_anew_where_it_is_another() {
     let servers = Servers::listen(1);
     let upstream = upstream(&servers);

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::client::Authority;
-use crate::harness::{Balancer, OK_CLOSE, Stage};
+use crate::harness::{Balancer, OK, OK_CLOSE, Servers, Stage};
 use crate::identities::{ADDRESS, count, showing, stage, trusted};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -44,6 +44,36 @@ fn another_authority_is_taken_up_whole_and_tickets_do_not_outlive_the_old_one() 
     assert!(said.contains("\"problems\":[]"), "{said}");
     assert_eq!(stage.client(GET).message().status(), 503, "its ticket was got under the old one");
     stage.servers.restart(0, showing(&new.sign(ADDRESS)));
+    assert_eq!(answers(&stage), 200);
+}
+
+#[test]
+fn another_name_in_the_settings_is_asked_for_from_then_on() {
+    let servers = Servers::listen(1);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("balancer.env");
+    let upstream = servers.upstream();
+    let put = |name: &str, more: &str| {
+        let text = format!("BALANCER_UPSTREAM={upstream}\nBALANCER_UPSTREAM_TLS_NAME={name}\n{more}");
+        fs::write(&file, text).unwrap();
+    };
+    put(ADDRESS, "");
+    let balancer = Balancer::of_file(file.to_str().unwrap(), &[("ADMIN_TOKEN", TOKEN)]);
+    balancer.wait_until(|balancer| balancer.admin("/readyz").status() == 200);
+    let stage = Stage { servers, balancer };
+    let (mut client, mut server) = stage.answered(OK);
+    client.message();
+    put(ADDRESS, "BALANCER_RETRY_BUDGET=10\n");
+    assert!(reload(&stage).contains("RETRY_BUDGET"));
+    client.send(GET);
+    server.message();
+    server.send(OK);
+    assert_eq!(client.message().status(), 200, "what it was opened with goes still");
+    put("other.example", "");
+    assert!(reload(&stage).contains("UPSTREAM_TLS_NAME"));
+    assert_eq!(stage.client(GET).message().status(), 503);
+    put(ADDRESS, "");
+    reload(&stage);
     assert_eq!(answers(&stage), 200);
 }
 

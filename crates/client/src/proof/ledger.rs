@@ -88,7 +88,6 @@ pub(crate) struct Happening {
     /// What, in a word, such as `ejected`.
     pub(crate) event: String,
     /// To which endpoint; empty where it is the whole balancer's.
-    #[serde(default)]
     pub(crate) endpoint: String,
 }
 
@@ -131,7 +130,8 @@ mod tests {
         let event = Line::parse(br#"{"n":18,"at":6,"event":"ejected","endpoint":"a:1"}"#).unwrap();
         assert!(matches!(event, Line::Happening(Happening { at: 6, .. })));
         let event =
-            Line::parse(br#"{"n":19,"at":7,"event":"settings","changed":["BALANCER_RATE"]}"#).unwrap();
+            Line::parse(br#"{"n":19,"at":7,"event":"settings","endpoint":"","changed":["BALANCER_RATE"]}"#)
+                .unwrap();
         assert!(matches!(event, Line::Happening(Happening { at: 7, .. })));
     }
 

@@ -60,6 +60,8 @@ pub(super) struct Happening {
 pub(super) struct Resettled<'a> {
     pub(super) at: u64,
     pub(super) event: &'static str,
+    /// Empty: it is the whole balancer's.
+    pub(super) endpoint: &'static str,
     /// The variables that are not what they were.
     pub(super) changed: &'a [String],
 }
