@@ -11,7 +11,6 @@
 
 mod host;
 mod readings;
-mod redirect;
 mod route;
 #[cfg(test)]
 mod tests;
@@ -20,7 +19,6 @@ use rustc_hash::FxHashMap;
 
 use crate::Refusal;
 use host::NormalHost;
-pub use redirect::Redirect;
 pub use route::{HostPattern, Route};
 
 /// A table of routes, each leading to a `T`.

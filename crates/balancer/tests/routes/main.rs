@@ -7,7 +7,6 @@
 mod harness;
 
 mod apart;
-mod redirects;
 mod ways;
 
 use harness::message::Message;
