@@ -39,7 +39,7 @@ use crate::context::gate::Turned;
 use crate::records::account;
 use crate::records::mark::Mark;
 use crate::servers::group::Group;
-use crate::servers::groups::{Groups, Way};
+use crate::servers::groups::{Groups, NoWay, Way};
 use caller::{Caller, Trouble};
 use course::Course;
 use request::Request;
@@ -112,7 +112,7 @@ async fn begin<C: Caller>(groups: &Groups, caller: &mut C, scratch: &mut Scratch
         return turned_away::turn_away(worker, caller, scratch, why).await;
     }
     if let Some(port) = redirect::to(worker.settings(), caller) {
-        return redirect::redirect(worker, caller, scratch, port).await;
+        return redirect::to_https(worker, caller, scratch, port).await;
     }
     let (head, input) = caller.asked();
     match groups.find(head, input) {
@@ -123,9 +123,10 @@ async fn begin<C: Caller>(groups: &Groups, caller: &mut C, scratch: &mut Scratch
             }
             serve(&way, caller, scratch).await
         }
-        Err(refusal) => {
+        Err(NoWay::Redirected(redirect)) => redirect::elsewhere(worker, caller, scratch, redirect).await,
+        Err(NoWay::Refused(refusal)) => {
             scratch.keep_what_was_asked(head, input);
-            refuse(&groups.worker, caller, scratch, &refusal, None).await
+            refuse(worker, caller, scratch, &refusal, None).await
         }
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod limits;
 pub(crate) mod pace;
 pub(crate) mod pages;
 pub(crate) mod probe;
+mod redirects;
 pub(crate) mod repeat;
 pub(crate) mod rules;
 pub(crate) mod server_tls;

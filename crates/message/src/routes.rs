@@ -11,6 +11,7 @@
 
 mod host;
 mod readings;
+mod redirect;
 mod route;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use rustc_hash::FxHashMap;
 
 use crate::Refusal;
 use host::NormalHost;
+pub use redirect::Redirect;
 pub use route::{HostPattern, Route};
 
 /// A table of routes, each leading to a `T`.

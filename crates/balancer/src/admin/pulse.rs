@@ -161,7 +161,12 @@ fn describe(admin: &Admin, sample: &Sample) -> State {
         retries_left: upstreams.iter().map(|upstream| upstream.retries_left).sum(),
         hedges_left: upstreams.iter().map(|upstream| upstream.hedges_left).sum(),
         // One without a name has nothing to say that is not said above.
-        upstreams: if settings.upstreams.routing.is_some() { upstreams } else { Vec::new() },
+        upstreams: if upstreams.iter().any(UpstreamView::is_named) { upstreams } else { Vec::new() },
+        redirects: settings
+            .upstreams
+            .routing
+            .as_ref()
+            .map_or_else(Vec::new, |routing| routing.redirects.clone()),
         settled: shared.reloads.settled(),
         totals: sample.totals,
         certificates: shared.tls.as_ref().map(|tls| CertificatesView::of(tls, SystemTime::now())),
@@ -208,6 +213,7 @@ fn totals(workers: &[Arc<Stats>]) -> Totals {
         requests: sum(|stats| &stats.requests),
         refused: sum(|stats| &stats.refused),
         turned_away: sum(|stats| &stats.denied) + sum(|stats| &stats.disowned) + sum(|stats| &stats.limited),
+        redirected: sum(|stats| &stats.redirected_to_https) + sum(|stats| &stats.redirected),
         failed: sum(|stats| &stats.failed),
         masked: sum(|stats| &stats.masked),
         abandoned: sum(|stats| &stats.abandoned),

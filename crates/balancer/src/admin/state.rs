@@ -47,6 +47,9 @@ pub(super) struct State {
     /// Where there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) upstreams: Vec<UpstreamView>,
+    /// Requests that are sent elsewhere, as it is written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) redirects: Vec<String>,
     /// Servers that left in the last minutes and have not come back.
     pub(super) gone: Vec<Ghost>,
     /// How the settings came to be in force.
@@ -64,6 +67,7 @@ pub(super) struct Totals {
     pub(super) requests: u64,
     pub(super) refused: u64,
     pub(super) turned_away: u64,
+    pub(super) redirected: u64,
     pub(super) failed: u64,
     pub(super) masked: u64,
     pub(super) abandoned: u64,
@@ -166,6 +170,7 @@ impl Totals {
             requests: less(|totals| totals.requests),
             refused: less(|totals| totals.refused),
             turned_away: less(|totals| totals.turned_away),
+            redirected: less(|totals| totals.redirected),
             failed: less(|totals| totals.failed),
             masked: less(|totals| totals.masked),
             abandoned: less(|totals| totals.abandoned),
@@ -183,6 +188,11 @@ impl Totals {
 }
 
 impl UpstreamView {
+    /// Whether there are others to tell it from.
+    pub(super) fn is_named(&self) -> bool {
+        !self.name.is_empty()
+    }
+
     /// As it is now.
     pub(super) fn of(settings: &UpstreamSettings, served: &Served) -> Self {
         let budgets = served.upstream.budgets();

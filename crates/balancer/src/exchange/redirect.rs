@@ -1,17 +1,18 @@
-//! Requests over plain HTTP that are told to come again over TLS (`BALANCER_HTTPS_REDIRECT`), with 308 so that they stay what they are.
+//! Requests that are told to be asked elsewhere: over plain HTTP, to come again over TLS (`BALANCER_HTTPS_REDIRECT`), with 308 so that
+//! they stay what they are; and by a route (`BALANCER_REDIRECT`).
 //!
-//! Where to is what they ask for themselves, so the answer is to be kept by nobody: who asks for a foreign host gets that back,
-//! and nobody else shall.
+//! Where to over TLS is what they ask for themselves, so that answer is to be kept by nobody: who asks for a foreign host gets that
+//! back, and nobody else shall.
 
 use std::io::Write as _;
 
+use evenkeel_message::routes::Redirect;
 use evenkeel_message::{Framing, Refusal, RequestHead};
 
 use super::caller::Caller;
-use super::reply::add_set;
+use super::reply;
 use super::scratch::Scratch;
 use super::then::Then;
-use crate::clock::now;
 use crate::context::Worker;
 use crate::settings::Settings;
 
@@ -34,9 +35,9 @@ pub(super) fn to<C: Caller>(settings: &Settings, caller: &C) -> Option<u16> {
     (!is_secured && !is_challenge(&head.path_and_query(input))).then_some(port)
 }
 
-/// Tells it, and says what follows.
+/// Sends a client to https, and says what follows.
 #[inline(never)]
-pub(super) async fn redirect<C: Caller>(
+pub(super) async fn to_https<C: Caller>(
     worker: &Worker,
     caller: &mut C,
     scratch: &mut Scratch,
@@ -48,20 +49,47 @@ pub(super) async fn redirect<C: Caller>(
         let refusal = Refusal::bad("The request names no host, and can be sent to none over https.");
         return super::refuse(worker, caller, scratch, &refusal, None).await;
     };
+    worker.stats.redirected_to_https.add(1);
+    // The host is the request's own: nobody else shall get it.
+    tell(worker, caller, scratch, 308, &location, Some(("Cache-Control", b"no-store"))).await
+}
+
+/// Sends a client to where a route leads, and says what follows.
+#[inline(never)]
+pub(super) async fn elsewhere<C: Caller>(
+    worker: &Worker,
+    caller: &mut C,
+    scratch: &mut Scratch,
+    redirect: &Redirect,
+) -> Then {
+    let (head, input) = caller.asked();
+    scratch.keep_what_was_asked(head, input);
+    match redirect.location(&head.path_and_query(input)) {
+        Ok(location) => {
+            worker.stats.redirected.add(1);
+            tell(worker, caller, scratch, redirect.status(), &location, None).await
+        }
+        Err(refusal) => super::refuse(worker, caller, scratch, &refusal, None).await,
+    }
+}
+
+async fn tell<C: Caller>(
+    worker: &Worker,
+    caller: &mut C,
+    scratch: &mut Scratch,
+    status: u16,
+    location: &[u8],
+    caching: Option<(&str, &[u8])>,
+) -> Then {
+    let (head, _) = caller.asked();
     // What comes behind a body is not looked for.
     let has_body = !matches!(head.framing(), Framing::Empty | Framing::Length(0));
     if has_body {
         caller.close_after_this();
     }
     caller.head_taken();
-    worker.stats.redirected.add(1);
-    worker.stats.answered(308);
-    scratch.account.status = 308;
-    let date = worker.date.at(now());
-    let mut fields =
-        vec![("Date", date.as_slice()), ("Location", location.as_slice()), ("Cache-Control", b"no-store")];
-    add_set(worker, &mut fields);
-    caller.answer(308, &fields, b"");
+    scratch.account.redirected(status);
+    reply::redirected(worker, caller, status, location, caching);
     match super::send_own(worker, caller, scratch).await {
         true if has_body => Then::Linger,
         true => caller.after().into(),

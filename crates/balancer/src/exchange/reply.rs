@@ -147,6 +147,23 @@ pub(crate) fn options<C: Caller>(worker: &Worker, caller: &mut C) {
     caller.answer(204, &fields, b"");
 }
 
+/// Tells a client to ask elsewhere.
+pub(super) fn redirected<C: Caller>(
+    worker: &Worker,
+    caller: &mut C,
+    status: u16,
+    location: &[u8],
+    caching: Option<(&str, &[u8])>,
+) {
+    worker.stats.answered(status);
+    let date = worker.date.at(now());
+    let mut fields = vec![("Date", date.as_slice()), ("Location", location)];
+    fields.extend(caching);
+    fields.extend(hsts(worker, caller));
+    add_set(worker, &mut fields);
+    caller.answer(status, &fields, b"");
+}
+
 struct Problem<'a> {
     status: u16,
     /// The type of error in Proxy-Status.
@@ -212,7 +229,7 @@ fn wants_page(asked: &[u8]) -> bool {
 }
 
 /// What responses gain by the user's rules. What the answer says itself it knows better: that it must not be kept, or what it is.
-pub(super) fn add_set<'a>(worker: &'a Worker, fields: &mut Vec<(&'a str, &'a [u8])>) {
+fn add_set<'a>(worker: &'a Worker, fields: &mut Vec<(&'a str, &'a [u8])>) {
     let Some(rules) = &worker.settings().rules.responses else { return };
     for (name, value) in rules.fields() {
         if !fields.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)) {

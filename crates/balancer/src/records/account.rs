@@ -53,6 +53,8 @@ pub(crate) enum End {
     Refused,
     /// Its client may not come, or asks too often: 403 or 429 of the balancer's own.
     TurnedAway,
+    /// Its client is told to ask elsewhere: 301, 302, 307 or 308 of the balancer's own.
+    Redirected,
     /// No server answered: 502, 503 or 504 of the balancer's own.
     Failed,
     /// The client went away first.
@@ -70,6 +72,7 @@ impl End {
             Self::Complete => "complete",
             Self::Refused => "refused",
             Self::TurnedAway => "turned_away",
+            Self::Redirected => "redirected",
             Self::Failed => "failed",
             Self::ClientGone => "client_gone",
             Self::Truncated => "truncated",
@@ -111,6 +114,12 @@ impl Account {
         self.end = End::TurnedAway;
     }
 
+    /// The request is to be asked elsewhere.
+    pub(crate) fn redirected(&mut self, status: u16) {
+        self.status = status;
+        self.end = End::Redirected;
+    }
+
     /// No server answered.
     pub(crate) fn failed(&mut self, status: u16, error: &'static str) {
         self.status = status;
@@ -136,7 +145,7 @@ impl Account {
         };
         self.status >= 500
             || self.error.is_some()
-            || !matches!(self.end, End::Complete | End::Tunnel)
+            || !matches!(self.end, End::Complete | End::Redirected | End::Tunnel)
             || self.trail.iter().any(failed)
     }
 

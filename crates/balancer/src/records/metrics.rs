@@ -69,7 +69,8 @@ counters! {
     disowned => "evenkeel_requests_turned_away_total", "reason=\"certificate\"", "Requests of clients that may not come (403) or ask too often (429).";
     denied => "evenkeel_requests_turned_away_total", "reason=\"denied\"", "Requests of clients that may not come (403) or ask too often (429).";
     limited => "evenkeel_requests_turned_away_total", "reason=\"rate\"", "Requests of clients that may not come (403) or ask too often (429).";
-    redirected => "evenkeel_requests_redirected_total", "", "Requests over plain HTTP that were sent to https.";
+    redirected_to_https => "evenkeel_requests_redirected_total", "reason=\"https\"", "Requests that were sent elsewhere: to https, or where a route leads.";
+    redirected => "evenkeel_requests_redirected_total", "reason=\"route\"", "Requests that were sent elsewhere: to https, or where a route leads.";
     failed => "evenkeel_requests_failed_total", "", "Requests that no server answered: 502, 503 or 504 of the balancer's own.";
     masked => "evenkeel_requests_masked_total", "", "Requests answered rightly though an earlier attempt failed.";
     truncated => "evenkeel_responses_truncated_total", "", "Responses that broke off after their head had gone to the client.";

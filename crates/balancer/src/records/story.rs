@@ -204,7 +204,7 @@ impl Told {
 fn end(account: &Account) -> Option<End> {
     Some(match account.end {
         account::End::Complete | account::End::Tunnel => End::Answered,
-        account::End::Refused | account::End::TurnedAway => return None,
+        account::End::Refused | account::End::TurnedAway | account::End::Redirected => return None,
         account::End::Failed => End::Failed(match account.error {
             Some("connection_limit_reached") => Failed::Busy,
             _ if account.trail.is_empty() => Failed::NoServer,

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use evenkeel_message::routes::Redirect;
 use evenkeel_message::{Refusal, RequestHead};
 
 use crate::context::Worker;
@@ -10,7 +11,7 @@ use crate::context::edition::Edition;
 use crate::context::served::Served;
 use crate::servers::group::Group;
 use crate::settings::upstream::UpstreamSettings;
-use crate::settings::upstreams::{Destination, Routing};
+use crate::settings::upstreams::{Destination, Routing, ToUpstream};
 
 /// One worker's own of all upstreams of an edition, in the order of the settings.
 pub(crate) struct Groups {
@@ -22,13 +23,26 @@ pub(crate) struct Groups {
 pub(crate) struct Way<'a> {
     pub(crate) group: &'a Rc<Group>,
     /// The route that has led there; `None` where none was needed.
-    pub(crate) by: Option<&'a Destination>,
+    pub(crate) by: Option<&'a ToUpstream>,
 }
 
 impl Way<'_> {
     /// What is taken off the path.
     pub(crate) fn prefix(&self) -> &str {
         self.by.and_then(|by| by.prefix.as_deref()).unwrap_or_default()
+    }
+}
+
+/// Why a request goes to no upstream.
+pub(crate) enum NoWay<'a> {
+    Refused(Refusal),
+    /// It is to be asked elsewhere.
+    Redirected(&'a Redirect),
+}
+
+impl From<Refusal> for NoWay<'_> {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
     }
 }
 
@@ -67,9 +81,9 @@ impl Groups {
     /// Where the request with this head goes.
     ///
     /// # Errors
-    /// Where it goes nowhere, or its path is in doubt.
+    /// Where it goes nowhere, or its path is in doubt, or it is to be asked elsewhere.
     #[inline]
-    pub(crate) fn find(&self, head: &RequestHead, input: &[u8]) -> Result<Way<'_>, Refusal> {
+    pub(crate) fn find(&self, head: &RequestHead, input: &[u8]) -> Result<Way<'_>, NoWay<'_>> {
         match &self.worker.settings().upstreams.routing {
             None => Ok(Way { group: &self.all[0], by: None }),
             Some(routing) => self.routed(routing, head, input),
@@ -82,9 +96,13 @@ impl Groups {
         routing: &'a Routing,
         head: &RequestHead,
         input: &[u8],
-    ) -> Result<Way<'a>, Refusal> {
+    ) -> Result<Way<'a>, NoWay<'a>> {
         let found = routing.routes.pick(head.authority(input), &head.path_and_query(input))?;
-        let by = found.map(|(_, to)| to);
+        let by = match found {
+            Some((_, Destination::Redirect(redirect))) => return Err(NoWay::Redirected(redirect)),
+            Some((_, Destination::Upstream(to))) => Some(to),
+            None => None,
+        };
         let upstream = by.map(|to| to.upstream).or(routing.default).ok_or(NO_ROUTE)?;
         Ok(Way { group: &self.all[upstream], by })
     }

@@ -13,9 +13,10 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use evenkeel_message::routes::{Route, Routes};
+use evenkeel_message::routes::{Redirect, Route, Routes};
 use evenkeel_service::{Reading, Reported, is_injected, member_variable, nearest};
 
+use super::redirects::{self, REDIRECT};
 use super::upstream::{self, DEFAULT, UpstreamSettings};
 use super::variables::{COMPONENT, OF_UPSTREAM};
 
@@ -32,21 +33,31 @@ const STICKY_COOKIE: &str = "STICKY_COOKIE";
 #[derive(Debug)]
 pub(crate) struct Upstreams {
     pub(crate) all: Vec<Arc<UpstreamSettings>>,
-    /// `None` where there is only one, which takes every request.
+    /// `None` where there is only one, and it takes every request.
     pub(crate) routing: Option<Routing>,
 }
 
-/// Which upstream takes which requests.
+/// Which upstream takes which requests, and which are sent elsewhere.
 #[derive(Debug)]
 pub(crate) struct Routing {
     pub(crate) routes: Routes<Destination>,
+    /// Those among the routes, as they are written.
+    pub(crate) redirects: Vec<String>,
     /// Which takes what no route does.
     pub(crate) default: Option<usize>,
 }
 
 /// Where a route leads.
 #[derive(Clone, Debug)]
-pub(crate) struct Destination {
+pub(crate) enum Destination {
+    Upstream(ToUpstream),
+    /// Elsewhere: the client is told to ask there.
+    Redirect(Arc<Redirect>),
+}
+
+/// A way to an upstream.
+#[derive(Clone, Debug)]
+pub(crate) struct ToUpstream {
     /// Its place among the upstreams.
     pub(crate) upstream: usize,
     /// What is taken off the path.
@@ -67,13 +78,13 @@ pub(super) fn read(reading: &mut Reading<'_>) -> Result<Upstreams, Reported> {
         .filter(|rest| !named.contains(rest))
         .filter_map(|rest| Some(reading.problem(&format!("{FAMILY}_{rest}"), misplaced(rest, &named)?)))
         .collect();
+    let redirects = redirects::read(reading);
     if named.is_empty() {
-        let only = upstream::read(reading, None)?;
-        return misplaced
-            .into_iter()
-            .next()
-            .map_or(Ok(()), Err)
-            .map(|()| Upstreams { all: vec![Arc::new(only)], routing: None });
+        let only = upstream::read(reading, None);
+        let redirects = redirects?;
+        let routing = (!redirects.is_empty()).then(|| table(reading, Vec::new(), &redirects, Some(0)));
+        misplaced.into_iter().next().map_or(Ok(()), Err)?;
+        return Ok(Upstreams { all: vec![Arc::new(only?)], routing: routing.transpose()? });
     }
     let mut all = Vec::new();
     let has_default = reading.is_set(FAMILY);
@@ -90,11 +101,11 @@ pub(super) fn read(reading: &mut Reading<'_>) -> Result<Upstreams, Reported> {
         all.push(settings.map(|settings| UpstreamSettings { routes: written.collect(), ..settings }));
     }
     cookies_apart(reading, &all)?;
-    let routes = table(reading, &named, has_default, routes)?;
+    let routes = routes.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let routing = table(reading, routes, &redirects?, has_default.then_some(0))?;
     let all = all.into_iter().map(|one| one.map(Arc::new)).collect::<Result<_, _>>()?;
     misplaced.into_iter().next().map_or(Ok(()), Err)?;
-    let routing = Some(Routing { routes, default: has_default.then_some(0) });
-    Ok(Upstreams { all, routing })
+    Ok(Upstreams { all, routing: Some(routing) })
 }
 
 /// Two upstreams with one cookie would take each other's sessions away.
@@ -190,13 +201,16 @@ fn is_or_file(name: &str) -> bool {
     COMPONENT.variables.iter().any(|variable| variable.name == name && variable.shown_name() != name)
 }
 
+/// A route, where it leads, and the variable that says so.
+type Written = (Route, Destination, String);
+
 /// What one upstream takes, with its place among all.
 fn routes_of(
     reading: &mut Reading<'_>,
     name: &str,
     text: Option<&str>,
     upstream: usize,
-) -> Vec<Result<(Route, Destination), Reported>> {
+) -> Vec<Result<Written, Reported>> {
     let variable = format!("{FAMILY}_{name}_ROUTE");
     let Some(text) = text else {
         let why = format!(
@@ -207,7 +221,7 @@ fn routes_of(
     let routes = text.split(',').map(|text| match text.trim().parse::<Route>() {
         Ok(route) => {
             let prefix = route.strips().then(|| route.prefix().into());
-            Ok((route, Destination { upstream, prefix }))
+            Ok((route, Destination::Upstream(ToUpstream { upstream, prefix }), variable.clone()))
         }
         Err(why) => Err(reading.problem(&variable, why)),
     });
@@ -216,19 +230,18 @@ fn routes_of(
 
 fn table(
     reading: &mut Reading<'_>,
-    named: &[&str],
-    has_default: bool,
-    routes: Vec<Result<(Route, Destination), Reported>>,
-) -> Result<Routes<Destination>, Reported> {
-    let routes = routes.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let whose: Vec<(String, String)> = routes
-        .iter()
-        .map(|(route, to)| {
-            let name = named[to.upstream - usize::from(has_default)];
-            (format!("{FAMILY}_{name}_ROUTE"), route.to_string())
-        })
-        .collect();
-    Routes::new(routes).map_err(|twice| {
+    mut written: Vec<Written>,
+    redirects: &[Arc<Redirect>],
+    default: Option<usize>,
+) -> Result<Routing, Reported> {
+    let led = |redirect: &Arc<Redirect>| {
+        (redirect.route().clone(), Destination::Redirect(redirect.clone()), REDIRECT.to_owned())
+    };
+    written.extend(redirects.iter().map(led));
+    let whose: Vec<(String, String)> =
+        written.iter().map(|(route, _, variable)| (variable.clone(), route.to_string())).collect();
+    let entries = written.into_iter().map(|(route, to, _)| (route, to)).collect();
+    let routes = Routes::new(entries).map_err(|twice| {
         let said = twice.into_iter().map(|(first, second)| {
             let ((other, _), (variable, route)) = (&whose[first], &whose[second]);
             reading.problem(
@@ -240,5 +253,8 @@ fn table(
             Some(reported) => reported,
             None => reading.problem(FAMILY, "has routes that contradict each other"),
         }
-    })
+    })?;
+    redirects::lead_somewhere(reading, redirects, &routes)?;
+    let redirects = redirects.iter().map(ToString::to_string).collect();
+    Ok(Routing { routes, redirects, default })
 }

@@ -172,6 +172,11 @@ pub(crate) const COMPONENT: Component = Component {
             "UPSTREAM_",
             "BALANCER_UPSTREAM_NAME: the servers of an upstream of that name; _NAME_ROUTE: its requests, such as example.com/api;strip, *.example.com, /static; _NAME_POLICY and others: a setting for it alone, see docs/routes.md",
         ),
+        Variable::optional(
+            "REDIRECT",
+            "nobody is sent elsewhere",
+            "requests that are, such as www.example.com -> https://example.com, /old -> /new;302: path and query are kept, 308 unless said otherwise; see docs/routes.md",
+        ),
         Variable::new(
             "POLICY",
             "least_requests",

@@ -7,6 +7,7 @@
 mod harness;
 
 mod apart;
+mod redirects;
 mod ways;
 
 use harness::message::Message;

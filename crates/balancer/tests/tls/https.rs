@@ -4,7 +4,7 @@ use crate::harness::Stage;
 use crate::{GET, Secured};
 
 const HSTS: &str = "strict-transport-security";
-const REDIRECTED: &str = "evenkeel_requests_redirected_total";
+const REDIRECTED: &str = "evenkeel_requests_redirected_total{reason=\"https\"}";
 
 #[test]
 fn a_plain_request_is_sent_to_https_and_a_challenge_is_served() {

@@ -1,6 +1,7 @@
 //! The set as containers, on the network where a stopped server is a black hole: what loopback never shows.
 #![cfg(feature = "docker")]
 
+mod apps;
 mod holder;
 mod tls;
 

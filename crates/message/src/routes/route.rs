@@ -87,7 +87,7 @@ impl FromStr for Route {
     }
 }
 
-fn pattern(text: &str) -> Result<HostPattern, String> {
+pub(super) fn pattern(text: &str) -> Result<HostPattern, String> {
     if matches!(text, "" | "*") {
         return Ok(HostPattern::Any);
     }
@@ -118,14 +118,19 @@ fn no_host(text: &str) -> String {
 
 fn prefix(text: &str) -> Result<String, String> {
     let prefix = text.strip_suffix('/').unwrap_or(text);
-    let is_plain = |segment: &str| !matches!(segment, "" | "." | "..") && segment.bytes().all(is_of_path);
-    if prefix.is_empty() || prefix.split('/').skip(1).all(is_plain) {
+    if prefix.is_empty() || is_plain_path(prefix) {
         Ok(prefix.to_owned())
     } else {
         Err(format!(
             "`{text}` is no path for a route; write whole segments without dots, `//`, `%`, `\\` or `?`, as in /api/v2"
         ))
     }
+}
+
+/// Whether it is made of whole segments that can be read in one way only.
+pub(super) fn is_plain_path(path: &str) -> bool {
+    let is_plain = |segment: &str| !matches!(segment, "" | "." | "..") && segment.bytes().all(is_of_path);
+    path.split('/').skip(1).all(is_plain)
 }
 
 /// The bytes of a segment (RFC 3986 §3.3) that mean themselves.

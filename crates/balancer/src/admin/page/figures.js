@@ -9,9 +9,10 @@ export function figures(state) {
   const usable = endpoints.filter((endpoint) => endpoint.usable).length;
   const inFlight = endpoints.reduce((sum, endpoint) => sum + endpoint.in_flight, 0);
   const lost = (counts) => counts.failed + counts.truncated;
+  const redirected = lately.redirected > 0 ? `, ${amount(lately.redirected)} sent elsewhere in 5 min` : "";
   const turnedAway = lately.turned_away > 0 ? `, ${amount(lately.turned_away)} turned away in 5 min` : "";
   const all = [
-    ["Requests a second", amount(now.requests), `${amount(totals.requests)} since the start${turnedAway}`, false],
+    ["Requests a second", amount(now.requests), `${amount(totals.requests)} since the start${turnedAway}${redirected}`, false],
     ["Latency, median", latency(now.p50_ms), `p99 ${latency(now.p99_ms)}`, false],
     ["Serving", `${usable} of ${state.known}`, usable === 0 ? "nobody takes requests" : "servers take requests", usable === 0],
     ["Failed for clients", amount(lost(lately)), `in 5 min; ${amount(lost(totals))} since the start`, lost(lately) > 0],

@@ -210,3 +210,50 @@ fn where_all_have_names_there_is_none_for_what_no_route_takes() {
     assert_eq!(settings.upstreams.routing.unwrap().default, None);
     assert_eq!(settings.upstreams.all[0].rules.slow_start, Some(Duration::from_secs(5)));
 }
+
+fn redirects(text: &str) -> Result<Vec<String>, String> {
+    let settings = of(&[("UPSTREAM", "web:1"), ("REDIRECT", text)])?;
+    Ok(settings.upstreams.routing.map(|routing| routing.redirects).unwrap_or_default())
+}
+
+#[test]
+fn redirects_are_separated_by_commas_or_lines() {
+    let text = "www.a -> https://a, /old -> /new;302\n\nb -> http://c\n";
+    assert_eq!(redirects(text).unwrap(), ["www.a -> https://a", "/old -> /new;302", "b -> http://c"]);
+    let said = redirects("www.a -> https://a, /old").unwrap_err();
+    assert!(said.contains("BALANCER_REDIRECT: `/old` does not say where to; write "), "{said}");
+}
+
+#[test]
+fn a_redirect_and_an_upstream_with_the_same_route_are_both_named() {
+    let said = with(&[("REDIRECT", "/api/ -> /v2")]).unwrap_err();
+    assert!(
+        said.contains("BALANCER_REDIRECT: `/api` is taken by BALANCER_UPSTREAM_API_ROUTE already"),
+        "{said}"
+    );
+    let said = redirects("a -> https://b, A. -> https://c").unwrap_err();
+    assert!(said.contains("BALANCER_REDIRECT: `a` is taken by BALANCER_REDIRECT already"), "{said}");
+    assert!(with(&[("REDIRECT", "/api/old -> /api/new, example.com -> https://example.org")]).is_ok());
+}
+
+#[test]
+fn a_redirect_that_leads_back_to_itself_is_refused() {
+    for (text, why) in [
+        ("/ -> /app", "`/ -> /app` leads to itself; what follows the left side is kept"),
+        ("/a -> /a/b", "leads to itself; what follows"),
+        ("a -> https://a", "leads to itself; for https alone write BALANCER_HTTPS_REDIRECT=443"),
+        ("*.a -> https://www.a", "leads to itself; for https"),
+        ("a/x -> https://b, b -> https://a/x/y", "leads back to itself through `b -> https://a/x/y`"),
+        ("/a -> /b, /b -> /c, /c -> /a", "leads back to itself through `/b -> /c`"),
+        ("*.a -> /x, *.a/x -> /x/y", "`*.a/x -> /x/y` leads to itself"),
+    ] {
+        let said = redirects(text).unwrap_err();
+        assert!(said.contains(why), "{text}: {said}");
+    }
+    for text in ["www.a -> https://a", "/a -> /b, /b -> /c", "*.a -> https://a", "a -> https://a:8443"] {
+        assert_eq!(redirects(text).err(), None, "{text}");
+    }
+    // The upstream's own route takes it out of the circle.
+    let own = [("UPSTREAM_API_ROUTE", "www.a"), ("REDIRECT", "*.a -> https://www.a")];
+    assert!(with(&own).is_ok());
+}
