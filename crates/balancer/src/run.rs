@@ -95,9 +95,8 @@ async fn serve(settings: Settings) -> io::Result<()> {
     let gate = Gate::of(&settings.clients, None, now());
     let file = settings.written.file().map(str::to_owned);
     let upstreams = made.iter().map(|(_, (served, ..))| served.clone()).collect();
-    let edition = Edition::new(settings, upstreams, gate);
     let shared = Arc::new(Shared {
-        editions: watch::Sender::new(edition.clone()),
+        editions: watch::Sender::new(Edition::new(settings, upstreams, gate)),
         connections,
         leaving: Leaving::default(),
         tls,
@@ -110,7 +109,7 @@ async fn serve(settings: Settings) -> io::Result<()> {
         ledger,
     });
     let stats: Vec<Arc<Stats>> = (0..workers).map(|_| Arc::default()).collect();
-    let keeper = Keeper { shared: shared.clone(), ids, workers };
+    let keeper = Keeper::new(shared.clone(), ids, workers);
     let (admin, admin_address) = admin::listen(shared.clone(), stats.clone(), keeper.start()?, admin_bind)
         .map_err(|error| cannot_listen("BALANCER_ADMIN_BIND", admin_bind, &error))?;
     for (upstream, (_, control, told)) in made {
@@ -124,7 +123,7 @@ async fn serve(settings: Settings) -> io::Result<()> {
     let doors = start_workers(&shared, &stats, plain.into_iter().chain(secured).collect())?;
     let (traffic, tls) = listening;
     info!("listening traffic={traffic} tls={tls} admin={admin_address}");
-    if edition.settings.admin.has_demonstration_token() {
+    if shared.edition().settings.admin.has_demonstration_token() {
         warn!(
             "BALANCER_ADMIN_TOKEN is that of the demonstration, which everybody knows: whoever reaches the admin port can drain \
              your servers. Set one of your own, of 16 characters or more"

@@ -7,6 +7,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsString,
+    hash::{DefaultHasher, Hash, Hasher},
     path::PathBuf,
 };
 
@@ -25,6 +26,8 @@ pub struct Reading<'a> {
     environment: Environment,
     problems: Vec<Problem>,
     asked: BTreeSet<&'static str>,
+    /// What was in the files that hold values, by the name of the variable: enough to tell that it is something else.
+    contents: BTreeMap<String, u64>,
     purpose: Purpose,
     scope: Scope,
 }
@@ -72,6 +75,7 @@ impl<'a> Reading<'a> {
             environment,
             problems: Vec::new(),
             asked: own_file.map(|variable| variable.name).collect(),
+            contents: BTreeMap::new(),
             purpose,
             scope: Scope::Alone,
         };
@@ -209,7 +213,12 @@ impl<'a> Reading<'a> {
             }
             (Some(text), None) => Ok(Some(text.into_bytes())),
             (None, Some(path)) => {
-                file::read(&PathBuf::from(path)).map(Some).map_err(|reason| self.problem(&file_name, reason))
+                let read = file::read(&PathBuf::from(path));
+                let bytes = read.map_err(|reason| self.problem(&file_name, reason))?;
+                let mut hasher = DefaultHasher::new();
+                bytes.hash(&mut hasher);
+                self.contents.insert(file_name, hasher.finish());
+                Ok(Some(bytes))
             }
             (None, None) => Ok(None),
         }
@@ -287,6 +296,12 @@ impl<'a> Reading<'a> {
     /// Everything that is set, by its name without prefix. Secrets are among it.
     pub fn written(&self) -> &BTreeMap<String, String> {
         &self.environment.values
+    }
+
+    /// The variables that name files of values, as far as those were read, each with a number that is another where the file holds
+    /// something else.
+    pub fn contents(&self) -> &BTreeMap<String, u64> {
+        &self.contents
     }
 
     /// Whether they are read only to say whether they are right. Then also that is a problem which a process could start with.

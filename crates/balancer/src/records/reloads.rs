@@ -51,9 +51,12 @@ impl Reloads {
         settled.forgive();
     }
 
-    /// The file says what is in force.
-    pub(crate) fn is_in_force(&self) {
-        self.lock().forgive();
+    /// The file says what is in force. True where that is news.
+    pub(crate) fn is_in_force(&self) -> bool {
+        let mut settled = self.lock();
+        let is_news = settled.refused_since_ms.is_some();
+        settled.forgive();
+        is_news
     }
 
     /// Others cannot be taken up, which somebody has asked for or not. True where that is news.

@@ -108,14 +108,13 @@ impl Group {
     pub(crate) fn watch_idle(&self) {
         self.watched.get_or_init(|| {
             // The group itself would keep its edition for ever.
-            let (idle, picker, evidence) =
-                (self.idle.clone(), self.picker.clone(), self.served.evidence.clone());
+            let (idle, picker, served) = (self.idle.clone(), self.picker.clone(), self.served.clone());
             let stats = self.worker.stats.clone();
             let watching = async move {
                 let closed = |id| {
                     if is_news(&picker, id, Evidence::IdleClosed, now()) {
                         let testimony = Testimony::alleged(Evidence::IdleClosed, Author::NOBODY);
-                        tell(&evidence, &stats, id, testimony);
+                        tell(&served.evidence, &stats, id, testimony);
                     }
                 };
                 idle.watch(closed).await;

@@ -11,14 +11,19 @@ use super::upstream::UpstreamSettings;
 use super::variables::{COMPONENT, FIXED};
 use super::{NOT_SHOWN, Settings, read};
 
-/// Each variable that is set, without its prefix, with the text that it is set to.
+/// What settings were read from.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(crate) struct Written(BTreeMap<String, String>);
+pub(crate) struct Written {
+    /// Each variable that is set, without its prefix, with the text that it is set to.
+    variables: BTreeMap<String, String>,
+    /// Of those that name the file of a value: which value that was.
+    contents: BTreeMap<String, u64>,
+}
 
 /// Secrets are among them.
 impl fmt::Debug for Written {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.variables.keys()).finish_non_exhaustive()
     }
 }
 
@@ -52,29 +57,39 @@ fn in_a_line(value: &str) -> String {
 
 impl Written {
     pub(super) fn of(reading: &Reading<'_>) -> Self {
-        Self(reading.written().clone())
+        Self { variables: reading.written().clone(), contents: reading.contents().clone() }
     }
 
     /// The file that others stand in, where the environment names one.
     pub(crate) fn file(&self) -> Option<&str> {
-        self.0.get("SETTINGS").map(String::as_str)
+        self.variables.get("SETTINGS").map(String::as_str)
     }
 
     /// What is not in `later` as it is here.
     pub(crate) fn changed_in(&self, later: &Self) -> Vec<Changed> {
         let shown = |name: &str, value: &String| if is_secret(name) { NOT_SHOWN } else { value }.to_owned();
-        self.differing(later)
-            .map(|name| Changed {
-                variable: format!("{}{name}", COMPONENT.prefix),
-                before: self.0.get(name).map(|value| shown(name, value)),
-                now: later.0.get(name).map(|value| shown(name, value)),
-            })
-            .collect()
+        let changed = |name: &str| Changed {
+            variable: format!("{}{name}", COMPONENT.prefix),
+            before: self.variables.get(name).map(|value| shown(name, value)),
+            now: later.variables.get(name).map(|value| shown(name, value)),
+        };
+        let rewritten = self.contents.iter().filter(|(name, content)| {
+            let is_same_file = self.variables.get(*name) == later.variables.get(*name);
+            is_same_file && later.contents.get(*name).is_some_and(|later| later != *content)
+        });
+        let rewritten = rewritten.map(|(name, _)| {
+            let changed = changed(name);
+            Changed { now: changed.now.map(|file| format!("{file}, which holds something else")), ..changed }
+        });
+        self.differing(later).map(changed).chain(rewritten).collect()
     }
 
     fn differing<'a>(&'a self, later: &'a Self) -> impl Iterator<Item = &'a str> {
-        let names: BTreeSet<&String> = self.0.keys().chain(later.0.keys()).collect();
-        names.into_iter().filter(|name| self.0.get(*name) != later.0.get(*name)).map(String::as_str)
+        let names: BTreeSet<&String> = self.variables.keys().chain(later.variables.keys()).collect();
+        names
+            .into_iter()
+            .filter(|name| self.variables.get(*name) != later.variables.get(*name))
+            .map(String::as_str)
     }
 
     /// What goes for this upstream.
@@ -83,7 +98,7 @@ impl Written {
             .name
             .as_deref()
             .map(|upstream| member_variable("UPSTREAM", &upstream.to_ascii_uppercase(), name));
-        own.and_then(|own| self.0.get(&own)).or_else(|| self.0.get(name)).map(String::as_str)
+        own.and_then(|own| self.variables.get(&own)).or_else(|| self.variables.get(name)).map(String::as_str)
     }
 }
 
@@ -102,7 +117,7 @@ pub(crate) fn read_again(before: &Settings) -> Result<Settings, Problems> {
         let written = Written::of(reading);
         let fixed = before.written.differing(&written).filter(|name| FIXED.contains(name));
         for name in fixed.map(str::to_owned).collect::<Vec<_>>() {
-            let before = before.written.0.get(&name).map_or("not set", String::as_str);
+            let before = before.written.variables.get(&name).map_or("not set", String::as_str);
             let reason = format!(
                 "was {before} at the start and stays so while the balancer runs; restart to change it"
             );
@@ -119,7 +134,7 @@ impl Settings {
     /// Takes over what was made of the settings `before` where it would be the same: names and keys that were drawn at the start, and
     /// what is read from files that somebody keeps an eye on.
     fn go_on_from(&mut self, before: &Self) {
-        let is_same = |name| before.written.0.get(name) == self.written.0.get(name);
+        let is_same = |name| before.written.variables.get(name) == self.written.variables.get(name);
         self.name.clone_from(&before.name);
         if let (Some(tls), Some(before)) = (&mut self.tls, &before.tls) {
             tls.server.clone_from(&before.server);

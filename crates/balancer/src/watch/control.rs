@@ -181,6 +181,11 @@ fn publish(control: &mut Control, orders: &Orders, naming: &Naming, shared: &Sha
             shared.roster.enter(change.endpoint, server);
         }
         let Some(server) = shared.roster.of(change.endpoint) else { continue };
+        // It is there under another host.
+        let is_replaced = control.find(change.address).is_some_and(|there| there != change.endpoint);
+        if is_replaced && matches!(change.news, News::Vanished | News::Removed) {
+            continue;
+        }
         say(change, &server, now());
         shared.events.publish(change, &server);
         shared.story.happened(&server, Fact::News(change.news), change.at);

@@ -10,7 +10,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use evenkeel_service::vital;
@@ -66,13 +66,24 @@ pub(crate) struct Came {
 
 /// Keeps the settings of the process.
 pub(crate) struct Keeper {
-    pub(crate) shared: Arc<Shared>,
+    shared: Arc<Shared>,
     /// Where the endpoints of new upstreams get theirs.
-    pub(crate) ids: EndpointIds,
-    pub(crate) workers: usize,
+    ids: EndpointIds,
+    workers: usize,
+    retired: Vec<Retired>,
+}
+
+/// An upstream that is no more, and that requests may still be on.
+struct Retired {
+    key: String,
+    served: Weak<Served>,
 }
 
 impl Keeper {
+    pub(crate) fn new(shared: Arc<Shared>, ids: EndpointIds, workers: usize) -> Self {
+        Self { shared, ids, workers, retired: Vec::new() }
+    }
+
     /// Catches SIGHUP from now on, and keeps the settings as they are in their file for as long as the process runs. `None` where there
     /// is no such file.
     ///
@@ -88,7 +99,7 @@ impl Keeper {
         Ok(Some(ask))
     }
 
-    async fn watch(self, file: String, mut hangup: Signal, mut asked: mpsc::Receiver<Reload>) {
+    async fn watch(mut self, file: String, mut hangup: Signal, mut asked: mpsc::Receiver<Reload>) {
         let mut ticks = tokio::time::interval(INTERVAL);
         let mut looks = Looks::default();
         loop {
@@ -120,8 +131,8 @@ impl Keeper {
     }
 
     /// Reads the file, and takes up what it says unless anything is wrong with it.
-    async fn reload(&self, file: &str, is_asked: bool) -> Came {
-        let shared = &self.shared;
+    async fn reload(&mut self, file: &str, is_asked: bool) -> Came {
+        let shared = self.shared.clone();
         match self.judge(file).await {
             Err(came) => {
                 if shared.reloads.refused(&came.problems, is_asked) {
@@ -136,7 +147,10 @@ impl Keeper {
                 came
             }
             Ok((_, came)) if came.changes.is_empty() => {
-                shared.reloads.is_in_force();
+                if shared.reloads.is_in_force() {
+                    info!("the file says again what is in force");
+                    shared.events.note("settings", "The file says again what is in force".to_owned());
+                }
                 came
             }
             Ok((settings, came)) => {
@@ -173,17 +187,15 @@ impl Keeper {
     }
 
     /// Goes on with other settings.
-    async fn take_up(&self, settings: Settings) {
-        let (shared, before) = (&self.shared, self.shared.edition());
+    async fn take_up(&mut self, settings: Settings) {
+        let (shared, before) = (self.shared.clone(), self.shared.edition());
         watch_files(&before.settings, &settings);
         let mut upstreams = Vec::new();
         let mut added = Vec::new();
         for upstream in &settings.upstreams.all {
             let known = before.upstreams().find(|(known, _)| known.key() == upstream.key());
-            upstreams.push(match known {
-                Some((_, served)) => served.clone(),
-                None => self.add(upstream, &mut added),
-            });
+            let known = known.map(|(_, served)| served.clone()).or_else(|| self.retired(upstream.key()));
+            upstreams.push(known.unwrap_or_else(|| self.add(upstream, &mut added)));
         }
         first_proof(&added).await;
         for (upstream, served) in settings.upstreams.all.iter().zip(&upstreams) {
@@ -196,9 +208,25 @@ impl Keeper {
         let gate = Gate::of(&settings.clients, before.gate.as_deref(), now());
         let edition = Edition::new(settings, upstreams, gate);
         shared.editions.send_replace(edition.clone());
+        self.retire(&before, &edition);
         if timeout(TAKES_UP, edition.taken_up_by(self.workers)).await.is_err() {
             warn!("a worker is busy and has yet to take up the settings");
         }
+    }
+
+    /// One that comes back while requests from before are on it: it is still all that is known of its servers.
+    fn retired(&self, key: &str) -> Option<Arc<Served>> {
+        self.retired.iter().find(|retired| retired.key == key)?.served.upgrade()
+    }
+
+    fn retire(&mut self, before: &Edition, now: &Edition) {
+        let is_in_force = |served: &Arc<Served>| now.upstreams.iter().any(|one| Arc::ptr_eq(one, served));
+        self.retired.retain(|retired| retired.served.upgrade().is_some_and(|served| !is_in_force(&served)));
+        let gone = before.upstreams().filter(|(_, served)| !is_in_force(served));
+        self.retired.extend(gone.map(|(settings, served)| Retired {
+            key: settings.key().to_owned(),
+            served: Arc::downgrade(served),
+        }));
     }
 
     fn add(&self, upstream: &Arc<UpstreamSettings>, added: &mut Vec<Arc<Served>>) -> Arc<Served> {

@@ -150,6 +150,45 @@ fn a_quiet_client_is_waited_for_as_long_as_the_new_settings_say() {
 }
 
 #[test]
+fn an_upstream_that_comes_back_while_a_request_is_on_it_is_the_one_from_before() {
+    let (web, api) = (Servers::listen(1), Servers::listen(1));
+    let (alone, own) = (upstream(&web), format!("UPSTREAM_API={}", api.upstream()));
+    let both = [&alone, own.as_str(), "UPSTREAM_API_ROUTE=/api"];
+    let settled = Settled::with(&both);
+    let mut client = settled.ask("/api");
+    let mut server = api.accept();
+    server.message();
+    settled.change(&[&alone]);
+    settled.change(&both);
+    let endpoints = settled.balancer.admin("/api/endpoints");
+    assert!(endpoints.text().contains("\"in_flight\":1,"), "{}", endpoints.text());
+    server.send(OK_CLOSE).finish();
+    assert_eq!(client.message().status(), 200);
+    let endpoints = settled.balancer.admin("/api/endpoints");
+    assert!(endpoints.text().contains("\"attempts\":1,"), "{}", endpoints.text());
+    settled.change(&[&alone]);
+    settled.balancer.says(&format!("{} of api is gone", api.upstream()));
+}
+
+#[test]
+fn a_value_in_a_file_of_its_own_is_read_again_when_somebody_asks() {
+    let servers = Servers::listen(1);
+    let upstream = upstream(&servers);
+    let key = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(key.path(), "a-key-of-sixteen").unwrap();
+    let named = format!("STICKY_KEY_FILE={}", key.path().display());
+    let settled = Settled::with(&[&upstream, "STICKY_COOKIE=pin", &named]);
+    servers.answer_all(OK_CLOSE);
+    let cookie = || settled.ask("/").message().field("set-cookie").unwrap().to_owned();
+    let before = cookie();
+    assert!(settled.reload().text().contains("\"changes\":[]"));
+    assert_eq!(cookie(), before);
+    std::fs::write(key.path(), "another-key-of-sixteen").unwrap();
+    assert!(settled.reload().text().contains("which holds something else"));
+    assert_ne!(cookie(), before);
+}
+
+#[test]
 fn nothing_of_an_upstream_stays_when_it_is_gone() {
     let (web, api) = (Servers::listen(1), Servers::listen(1));
     let (alone, own) = (upstream(&web), format!("UPSTREAM_API={}", api.upstream()));

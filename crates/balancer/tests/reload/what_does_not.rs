@@ -99,6 +99,9 @@ fn a_file_that_is_gone_or_half_there_changes_nothing() {
     let answer = stage.settled.reload();
     assert!(answer.status() == 422 && answer.text().contains("does not exist"), "{}", answer.text());
     assert_eq!(stage.set(), "one");
+    stage.settled.put(&[&stage.upstream, "RESPONSE_SET=X-Set: one"]);
+    assert_eq!(stage.settled.reload().status(), 200);
+    stage.settled.balancer.says("the file says again what is in force");
 }
 
 #[test]
