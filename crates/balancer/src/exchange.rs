@@ -19,7 +19,7 @@ mod relay;
 pub(crate) mod reply;
 mod request;
 pub(crate) mod scratch;
-pub(crate) mod settle;
+mod settle;
 pub(crate) mod then;
 mod timers;
 pub(crate) mod tunnel;
@@ -82,6 +82,7 @@ pub(crate) async fn run<C: Caller>(groups: &Groups, caller: &mut C, scratch: &mu
     scratch.account.mark = worker.pen.as_ref().and_then(|_| Mark::of(head, input));
     scratch.account.trace = head.trace_id(input).copied();
     scratch.request.clear();
+    scratch.wants_page = worker.settings().pages.is_some() && reply::wants_page(head, input);
     let then = begin(groups, caller, scratch).await;
     settle::settle(worker, caller.peer(), scratch);
     then
@@ -101,9 +102,8 @@ async fn begin<C: Caller>(groups: &Groups, caller: &mut C, scratch: &mut Scratch
             return turned_away::turn_away(worker, caller, scratch, Turned::Disowned).await;
         }
         if caller.is_misdirected() {
-            let (head, input) = caller.asked();
-            scratch.keep_what_was_asked(head, input);
-            return refuse(worker, caller, scratch, &MISDIRECTED, None).await;
+            scratch.keep_what_was_asked(worker, caller);
+            return refuse(worker, caller, scratch, &MISDIRECTED).await;
         }
     }
     if let Some(gate) = &worker.edition.gate
@@ -125,8 +125,8 @@ async fn begin<C: Caller>(groups: &Groups, caller: &mut C, scratch: &mut Scratch
         }
         Err(NoWay::Redirected(redirect)) => redirect::elsewhere(worker, caller, scratch, redirect).await,
         Err(NoWay::Refused(refusal)) => {
-            scratch.keep_what_was_asked(head, input);
-            refuse(worker, caller, scratch, &refusal, None).await
+            scratch.keep_what_was_asked(worker, caller);
+            refuse(worker, caller, scratch, &refusal).await
         }
     }
 }
@@ -136,11 +136,10 @@ async fn serve<C: Caller>(way: &Way<'_>, caller: &mut C, scratch: &mut Scratch) 
     let request = match Request::prepare(way, caller, scratch) {
         Ok(request) => request,
         Err(refusal) => {
-            let (head, input) = caller.asked();
-            scratch.keep_what_was_asked(head, input);
+            scratch.keep_what_was_asked(&group.worker, caller);
             // Nothing of the path has been taken off.
             scratch.account.prefix = None;
-            return refuse(&group.worker, caller, scratch, &refusal, None).await;
+            return refuse(&group.worker, caller, scratch, &refusal).await;
         }
     };
     scratch.account.identify(request.id.clone(), &scratch.request);
@@ -178,13 +177,12 @@ impl<C: Caller> Exchange<'_, C> {
 
     /// Tells it, and says what follows.
     async fn give(&mut self, answer: Answer) -> Then {
-        let Self { group, caller, scratch, request, .. } = self;
+        let Self { group, caller, scratch, .. } = self;
         let worker = &group.worker;
         match answer {
             Answer::Server(number) => return self.deliver(number).await,
             Answer::Refused(refusal) => {
-                let id = request.id(&scratch.request).to_owned();
-                return refuse(worker, *caller, scratch, &refusal, Some(&id)).await;
+                return refuse(worker, *caller, scratch, &refusal).await;
             }
             Answer::Gone => {
                 scratch.account.end = account::End::ClientGone;
@@ -198,32 +196,43 @@ impl<C: Caller> Exchange<'_, C> {
                 worker.stats.failed.add(1);
                 let told = failures::told(failure, group.served.upstream.snapshot().endpoints().is_empty());
                 scratch.account.failed(told.status, told.error);
-                reply::failed(
-                    worker,
-                    *caller,
-                    &told,
-                    request.id(&scratch.request),
-                    &scratch.trail,
-                    &scratch.request,
-                );
+                reply::failed(worker, *caller, &told, &scratch.trail, &scratch.asked());
             }
         }
         if send_own(worker, *caller, scratch).await { caller.after().into() } else { Then::Close }
     }
 }
 
-/// Refuses a request: what comes behind it cannot be read.
-pub(crate) async fn refuse<C: Caller>(
+/// Refuses what a client has sent and what is no request. It may not do that either where it may not come, or more often than
+/// it may ask.
+pub(crate) async fn refuse_unread<C: Caller>(
     worker: &Worker,
     caller: &mut C,
     scratch: &mut Scratch,
     refusal: &Refusal,
-    request_id: Option<&str>,
+) -> Then {
+    scratch.account.open();
+    scratch.request.clear();
+    scratch.wants_page = false;
+    let then = match turned_away::why_unread(worker, caller) {
+        Some(why) => turned_away::turn_away_unread(worker, caller, scratch, why).await,
+        None => refuse(worker, caller, scratch, refusal).await,
+    };
+    settle::settle(worker, caller.peer(), scratch);
+    then
+}
+
+/// Refuses a request: what comes behind it cannot be read.
+async fn refuse<C: Caller>(
+    worker: &Worker,
+    caller: &mut C,
+    scratch: &mut Scratch,
+    refusal: &Refusal,
 ) -> Then {
     worker.stats.refused.add(1);
     scratch.account.refused(refusal);
     caller.close_after_this();
-    reply::refused(worker, caller, refusal, request_id, &scratch.request);
+    reply::refused(worker, caller, refusal, &scratch.asked());
     if send_own(worker, caller, scratch).await { Then::Linger } else { Then::Close }
 }
 

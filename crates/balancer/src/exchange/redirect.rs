@@ -43,11 +43,11 @@ pub(super) async fn to_https<C: Caller>(
     scratch: &mut Scratch,
     port: u16,
 ) -> Then {
+    scratch.keep_what_was_asked(worker, caller);
     let (head, input) = caller.asked();
-    scratch.keep_what_was_asked(head, input);
     let Some(location) = location(head, input, port) else {
         let refusal = Refusal::bad("The request names no host, and can be sent to none over https.");
-        return super::refuse(worker, caller, scratch, &refusal, None).await;
+        return super::refuse(worker, caller, scratch, &refusal).await;
     };
     worker.stats.redirected_to_https.add(1);
     // The host is the request's own: nobody else shall get it.
@@ -62,14 +62,14 @@ pub(super) async fn elsewhere<C: Caller>(
     scratch: &mut Scratch,
     redirect: &Redirect,
 ) -> Then {
+    scratch.keep_what_was_asked(worker, caller);
     let (head, input) = caller.asked();
-    scratch.keep_what_was_asked(head, input);
     match redirect.location(&head.path_and_query(input)) {
         Ok(location) => {
             worker.stats.redirected.add(1);
             tell(worker, caller, scratch, redirect.status(), &location, None).await
         }
-        Err(refusal) => super::refuse(worker, caller, scratch, &refusal, None).await,
+        Err(refusal) => super::refuse(worker, caller, scratch, &refusal).await,
     }
 }
 
@@ -89,7 +89,7 @@ async fn tell<C: Caller>(
     }
     caller.head_taken();
     scratch.account.redirected(status);
-    reply::redirected(worker, caller, status, location, caching);
+    reply::redirected(worker, caller, status, location, caching, &scratch.asked());
     match super::send_own(worker, caller, scratch).await {
         true if has_body => Then::Linger,
         true => caller.after().into(),

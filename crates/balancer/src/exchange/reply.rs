@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use evenkeel_message::{Refusal, accept, problem, proxy_status};
+use evenkeel_message::{Refusal, RequestHead, accept, problem, proxy_status};
 
 use super::caller::Caller;
 use super::failures::Told;
@@ -16,13 +16,7 @@ use crate::settings::tls::HSTS;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Refuses a request that breaks the protocol or a limit.
-pub(crate) fn refused<C: Caller>(
-    worker: &Worker,
-    caller: &mut C,
-    refusal: &Refusal,
-    request_id: Option<&str>,
-    asked: &[u8],
-) {
+pub(super) fn refused<C: Caller>(worker: &Worker, caller: &mut C, refusal: &Refusal, asked: &Asked<'_>) {
     write(
         worker,
         caller,
@@ -30,28 +24,25 @@ pub(crate) fn refused<C: Caller>(
             status: refusal.status,
             error: refusal.error,
             detail: refusal.reason,
-            retry_after: None,
-            request_id,
-            trail: "",
-            more: &[],
-            asked,
+            asked: *asked,
+            ..TURNED_AWAY
         },
     );
 }
 
 /// Says that this client may not come.
-pub(super) fn denied<C: Caller>(worker: &Worker, caller: &mut C, asked: &[u8]) {
+pub(super) fn denied<C: Caller>(worker: &Worker, caller: &mut C, asked: &Asked<'_>) {
     write(
         worker,
         caller,
-        &Problem { status: 403, detail: "This client is not allowed here.", asked, ..TURNED_AWAY },
+        &Problem { status: 403, detail: "This client is not allowed here.", asked: *asked, ..TURNED_AWAY },
     );
 }
 
 /// Says that the certificate by which this client is known holds no longer.
-pub(super) fn disowned<C: Caller>(worker: &Worker, caller: &mut C, asked: &[u8]) {
+pub(super) fn disowned<C: Caller>(worker: &Worker, caller: &mut C, asked: &Asked<'_>) {
     let detail = "The certificate of this client is not accepted any more.";
-    write(worker, caller, &Problem { status: 403, detail, asked, ..TURNED_AWAY });
+    write(worker, caller, &Problem { status: 403, detail, asked: *asked, ..TURNED_AWAY });
 }
 
 /// Says that TLS is spoken here, to somebody who does not.
@@ -70,12 +61,12 @@ pub(super) fn asks_too_often<C: Caller>(
     worker: &Worker,
     caller: &mut C,
     allowance: &Allowance,
-    asked: &[u8],
+    asked: &Asked<'_>,
 ) {
     let problem = Problem {
         status: 429,
         detail: "This client asks more often than it may.",
-        asked,
+        asked: *asked,
         retry_after: Some(allowance.again_in),
         more: &[("RateLimit-Policy", allowance.policy.as_bytes()), ("RateLimit", allowance.left.as_bytes())],
         ..TURNED_AWAY
@@ -101,24 +92,21 @@ const TURNED_AWAY: Problem<'_> = Problem {
     error: "http_request_denied",
     detail: "",
     retry_after: None,
-    request_id: None,
     trail: "",
     more: &[],
-    asked: b"",
+    asked: Asked { id: None, wants_page: false },
 };
 
 /// Says that no server answered.
-pub(crate) fn failed<C: Caller>(
+pub(super) fn failed<C: Caller>(
     worker: &Worker,
     caller: &mut C,
     told: &Told,
-    request_id: &str,
     trail: &str,
-    asked: &[u8],
+    asked: &Asked<'_>,
 ) {
     let &Told { status, error, detail, retry_after } = told;
-    let problem =
-        Problem { status, error, detail, retry_after, request_id: Some(request_id), trail, more: &[], asked };
+    let problem = Problem { status, error, detail, retry_after, trail, more: &[], asked: *asked };
     write(worker, caller, &problem);
 }
 
@@ -129,10 +117,7 @@ pub(crate) fn too_many_connections<C: Caller>(worker: &Worker, caller: &mut C) {
         error: "connection_limit_reached",
         detail: "Too many connections are open.",
         retry_after: Some(RETRY_AFTER),
-        request_id: None,
-        trail: "",
-        more: &[],
-        asked: b"",
+        ..TURNED_AWAY
     };
     write(worker, caller, &problem);
 }
@@ -154,11 +139,13 @@ pub(super) fn redirected<C: Caller>(
     status: u16,
     location: &[u8],
     caching: Option<(&str, &[u8])>,
+    asked: &Asked<'_>,
 ) {
     worker.stats.answered(status);
     let date = worker.date.at(now());
     let mut fields = vec![("Date", date.as_slice()), ("Location", location)];
     fields.extend(caching);
+    fields.extend(asked.id.map(|id| ("X-Request-Id", id.as_bytes())));
     fields.extend(hsts(worker, caller));
     add_set(worker, &mut fields);
     caller.answer(status, &fields, b"");
@@ -170,23 +157,30 @@ struct Problem<'a> {
     error: &'a str,
     detail: &'a str,
     retry_after: Option<Duration>,
-    request_id: Option<&'a str>,
     /// What the attempts did, where the client is to be told.
     trail: &'a str,
     more: &'a [(&'static str, &'a [u8])],
-    /// The request's head as far as it is known: empty, or lines.
-    asked: &'a [u8],
+    asked: Asked<'a>,
+}
+
+/// What an answer of the balancer's own has to know of its request.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    /// `None` where it could not be read.
+    pub(super) id: Option<&'a str>,
+    /// It would rather have a page than problem details.
+    pub(super) wants_page: bool,
 }
 
 fn write<C: Caller>(worker: &Worker, caller: &mut C, what: &Problem<'_>) {
     worker.stats.answered(what.status);
-    let page = worker.settings().pages.as_ref().filter(|_| wants_page(what.asked));
+    let page = worker.settings().pages.as_ref().filter(|_| what.asked.wants_page);
     let page = page.and_then(|pages| pages.of(what.status));
     let problem;
     let (content_type, body) = if let Some(page) = &page {
         (PAGE, &**page)
     } else {
-        problem = problem::body(what.status, what.detail, what.request_id.unwrap_or_default());
+        problem = problem::body(what.status, what.detail, what.asked.id.unwrap_or_default());
         (problem::CONTENT_TYPE, problem.as_bytes())
     };
     let date = worker.date.at(now());
@@ -201,7 +195,7 @@ fn write<C: Caller>(worker: &Worker, caller: &mut C, what: &Problem<'_>) {
     if let Some(seconds) = &seconds {
         fields.push(("Retry-After", seconds.as_bytes()));
     }
-    if let Some(id) = what.request_id {
+    if let Some(id) = what.asked.id {
         fields.push(("X-Request-Id", id.as_bytes()));
     }
     fields.extend(what.more);
@@ -214,18 +208,27 @@ fn write<C: Caller>(worker: &Worker, caller: &mut C, what: &Problem<'_>) {
 const PAGE: &str = "text/html; charset=utf-8";
 
 /// Whether this request would rather have a page than problem details. Who takes either as gladly is a program.
-fn wants_page(asked: &[u8]) -> bool {
-    let mut accepted = Vec::new();
-    for line in asked.split(|&byte| byte == b'\n').skip(1) {
-        let Some((name, value)) = line.split_at_checked("accept:".len()) else { continue };
-        if name.eq_ignore_ascii_case(b"accept:") {
-            accepted.extend_from_slice(value.trim_ascii());
-            accepted.push(b',');
+pub(super) fn wants_page(head: &RequestHead, input: &[u8]) -> bool {
+    let mut lines = head.fields(input).filter(|(name, _)| name.eq_ignore_ascii_case(b"accept"));
+    let first = lines.next().map_or(&b""[..], |(_, value)| value);
+    match lines.next() {
+        None => prefers_html(first),
+        // Several are one list (RFC 9110 §5.3).
+        Some((_, second)) => {
+            let mut all = [first, second].join(&b',');
+            for (_, more) in lines {
+                all.push(b',');
+                all.extend_from_slice(more);
+            }
+            prefers_html(&all)
         }
     }
-    let html = accept::quality(&accepted, "text", "html");
-    let problem = accept::quality(&accepted, "application", "problem+json");
-    html > problem.max(accept::quality(&accepted, "application", "json"))
+}
+
+fn prefers_html(accepted: &[u8]) -> bool {
+    let html = accept::quality(accepted, "text", "html");
+    let problem = accept::quality(accepted, "application", "problem+json");
+    html > problem.max(accept::quality(accepted, "application", "json"))
 }
 
 /// What responses gain by the user's rules. What the answer says itself it knows better: that it must not be kept, or what it is.
@@ -244,10 +247,16 @@ fn hsts<'a, C: Caller>(worker: &'a Worker, caller: &C) -> Option<(&'static str, 
 
 #[cfg(test)]
 mod tests {
+    use evenkeel_http1::Inbound;
+    use evenkeel_message::Limits;
+
     use super::*;
 
-    fn wants(accept: &str) -> bool {
-        wants_page(format!("GET /accept: HTTP/1.1\r\nHost: h\r\n{accept}\r\n\r\n").as_bytes())
+    fn wants(fields: &str) -> bool {
+        let request = format!("GET /accept: HTTP/1.1\r\nHost: h\r\n{fields}\r\n\r\n");
+        let mut head = RequestHead::new();
+        Inbound::new().head(request.as_bytes(), &mut head, &Limits::default()).unwrap().unwrap();
+        wants_page(&head, request.as_bytes())
     }
 
     #[test]
@@ -259,6 +268,7 @@ mod tests {
         assert!(!wants("Accept: application/json, text/plain, */*"));
         assert!(!wants("Accept: application/problem+json, text/html;q=0.9"));
         assert!(!wants("User-Agent: accept: text/html"));
-        assert!(!wants_page(b""));
+        assert!(wants("Accept: text/plain\r\nAccept: image/*\r\nAccept: text/html"));
+        assert!(!wants("X: y"));
     }
 }

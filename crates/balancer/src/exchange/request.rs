@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use evenkeel_message::{Framing, Method, Refusal, RequestRewrite, request_id, rewrite};
+use evenkeel_message::{Framing, Method, Refusal, RequestHead, RequestRewrite, request_id, rewrite};
 use evenkeel_upstream::attempt::{Affinity, Plan, Repeat};
 use evenkeel_upstream::{Author, Kind, PolicySettings, Want};
 use evenkeel_wire::{Idleness, Stream};
@@ -11,6 +11,7 @@ use evenkeel_wire::{Idleness, Stream};
 use super::caller::Caller;
 use super::intake::{is_gathered, too_large};
 use super::scratch::Scratch;
+use crate::context::Worker;
 use crate::servers::groups::Way;
 use crate::servers::kind;
 
@@ -45,7 +46,7 @@ pub(crate) struct Request {
 }
 
 /// How many hexadecimal digits a request id made here has: 128 bits.
-const ID_DIGITS: usize = 32;
+pub(super) const ID_DIGITS: usize = 32;
 
 impl Request {
     /// Checks the head against the limits, and writes the head for servers into the scratch space. The received one is not
@@ -57,20 +58,14 @@ impl Request {
     ) -> Result<Self, Refusal> {
         let (group, prefix) = (way.group, way.prefix());
         let (worker, settings) = (&group.worker, group.settings());
-        let Scratch { request, upload, .. } = scratch;
+        let Scratch { request, upload, account, .. } = scratch;
         let is_bound = caller.bound().is_some();
         let (head, input) = caller.asked();
         if matches!(head.framing(), Framing::Length(length) if length > settings.max_body) {
             return Err(too_large());
         }
         let mut made = [0; ID_DIGITS];
-        let id = match head.request_id(input) {
-            Some(id) if request_id::is_sane(id) => id,
-            _ => {
-                make_id(&mut made, &mut worker.random.borrow_mut());
-                &made
-            }
-        };
+        let id = id_of(head, input, worker, &mut made);
         let upgrade = head.upgrade(input).and_then(|asked| settings.upgrades.first_of(asked));
         let origin = worker.settings().trusted.origin(caller.peer().ip(), caller.scheme(), head, input);
         let how = RequestRewrite {
@@ -97,6 +92,7 @@ impl Request {
         }
         let keyed = settings.retry_keyed && head.field(input, "idempotency-key").is_some();
         let address = origin.client();
+        account.client = Some(address);
         let hashes = matches!(settings.rules.policy, PolicySettings::ConsistentHash(_));
         let key = hashes.then(|| settings.hash_key.key(head, input, address)).flatten();
         let pin = settings.sticky.as_ref().and_then(|sticky| sticky.pin(head, input));
@@ -130,12 +126,6 @@ impl Request {
         Ok(prepared)
     }
 
-    /// The id, the same over all attempts.
-    pub(crate) fn id<'a>(&self, rewritten: &'a [u8]) -> &'a str {
-        // Sane ids and those made here are ASCII.
-        std::str::from_utf8(&rewritten[self.id.clone()]).unwrap_or_default()
-    }
-
     /// What may be done with it.
     pub(crate) fn plan(&self) -> Plan {
         let hedgeable = self.plain && self.repeat == Repeat::Freely;
@@ -155,6 +145,22 @@ impl Request {
     /// Whether it goes no further than here (OPTIONS with `Max-Forwards: 0`).
     pub(crate) fn is_answered_here(&self) -> bool {
         self.answered_here
+    }
+}
+
+/// The id of a request: its own where that is sane, else one that is made.
+pub(super) fn id_of<'a>(
+    head: &RequestHead,
+    input: &'a [u8],
+    worker: &Worker,
+    made: &'a mut [u8; ID_DIGITS],
+) -> &'a [u8] {
+    match head.request_id(input) {
+        Some(id) if request_id::is_sane(id) => id,
+        _ => {
+            make_id(made, &mut worker.random.borrow_mut());
+            made
+        }
     }
 }
 

@@ -10,8 +10,8 @@ use crate::clock::now;
 use crate::context::Worker;
 use crate::records::access_log::Entry;
 
-/// Closes the account of the request that has just ended, and that `client` asked.
-pub(crate) fn settle(worker: &Worker, client: SocketAddr, scratch: &Scratch) {
+/// Closes the account of the request that has just ended, and that came from `peer`.
+pub(crate) fn settle(worker: &Worker, peer: SocketAddr, scratch: &Scratch) {
     let now = now();
     let account = &scratch.account;
     let roster = &worker.shared.roster;
@@ -28,7 +28,7 @@ pub(crate) fn settle(worker: &Worker, client: SocketAddr, scratch: &Scratch) {
     worker.shared.story.note(account, &scratch.request, roster, now);
     if let Some(log) = &worker.access_log {
         let received = if scratch.request.is_empty() { 0 } else { scratch.upload.taken() };
-        log.write(&Entry { client, head: &scratch.request, received, account, now }, roster);
+        log.write(&Entry { peer, head: &scratch.request, received, account, now }, roster);
     }
 }
 

@@ -21,6 +21,13 @@ pub(super) fn why<C: Caller>(gate: &Gate, worker: &Worker, caller: &C) -> Option
     gate.turns_away(origin.client(), now())
 }
 
+/// The same of one whose request cannot be read. Of whom a trusted proxy speaks then nobody knows: the proxy is not blamed for it.
+pub(super) fn why_unread<C: Caller>(worker: &Worker, caller: &C) -> Option<Turned> {
+    let (settings, client) = (worker.settings(), caller.peer().ip());
+    let gate = worker.edition.gate.as_ref().filter(|_| !settings.trusted.include(client))?;
+    gate.turns_away(client, now())
+}
+
 /// Tells it, and says what follows.
 #[inline(never)]
 pub(super) async fn turn_away<C: Caller>(
@@ -29,8 +36,8 @@ pub(super) async fn turn_away<C: Caller>(
     scratch: &mut Scratch,
     why: Turned,
 ) -> Then {
-    let (head, input) = caller.asked();
-    scratch.keep_what_was_asked(head, input);
+    scratch.keep_what_was_asked(worker, caller);
+    let (head, _) = caller.asked();
     let has_body = !matches!(head.framing(), Framing::Empty | Framing::Length(0));
     // What comes behind a body is not looked for, and who may not come has nothing more to ask. A client that asks too often
     // keeps its connection: a new one for each attempt would cost both more.
@@ -39,27 +46,44 @@ pub(super) async fn turn_away<C: Caller>(
         caller.close_after_this();
     }
     caller.head_taken();
-    match why {
-        Turned::Denied => {
-            worker.stats.denied.add(1);
-            scratch.account.turned_away(403);
-            reply::denied(worker, caller, &scratch.request);
-        }
-        Turned::Disowned => {
-            worker.stats.disowned.add(1);
-            scratch.account.turned_away(403);
-            reply::disowned(worker, caller, &scratch.request);
-        }
-        Turned::Limited { rate, again_in } => {
-            worker.stats.limited.add(1);
-            scratch.account.turned_away(429);
-            reply::asks_too_often(worker, caller, &Allowance::of(rate, again_in), &scratch.request);
-        }
-    }
+    tell(worker, caller, scratch, why);
     match super::send_own(worker, caller, scratch).await {
         true if closes => Then::Linger,
         true => caller.after().into(),
         false => Then::Close,
+    }
+}
+
+/// Tells it one whose request cannot be read, and nothing that comes behind it.
+#[inline(never)]
+pub(super) async fn turn_away_unread<C: Caller>(
+    worker: &Worker,
+    caller: &mut C,
+    scratch: &mut Scratch,
+    why: Turned,
+) -> Then {
+    caller.close_after_this();
+    tell(worker, caller, scratch, why);
+    if super::send_own(worker, caller, scratch).await { Then::Linger } else { Then::Close }
+}
+
+fn tell<C: Caller>(worker: &Worker, caller: &mut C, scratch: &mut Scratch, why: Turned) {
+    match why {
+        Turned::Denied => {
+            worker.stats.denied.add(1);
+            scratch.account.turned_away(403);
+            reply::denied(worker, caller, &scratch.asked());
+        }
+        Turned::Disowned => {
+            worker.stats.disowned.add(1);
+            scratch.account.turned_away(403);
+            reply::disowned(worker, caller, &scratch.asked());
+        }
+        Turned::Limited { rate, again_in } => {
+            worker.stats.limited.add(1);
+            scratch.account.turned_away(429);
+            reply::asks_too_often(worker, caller, &Allowance::of(rate, again_in), &scratch.asked());
+        }
     }
 }
 

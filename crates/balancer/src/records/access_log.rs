@@ -8,7 +8,7 @@
 //! holds it while it writes, so an output that blocks stalls nobody: the buffers fill up to [`BUFFERED_BYTES`], and lines beyond that
 //! are dropped and counted.
 //!
-//! A line names the path of a request and not its query, and no field but the request id and the trace id: what clients
+//! A line names the path of a request and not its query, and no field but Host, the request id and the trace id: what clients
 //! keep secret is not in it.
 
 mod line;
@@ -139,8 +139,9 @@ pub(crate) struct WorkerLog {
 
 /// A request that has ended.
 pub(crate) struct Entry<'a> {
-    pub(crate) client: SocketAddr,
-    /// The request's head as it went to the servers; empty where it was refused before that.
+    /// The other end of its connection, or whom the PROXY protocol names.
+    pub(crate) peer: SocketAddr,
+    /// The request's head as it went to the servers, or what was kept of it; empty where it could not be read.
     pub(crate) head: &'a [u8],
     /// Bytes of the request's body.
     pub(crate) received: u64,
@@ -243,8 +244,8 @@ mod tests {
     }
 
     fn write(log: &WorkerLog, account: &Account) {
-        let client = "10.1.2.3:4567".parse().unwrap();
-        let entry = Entry { client, head: HEAD, received: 0, account, now: now() };
+        let peer = "10.1.2.3:4567".parse().unwrap();
+        let entry = Entry { peer, head: HEAD, received: 0, account, now: now() };
         log.write(&entry, &Roster::default());
     }
 

@@ -1,6 +1,7 @@
 //! What a request comes to: noted on its way, settled once at its end into counters, times and the access log. So
 //! observing is a line here and there in the flow, and nothing of it happens between a request and its answer.
 
+use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,11 +30,13 @@ pub(crate) struct Account {
     pub(crate) error: Option<&'static str>,
     pub(crate) trail: ArrayVec<TrailEntry, MAX_ATTEMPTS>,
     pub(crate) masked: bool,
+    /// Who asks, where trusted proxies are in front: whom they name. `None` of what cannot be read.
+    pub(crate) client: Option<IpAddr>,
     /// The upstream it is for, where there are several.
     pub(crate) upstream: Option<Arc<str>>,
     /// What was taken off its path on the way there.
     pub(crate) prefix: Option<Arc<str>>,
-    /// Where its id stands in its head as that goes to the servers; nowhere in a request that is refused.
+    /// Where its id stands in its head as that goes to the servers; nowhere in one that cannot be read.
     pub(crate) id: Range<usize>,
     /// The trace that it is part of, where it says so.
     pub(crate) trace: Option<[u8; 32]>,

@@ -160,12 +160,20 @@ impl Balancer {
 
     /// Waits until its log says this.
     pub(crate) fn says(&self, words: &str) {
-        let mut said = self.begin.contains(words);
-        while !said {
+        self.said(words);
+    }
+
+    /// The line that says it, which is not looked at again.
+    pub(crate) fn said(&self, words: &str) -> String {
+        if let Some(line) = self.begin.lines().find(|line| line.contains(words)) {
+            return line.to_owned();
+        }
+        loop {
             let line = self.log.recv_timeout(PATIENCE);
-            said = line
-                .unwrap_or_else(|_| panic!("the log does not say {words:?}: {}", self.begin))
-                .contains(words);
+            let line = line.unwrap_or_else(|_| panic!("the log does not say {words:?}: {}", self.begin));
+            if line.contains(words) {
+                return line;
+            }
         }
     }
 

@@ -188,3 +188,38 @@ fn bad_values_are_told_with_what_to_write() {
         assert!(said.contains(words), "{words} is missing:\n{said}");
     }
 }
+
+#[test]
+fn what_is_no_request_counts_as_one() {
+    let stage = Stage::with(&[("RATE", "2/h")]);
+    for status in [400, 400, 429] {
+        let answer = stage.client("no request at all\r\n\r\n").message();
+        assert_eq!((answer.status(), answer.closes()), (status, true));
+    }
+    assert_eq!(stage.client(GET).message().status(), 429);
+    assert_eq!(metric(&stage.balancer, "evenkeel_requests_refused_total"), 2);
+    assert_eq!(metric(&stage.balancer, "evenkeel_requests_turned_away_total{reason=\"rate\"}"), 2);
+}
+
+#[test]
+fn a_denied_client_is_told_so_whatever_it_sends() {
+    let stage = Stage::with(&[("DENY", "127.0.0.0/8")]);
+    for sent in [
+        "\x16\x03\x01 no request\r\n\r\n",
+        "GET / HTTP/1.1\r\n\r\n",
+        "GET / HTTP/9.9\r\nHost: h\r\n\r\n",
+        GET,
+    ] {
+        let answer = stage.client(sent).message();
+        assert_eq!((answer.status(), answer.closes()), (403, true), "{sent:?}");
+    }
+}
+
+#[test]
+fn a_trusted_proxy_is_not_blamed_for_what_its_clients_send() {
+    let stage = Stage::with(&[PROXIED, ("RATE", "1/h"), ("ALLOW", "192.0.2.0/24")]);
+    for _ in 0..3 {
+        assert_eq!(stage.client("no request at all\r\n\r\n").message().status(), 400);
+    }
+    assert_eq!(stage.forwarded(from("192.0.2.1")).line(), "GET / HTTP/1.1");
+}

@@ -7,5 +7,6 @@
 mod harness;
 
 mod clients;
+mod logged;
 mod pages;
 mod rules;

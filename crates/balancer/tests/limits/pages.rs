@@ -46,6 +46,20 @@ fn a_request_that_goes_no_further_gets_its_page_too() {
 }
 
 #[test]
+fn what_a_client_accepts_is_in_all_its_lines_and_no_rule_changes_it() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("403.html"), "<h1>Not here</h1>").unwrap();
+    fs::write(directory.path().join("503.html"), "<h1>Nobody</h1>").unwrap();
+    let pages = directory.path().to_str().unwrap();
+    let lines = "application/json;q=0.5\r\nAccept: text/html";
+    let stage = Stage::with(&[("ERROR_PAGES", pages), ("DENY", "127.0.0.1")]);
+    assert_eq!(stage.client(asking("GET", lines)).message().text(), "<h1>Not here</h1>");
+    let rules = [("ERROR_PAGES", pages), ("REQUEST_SET", "Accept: application/json")];
+    let balancer = Balancer::start(NOBODY, &rules);
+    assert_eq!(balancer.connect().send(asking("GET", lines)).message().text(), "<h1>Nobody</h1>");
+}
+
+#[test]
 fn pages_are_taken_up_while_it_runs_and_bad_ones_are_not() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("503.html");

@@ -29,7 +29,7 @@ use crate::context::Worker;
 use crate::context::permit::Permit;
 use crate::exchange::caller::{self, Caller};
 use crate::exchange::then::Then;
-use crate::exchange::{self, reply, settle, tunnel};
+use crate::exchange::{self, reply, tunnel};
 use crate::settings::pace::Patience;
 
 /// How long a connection keeps its task without a byte, while few do and while many do: what they hold together is
@@ -246,13 +246,7 @@ async fn serve_some(
             Next::Head => exchange::run(&groups, &mut asking, scratch).await,
             Next::Quiet => return Served::Nothing,
             Next::Gone => return Served::All,
-            Next::Refused(refusal) => {
-                scratch.account.open();
-                scratch.request.clear();
-                let then = exchange::refuse(worker, &mut asking, scratch, &refusal, None).await;
-                settle::settle(worker, client.peer, scratch);
-                then
-            }
+            Next::Refused(refusal) => exchange::refuse_unread(worker, &mut asking, scratch, &refusal).await,
         };
         match then {
             Then::Next if storage.received.is_empty() && !client.half_closed => return Served::Some,

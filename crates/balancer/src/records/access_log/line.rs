@@ -20,10 +20,20 @@ pub(super) fn json(line: &mut Vec<u8>, time: &[u8], entry: &Entry<'_>, names: &m
     line.extend_from_slice(b"{\"time\":\"");
     line.extend_from_slice(time);
     line.extend_from_slice(b"\",\"client\":\"");
-    shown(line, entry.client);
+    client(line, entry);
     line.push(b'"');
+    if is_introduced(entry) {
+        line.extend_from_slice(b",\"peer\":\"");
+        shown(line, entry.peer);
+        line.push(b'"');
+    }
     line.extend_from_slice(b",\"method\":\"");
     quoted(line, method);
+    let host = host(entry.head);
+    if !host.is_empty() {
+        line.extend_from_slice(b"\",\"host\":\"");
+        quoted(line, host);
+    }
     line.extend_from_slice(b"\",\"path\":\"");
     whole_path(line, account, path);
     line.push(b'"');
@@ -69,7 +79,7 @@ pub(super) fn text(line: &mut Vec<u8>, time: &[u8], entry: &Entry<'_>, names: &m
     let (method, path) = asked(entry.head);
     line.extend_from_slice(time);
     line.push(b' ');
-    shown(line, entry.client);
+    client(line, entry);
     line.extend_from_slice(b" \"");
     quoted(line, method);
     line.push(b' ');
@@ -91,6 +101,15 @@ pub(super) fn text(line: &mut Vec<u8>, time: &[u8], entry: &Entry<'_>, names: &m
         millis(line, account.queued);
         line.extend_from_slice(b"ms");
     }
+    if is_introduced(entry) {
+        line.extend_from_slice(b" peer=");
+        shown(line, entry.peer);
+    }
+    let host = host(entry.head);
+    if !host.is_empty() {
+        line.extend_from_slice(b" host=");
+        quoted(line, host);
+    }
     word(line, "id", entry.head.get(account.id.clone()).unwrap_or_default());
     word(line, "trace", account.trace.as_ref().map_or(b"", <[u8; 32]>::as_slice));
     for (index, attempt) in account.trail.iter().enumerate() {
@@ -108,6 +127,31 @@ pub(super) fn text(line: &mut Vec<u8>, time: &[u8], entry: &Entry<'_>, names: &m
         line.extend_from_slice(b"ms");
     }
     line.push(b'\n');
+}
+
+/// Who asks: without a port where a trusted proxy names it.
+fn client(line: &mut Vec<u8>, entry: &Entry<'_>) {
+    match entry.account.client {
+        Some(client) if is_introduced(entry) => address(client, line),
+        _ => shown(line, entry.peer),
+    }
+}
+
+/// Whether it is somebody else than the other end of the connection.
+fn is_introduced(entry: &Entry<'_>) -> bool {
+    entry.account.client.is_some_and(|client| client.to_canonical() != entry.peer.ip().to_canonical())
+}
+
+/// The longest host that is written, bytes.
+const LONGEST_HOST: usize = 255;
+
+/// The host in a head as it goes to the servers, or as it was kept.
+fn host(head: &[u8]) -> &[u8] {
+    const HOST: &[u8] = b"\r\nHost: ";
+    let Some(at) = memchr::memmem::find(head, HOST) else { return b"" };
+    let value = &head[at + HOST.len()..];
+    let value = &value[..memchr::memchr(b'\r', value).unwrap_or(value.len())];
+    &value[..value.len().min(LONGEST_HOST)]
 }
 
 /// The path as the client asked for it.
@@ -260,6 +304,18 @@ mod tests {
         assert_eq!(asked("GET /a/b?token=x HTTP/1.1\r\nHost: h\r\n\r\n"), (&b"GET"[..], &b"/a/b"[..]));
         assert_eq!(asked("OPTIONS * HTTP/1.1\r\n\r\n"), (&b"OPTIONS"[..], &b"*"[..]));
         assert_eq!(asked(""), (&b"-"[..], &b"-"[..]));
+    }
+
+    #[test]
+    fn the_host_is_that_of_its_field_and_not_longer_than_a_name() {
+        let of = |head: &str| String::from_utf8(host(head.as_bytes()).to_vec()).unwrap();
+        assert_eq!(
+            of("GET /?\\r\\nHost: x HTTP/1.1\r\nX-Host: y\r\nHost: shop.example:81\r\nA: b\r\n\r\n"),
+            "shop.example:81"
+        );
+        assert_eq!(of("GET / \r\nHost: \r\nX-Request-Id: a\r\n"), "");
+        assert_eq!(of(""), "");
+        assert_eq!(of(&format!("GET / \r\nHost: {}\r\n", "a".repeat(999))).len(), LONGEST_HOST);
     }
 
     #[test]
