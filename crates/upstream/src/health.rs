@@ -92,8 +92,10 @@ pub(crate) struct Facts {
 /// How a probe failed, as far as health is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fall {
-    /// No connection, or an answer that will not do.
+    /// It refused, broke off, or gave an answer that will not do.
     Outright,
+    /// No connection, and no word why.
+    Unconnected,
     /// A connection and nothing on it.
     Unanswered {
         /// When the probe began.
@@ -171,6 +173,11 @@ impl Observed {
         self.unanswered.is_some() && self.silent_for(now) < settings.attempts.response_timeout
     }
 
+    /// Whether its last probe found a connection and no answer, and there was no sign of life since.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.unanswered.is_some()
+    }
+
     /// For how long it has given no sign of life.
     pub(crate) fn silent_for(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.alive)
@@ -231,13 +238,21 @@ impl Observed {
         now: Instant,
     ) -> bool {
         self.probes_passed = 0;
-        if how == Fall::Outright && self.busy && self.unanswered.is_some() {
+        if self.busy && self.unanswered.is_some() && !matches!(how, Fall::Unanswered { .. }) {
+            if how == Fall::Unconnected
+                && facts.at_work
+                && !facts.others_serve
+                && self.connects(settings, now)
+            {
+                // Its line is full, as far as anybody can tell, and there is no other to wait in.
+                return false;
+            }
             // Another trouble than before: it has to show as often as any.
             self.probes_failed = 0;
         }
         self.probes_failed = self.probes_failed.saturating_add(1);
         let cause = match how {
-            Fall::Outright => {
+            Fall::Outright | Fall::Unconnected => {
                 self.unanswered = None;
                 Cause::Unreachable
             }

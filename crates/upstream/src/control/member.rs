@@ -113,12 +113,17 @@ impl Member {
     /// Takes in that it has sent the head of a response, which workers stamp and tell nobody.
     pub(super) fn listen(&mut self, changes: &mut Changes, now: Instant) {
         let Some(heard) = self.endpoint.last_heard() else { return };
-        let was_busy = self.observed.is_busy();
+        let (was_busy, was_unanswered) = (self.observed.is_busy(), self.observed.is_unanswered());
         if self.observed.heard(heard, now) {
             changes.add_health(self, None, now);
             self.health_changed(now);
         }
         changes.add_busy(self, was_busy, now);
+        // The probe that was asked for this is the one that waits behind what was answered.
+        let lives = was_unanswered && !self.observed.is_unanswered();
+        if lives && self.suspect_since().is_some_and(|since| heard > since) {
+            self.clear_suspicion(changes, now);
+        }
     }
 
     /// Whether it has requests in flight that may be all there is to its silence: nobody has found them late, or it is usually

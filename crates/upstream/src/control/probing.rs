@@ -100,6 +100,9 @@ struct Started {
     lost_at: Instant,
 }
 
+/// A probe of somebody busy is waited for this many times as long as any.
+const WAITED_FOR_BUSY: u32 = 10;
+
 /// How long after its own timeout a probe counts as lost in the shell.
 const PROBE_LOST_AFTER: Duration = Duration::from_secs(1);
 
@@ -151,7 +154,13 @@ impl Control {
         }
         let settings = self.settings.probes;
         let nothing_serves = self.nothing_serves();
-        let running = |member: &&Member| member.probes.started.is_some_and(|started| now < started.lost_at);
+        // One that waits for somebody busy costs nothing but its place in that line.
+        let running = |member: &&Member| {
+            let held = |started: Started| {
+                now < started.lost_at.min(started.at + settings.timeout + PROBE_LOST_AFTER)
+            };
+            member.probes.started.is_some_and(held)
+        };
         let mut in_flight = self.members.values().filter(running).count();
         // Suspects first, then those that have waited longest: beyond the bounds all have to wait a little, and none for ever.
         let waits = |member: &&Member| !member.vanished && member.probes.is_due(member.suspect_since(), now);
@@ -164,8 +173,7 @@ impl Control {
             }
             let Some(member) = self.members.get_mut(&id) else { continue };
             in_flight += 1;
-            let timeout =
-                if member.suspect_since().is_some() { settings.suspect_timeout } else { settings.timeout };
+            let timeout = timeout(member, &settings);
             let interval = jittered(interval(member, &settings, nothing_serves, now), rng);
             member.probes.next = now + interval;
             member.probes.started = Some(Started { at: now, lost_at: now + timeout + PROBE_LOST_AFTER });
@@ -217,9 +225,10 @@ impl Control {
                     member.observed.probe_failed(Fall::Unanswered { since }, facts, &self.settings, now)
                 }
             }
-            ProbeResult::Failed(_) => {
+            ProbeResult::Failed(why) => {
+                let how = if why == ProbeFailure::TimedOut { Fall::Unconnected } else { Fall::Outright };
                 member.doubt(true, started);
-                member.observed.probe_failed(Fall::Outright, facts, &self.settings, now)
+                member.observed.probe_failed(how, facts, &self.settings, now)
             }
         };
         self.changes.add_busy(member, was_busy, now);
@@ -232,6 +241,18 @@ impl Control {
         }
         member.write_bits(&self.settings, now);
         self.open_trials(now);
+    }
+}
+
+/// Who is busy is asked once and waited for, rather than again and again: each probe that was given up stands in its line as well.
+fn timeout(member: &Member, settings: &crate::settings::ProbeSettings) -> Duration {
+    let ended = member.last_probe.map(|probe| probe.at);
+    match member.suspect_since() {
+        Some(since) if !member.observed.is_busy() || ended.is_none_or(|ended| ended < since) => {
+            settings.suspect_timeout
+        }
+        _ if member.observed.is_busy() => settings.timeout * WAITED_FOR_BUSY,
+        _ => settings.timeout,
     }
 }
 

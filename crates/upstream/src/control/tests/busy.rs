@@ -260,6 +260,59 @@ fn who_is_busy_and_then_takes_no_connections_is_ejected_after_the_second_time() 
 }
 
 #[test]
+fn a_busy_one_is_asked_once_and_waited_for() {
+    let mut set = Set::quiet(1);
+    let _work = set.lease_on_any(0);
+    set.probes_unanswered(0);
+    let begun = set.now;
+    let due = set.control.probes_due(set.now, &mut || 0);
+    assert_eq!(due[0].timeout, 5_000 * MS);
+    while set.now < begun + 4_900 * MS {
+        set.pass_time(100 * MS);
+        assert_eq!(set.control.probes_due(set.now, &mut || 0), []);
+    }
+    set.probe(0, ProbeResult::Passed);
+    assert!(set.endpoint(0).is_plain());
+}
+
+#[test]
+fn a_suspicion_of_a_busy_one_is_asked_about_at_once() {
+    let mut set = Set::quiet(3);
+    let _work = set.lease_on_any(0);
+    set.probes_unanswered(0);
+    set.start_probes();
+    set.pass_time(100 * MS);
+    set.see(0, Evidence::Silent);
+    let due = set.control.probes_due(set.now, &mut || 0);
+    assert_eq!((due.len(), due[0].endpoint, due[0].timeout), (1, set.id(0), 200 * MS));
+}
+
+#[test]
+fn an_answer_clears_who_was_suspected_for_its_silence() {
+    let mut set = Set::quiet(1);
+    let mut work = set.lease_on_any(0);
+    set.see(0, Evidence::Silent);
+    set.pass_time(100 * MS);
+    set.probe_unanswered(0);
+    work.head_received(Response::Good, 700 * MS, set.now);
+    set.pass_time(100 * MS);
+    assert!(set.endpoint(0).is_plain());
+    assert_eq!(set.news(), ["suspect", "cleared"]);
+}
+
+#[test]
+fn a_line_that_is_full_is_no_reason_to_turn_everybody_away() {
+    let mut set = Set::quiet(2);
+    let work = [0, 1].map(|index| set.lease_on_any(index));
+    (0..2).for_each(|index| set.probes_unanswered(index));
+    (0..5).for_each(|_| (0..2).for_each(|index| set.probe(index, FAILED)));
+    assert!(set.pick(&POST).is_ok());
+    drop(work);
+    (0..2).for_each(|_| (0..2).for_each(|index| set.probe(index, FAILED)));
+    assert_eq!(set.pick(&POST), Err(Unavailable::AllUnreachable), "nothing keeps it at work");
+}
+
+#[test]
 fn a_busy_one_is_probed_no_more_often_for_a_suspicion() {
     let mut set = Set::quiet(1);
     let _work = set.lease_on_any(0);
