@@ -1,4 +1,5 @@
-//! The set, set up for whoever looks at it from outside: the tests of `e2e` and the tools `bench`, `faults` and `attack`.
+//! The set, set up for whoever looks at it from outside: the tests of `e2e` and the tools `bench`, `faults` and `attack`. The
+//! balancer's tests take one client from here, that asks for a renegotiation.
 //!
 //! ```text
 //! Processes (the manager and its children) ─┐
@@ -17,6 +18,7 @@ mod load;
 mod patience;
 mod ports;
 mod processes;
+mod renegotiation;
 mod stream;
 
 pub use binaries::{binary, root};
@@ -27,4 +29,5 @@ pub use load::{Load, Tally};
 pub use patience::{Lines, PATIENCE, ended, finished, output, until};
 pub use ports::free_addresses;
 pub use processes::{Member, Processes};
+pub use renegotiation::Renegotiation;
 pub use stream::{Stream, Tls};

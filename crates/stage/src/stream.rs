@@ -8,10 +8,13 @@ use std::{
 };
 
 use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
-    crypto::aws_lc_rs,
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
+    crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, ServerName, pem::PemObject as _},
+    version,
 };
+
+use crate::renegotiation::SUITE;
 
 /// Longer than any deadline of the set: a wait that long is a hang.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
@@ -26,16 +29,37 @@ pub struct Tls {
 impl Tls {
     /// A server of this name whose certificate is signed by the authority in this PEM.
     pub fn new(authority: &[u8], name: &str) -> io::Result<Self> {
+        Self::with(aws_lc_rs::default_provider(), rustls::DEFAULT_VERSIONS, authority, name)
+    }
+
+    /// The same for a [`Renegotiation`](crate::Renegotiation), over TLS 1.2.
+    pub fn that_tells_its_keys(authority: &[u8], name: &str) -> io::Result<Self> {
+        let provider = CryptoProvider { cipher_suites: vec![SUITE], ..aws_lc_rs::default_provider() };
+        let mut tls = Self::with(provider, &[&version::TLS12], authority, name)?;
+        Arc::make_mut(&mut tls.config).enable_secret_extraction = true;
+        Ok(tls)
+    }
+
+    fn with(
+        provider: CryptoProvider,
+        versions: &[&'static SupportedProtocolVersion],
+        authority: &[u8],
+        name: &str,
+    ) -> io::Result<Self> {
         let mut roots = RootCertStore::empty();
         let authority = CertificateDer::from_pem_slice(authority).map_err(io::Error::other)?;
         roots.add(authority).map_err(io::Error::other)?;
-        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
+        let config = ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_protocol_versions(versions)
             .map_err(io::Error::other)?
             .with_root_certificates(roots)
             .with_no_client_auth();
         let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
         Ok(Self { config: Arc::new(config), name })
+    }
+
+    pub(crate) fn session(&self) -> io::Result<ClientConnection> {
+        ClientConnection::new(self.config.clone(), self.name.clone()).map_err(io::Error::other)
     }
 }
 
@@ -60,8 +84,8 @@ impl Stream {
         tcp.set_nodelay(true)?;
         tcp.set_read_timeout(Some(PATIENCE))?;
         tcp.set_write_timeout(Some(PATIENCE))?;
-        let Some(Tls { config, name }) = tls else { return Ok(Self::Plain(tcp)) };
-        let mut session = ClientConnection::new(config.clone(), name.clone()).map_err(io::Error::other)?;
+        let Some(tls) = tls else { return Ok(Self::Plain(tcp)) };
+        let mut session = tls.session()?;
         while session.is_handshaking() {
             session.complete_io(&mut tcp)?;
         }

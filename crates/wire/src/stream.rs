@@ -226,6 +226,11 @@ impl Stream {
         self.tls.is_some()
     }
 
+    /// Whether TLS has ended it, for what the other side has sent since the handshake.
+    pub fn is_broken(&self) -> bool {
+        self.tls.as_ref().is_some_and(|session| session.is_broken())
+    }
+
     /// Which certificate the other side has shown, as lines of fields for servers (RFC 9440); empty where none.
     pub fn client_cert(&self) -> &[u8] {
         self.tls.as_ref().map_or(b"", |session| session.client_cert())

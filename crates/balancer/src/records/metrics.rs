@@ -59,6 +59,7 @@ counters! {
     tls_client_revoked => "evenkeel_tls_handshakes_total", "version=\"none\",outcome=\"client_certificate_revoked\"", "Handshakes with clients, by version of TLS and outcome.";
     tls_client_unchecked => "evenkeel_tls_handshakes_total", "version=\"none\",outcome=\"client_certificate_unchecked\"", "Handshakes with clients, by version of TLS and outcome.";
     tls_client_invalid => "evenkeel_tls_handshakes_total", "version=\"none\",outcome=\"client_certificate_invalid\"", "Handshakes with clients, by version of TLS and outcome.";
+    tls_broken => "evenkeel_tls_sessions_broken_total", "", "Connections of clients ended for what came after their handshake: a second request for a renegotiation, a record that does not verify.";
     requests => "evenkeel_requests_total", "", "Requests received, whatever became of them.";
     answered_1xx => "evenkeel_responses_total", "class=\"1xx\"", "Responses sent to clients, by class of status.";
     answered_2xx => "evenkeel_responses_total", "class=\"2xx\"", "Responses sent to clients, by class of status.";

@@ -1,7 +1,9 @@
 //! Handshakes: whose certificate is shown, which version is spoken, what resumes, and what is bounded.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
+
+use evenkeel_stage::{Renegotiation, Tls};
 
 use crate::client::{Authority, Client};
 use crate::harness::{OK, PATIENCE, SHORT};
@@ -12,6 +14,7 @@ const RESUMED: &str = "evenkeel_tls_handshakes_total{version=\"1.3\",outcome=\"r
 const LATE: &str = "evenkeel_tls_handshakes_total{version=\"none\",outcome=\"timeout\"}";
 const GONE: &str = "evenkeel_tls_handshakes_total{version=\"none\",outcome=\"gone\"}";
 const PLAIN: &str = "evenkeel_tls_handshakes_total{version=\"none\",outcome=\"plain_http\"}";
+const BROKEN: &str = "evenkeel_tls_sessions_broken_total";
 const REFUSED: &str = "evenkeel_tls_handshakes_total{version=\"none\",outcome=\"refused\"}";
 
 /// A request on this connection is answered.
@@ -158,6 +161,77 @@ fn what_is_no_handshake_is_refused_with_an_alert() {
     cut.write_all(b"\x16\x03\x01\x02\x00\x01").unwrap();
     drop(cut);
     secured.stage.balancer.wait_until(|_| secured.count(GONE) == 1);
+    works(&secured, &mut secured.connect());
+}
+
+/// A message of so many bytes that is its announcement and zeros, in records of 1 KiB.
+fn announcing(length: u16) -> Vec<u8> {
+    let mut message = vec![0; usize::from(length)];
+    message[..2].copy_from_slice(b"\x01\0");
+    message[2..4].copy_from_slice(&(length - 4).to_be_bytes());
+    let mut records = Vec::new();
+    for piece in message.chunks(1 << 10) {
+        records.extend_from_slice(b"\x16\x03\x01");
+        records.extend_from_slice(&(piece.len() as u16).to_be_bytes());
+        records.extend_from_slice(piece);
+    }
+    records
+}
+
+#[test]
+fn a_hello_is_not_held_however_long_it_says_that_it_will_be() {
+    let secured = Secured::new();
+    let mut long = TcpStream::connect(secured.stage.balancer.secured()).unwrap();
+    long.set_read_timeout(Some(PATIENCE)).unwrap();
+    let hello = announcing(60 << 10);
+    // Half of it is waited for, and one byte more is too much.
+    let mut sent = 0;
+    while sent < 31 << 10 {
+        long.write_all(&hello[sent..sent + 1000]).unwrap();
+        sent += 1000;
+    }
+    assert_eq!(secured.count(REFUSED), 0);
+    // The rest may meet a connection that is over.
+    let _ = long.write_all(&hello[sent..]);
+    let end = long.read(&mut [0; 64]);
+    assert!(matches!(&end, Ok(0)) || end.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset));
+    secured.stage.balancer.wait_until(|_| secured.count(REFUSED) == 1);
+    works(&secured, &mut secured.connect());
+}
+
+#[test]
+fn who_asks_for_a_renegotiation_is_told_no_once_and_then_ended() {
+    let secured = Secured::new();
+    let tls = Tls::that_tells_its_keys(secured.authority.pem().as_bytes(), "shop.example").unwrap();
+    let tcp = TcpStream::connect(secured.stage.balancer.secured()).unwrap();
+    tcp.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut client = Renegotiation::over(tcp, &tls).unwrap();
+    client.ask().unwrap();
+    // A warning: no_renegotiation (RFC 5246 §7.2.2).
+    assert_eq!(client.alert().unwrap(), Some([1, 100]));
+    assert_eq!(secured.count(BROKEN), 0);
+    client.ask().unwrap();
+    assert_eq!(client.alert().unwrap(), None);
+    secured.stage.balancer.wait_until(|_| secured.count(BROKEN) == 1);
+    works(&secured, &mut secured.connect());
+}
+
+#[test]
+fn a_record_that_does_not_verify_ends_a_connection_at_once_whatever_it_waits_for() {
+    let secured = Secured::new();
+    let mut garbled = b"\x17\x03\x03\0\x20".to_vec();
+    garbled.extend_from_slice(&[7; 32]);
+    let post = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n";
+    for (before, begun) in (0..).zip(["", "GET / HTTP/1.1\r\n", post]) {
+        let mut client = secured.connect();
+        client.send(begun);
+        // What comes with the last of the handshake belongs to that.
+        let shaken = || secured.count(FULL) + secured.count(RESUMED);
+        secured.stage.balancer.wait_until(|_| shaken() == before + 1);
+        client.tcp().write_all(&garbled).unwrap();
+        assert!(client.end().1.is_err());
+        secured.stage.balancer.wait_until(|_| secured.count(BROKEN) == before + 1);
+    }
     works(&secured, &mut secured.connect());
 }
 

@@ -32,6 +32,10 @@ const MOST_HELD: usize = 64 * 1024;
 /// (a read takes in 4 KiB or more) has something else in mind.
 const MOST_IDLE_READS: usize = 16;
 
+/// The most bytes of a client's handshake that are taken in. A hello of today has less than 2 KiB, and the longest chain of certificates
+/// that servers could be told of (`client_cert::LARGEST`) 12 KiB; rustls alone would hold 64 KiB for a message of each connection.
+const MOST_IN_HANDSHAKE: usize = 32 * 1024;
+
 /// How a handshake came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Handshake {
@@ -68,6 +72,8 @@ pub(crate) struct Session {
     connection: Connection,
     /// What was received before it was known to be TLS.
     early: Vec<u8>,
+    /// How many bytes more the handshake may have.
+    room: usize,
     /// Decrypted bytes that nobody has read yet.
     waiting: usize,
     /// Bytes that are encrypted and not yet all with the kernel.
@@ -77,6 +83,8 @@ pub(crate) struct Session {
     /// How the other side's input ended, once it has.
     ended: Option<Ended>,
     is_parted: bool,
+    /// Whether what came was not in order.
+    is_broken: bool,
     /// What servers are told of the client's certificate: lines of fields.
     client_cert: Vec<u8>,
     /// The version of the terms by which the client was verified.
@@ -100,6 +108,12 @@ pub(crate) enum Broken {
     Socket(io::Error),
     /// What TLS said.
     Tls(rustls::Error),
+    /// It has begun with more than is taken in.
+    TooLong,
+}
+
+impl Broken {
+    const TOO_LONG: &str = "the handshake is too long";
 }
 
 impl From<Broken> for HandshakeFailure {
@@ -110,6 +124,7 @@ impl From<Broken> for HandshakeFailure {
                 Some(refusal) => Self::Client(refusal),
                 None => Self::Refused(error.to_string()),
             },
+            Broken::TooLong => Self::Refused(Broken::TOO_LONG.to_owned()),
         }
     }
 }
@@ -119,6 +134,7 @@ impl From<Broken> for TlsFailure {
         match broken {
             Broken::Socket(_) => Self::CutOff,
             Broken::Tls(error) => error.into(),
+            Broken::TooLong => Self::Refused(Broken::TOO_LONG.to_owned()),
         }
     }
 }
@@ -127,7 +143,7 @@ impl From<Broken> for io::Error {
     fn from(broken: Broken) -> Self {
         match broken {
             Broken::Socket(error) => error,
-            Broken::Tls(error) => Self::new(io::ErrorKind::InvalidData, TlsFailure::from(error)),
+            broken => Self::new(io::ErrorKind::InvalidData, TlsFailure::from(broken)),
         }
     }
 }
@@ -136,25 +152,27 @@ impl Session {
     /// With a client; `early` is what was received of it already.
     pub(crate) fn accepting(terms: &Terms, early: &[u8]) -> Result<Self, Broken> {
         let connection = ServerConnection::new(terms.configuration.clone()).map_err(Broken::Tls)?;
-        Ok(Self::over(connection.into(), early.to_vec()))
+        Ok(Self::over(connection.into(), early.to_vec(), MOST_IN_HANDSHAKE))
     }
 
     /// With a server that has to be who is called so.
     pub(crate) fn connecting(client: &TlsClient, name: &TlsName) -> Result<Self, Broken> {
         let connection = client.connection(name).map_err(Broken::Tls)?;
-        Ok(Self::over(connection.into(), Vec::new()))
+        Ok(Self::over(connection.into(), Vec::new(), usize::MAX))
     }
 
-    fn over(mut connection: Connection, early: Vec<u8>) -> Self {
+    fn over(mut connection: Connection, early: Vec<u8>, room: usize) -> Self {
         connection.set_buffer_limit(Some(MOST_HELD));
         Self {
             connection,
             early,
+            room,
             waiting: 0,
             held: 0,
             taken: 0,
             ended: None,
             is_parted: false,
+            is_broken: false,
             client_cert: Vec::new(),
             verified: 0,
             names: None,
@@ -174,7 +192,11 @@ impl Session {
                     is_resumed: self.connection.handshake_kind() == Some(HandshakeKind::Resumed),
                 }));
             }
-            ready!(self.poll_receive(cx, tcp))?;
+            let count = ready!(self.poll_receive(cx, tcp))?;
+            self.room = self.room.saturating_sub(count);
+            if self.room == 0 && self.connection.is_handshaking() {
+                return Poll::Ready(Err(Broken::TooLong));
+            }
             if self.ended.is_some() && self.connection.is_handshaking() {
                 return Poll::Ready(Err(Broken::Socket(io::ErrorKind::UnexpectedEof.into())));
             }
@@ -223,6 +245,10 @@ impl Session {
         }
     }
 
+    pub(crate) fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
     pub(crate) fn client_cert(&self) -> &[u8] {
         &self.client_cert
     }
@@ -245,7 +271,10 @@ impl Session {
             let read = self.connection.read_tls(&mut socket);
             match read {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Idleness::Quiet,
-                Err(_) => return Idleness::Closed,
+                Err(_) => {
+                    self.ended = Some(Ended::CutOff);
+                    return Idleness::Closed;
+                }
                 Ok(count) => {
                     let taken_in = self.take_in(count);
                     self.flush_now(&mut socket);
@@ -274,6 +303,9 @@ impl Session {
             }
             match self.ended {
                 Some(Ended::InOrder) => return Poll::Ready(Ok(0)),
+                Some(Ended::CutOff) if self.is_broken => {
+                    return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+                }
                 Some(Ended::CutOff) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
                 None => {}
             }
@@ -376,8 +408,8 @@ impl Session {
         Poll::Ready(Ok(()))
     }
 
-    /// Takes in what has come, at most once from the socket.
-    fn poll_receive(&mut self, cx: &mut Context<'_>, tcp: &mut Tcp) -> Poll<Result<(), Broken>> {
+    /// Takes in what has come, at most once from the socket. How many bytes that were.
+    fn poll_receive(&mut self, cx: &mut Context<'_>, tcp: &mut Tcp) -> Poll<Result<usize, Broken>> {
         let read = if self.early.is_empty() {
             self.connection.read_tls(&mut Socket { cx, tcp })
         } else {
@@ -397,7 +429,7 @@ impl Session {
                     // Why, as an alert.
                     let _ = self.poll_flush(cx, tcp);
                 }
-                Poll::Ready(taken_in.map_err(Broken::Tls))
+                Poll::Ready(taken_in.map(|()| count).map_err(Broken::Tls))
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
             Err(error) => Poll::Ready(Err(Broken::Socket(error))),
@@ -419,6 +451,9 @@ impl Session {
             }
             Err(error) => {
                 self.is_parted = true;
+                self.is_broken = true;
+                // Whoever reads next must not wait for more where this was said to somebody who only asked for the state.
+                self.ended = Some(Ended::CutOff);
                 Err(error)
             }
         }

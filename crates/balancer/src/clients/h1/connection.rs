@@ -166,6 +166,9 @@ async fn last_since(mut since: Instant, mut client: Client, frontend: Rc<Fronten
             // Bytes that are no request, such as a piece of a record of TLS, renew nothing, however many of them come.
             Served::Nothing if now() < idles_until(&client, &frontend, since) => {}
             Served::Nothing | Served::All => {
+                if client.stream.is_broken() {
+                    frontend.worker.stats.tls_broken.add(1);
+                }
                 client.stream.part();
                 return;
             }
