@@ -77,6 +77,19 @@ pub(crate) const ALL: &[Attack] = &[
         settings: &[("BALANCER_HEAD_TIMEOUT", "2s")],
         ..over_tls("tls-slow-hellos", "500 handshakes of a byte each 100 ms", secured::slow_hellos)
     },
+    Attack {
+        settings: &[("BALANCER_HEAD_TIMEOUT", "2s")],
+        ..over_tls(
+            "tls-large-hellos",
+            "500 handshakes that begin with 60 KiB, in 60 records",
+            secured::large_hellos,
+        )
+    },
+    over_tls(
+        "tls-renegotiation",
+        "crowds of 1,000 that ask for another handshake 20 times each, over TLS 1.2",
+        secured::renegotiation,
+    ),
     over_tls(
         "tls-truncated",
         "handshakes that are broken off, before the answer or behind it",

@@ -64,7 +64,7 @@ fn main() -> ExitCode {
     if env::args().any(|argument| matches!(argument.as_str(), "-h" | "--help")) {
         say(USAGE);
         for attack in ALL {
-            say(&format!("  {:<16} {}\n", attack.name, attack.words));
+            say(&format!("  {:<17} {}\n", attack.name, attack.words));
         }
         return ExitCode::SUCCESS;
     }

@@ -135,7 +135,7 @@ impl fmt::Display for Row {
 fn line(cells: [&str; 8]) -> String {
     let [name, count, requests, failed, p99, memory, descriptors, rested] = cells;
     format!(
-        "{name:<16} {count:>8} {requests:>9} {failed:>7} {p99:>24} {memory:>25} {descriptors:>13} {rested:>13}"
+        "{name:<17} {count:>8} {requests:>9} {failed:>7} {p99:>24} {memory:>25} {descriptors:>13} {rested:>13}"
     )
 }
 

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use evenkeel_stage::{Stream, Tls};
+use evenkeel_stage::{Renegotiation, Stream, Tls};
 
 use crate::{
     Result,
@@ -43,6 +43,36 @@ pub(crate) fn truncated(field: &Field) -> Result<u64> {
         connection.write_all(&hello)?;
         connection.read_exact(&mut [0])
     })
+}
+
+/// A message of nearly the 64 KiB that one may have, in records of 1 KiB, of which the last byte does not come.
+pub(crate) fn large_hellos(field: &Field) -> Result<u64> {
+    let padding = vec![0; 60 << 10];
+    let hello = in_records(&hello(NONE, &[(PADDING, &padding)]), 1 << 10);
+    field.hold_until_ended(&Held { count: 500, first: &hello[..hello.len() - 1], more: SILENCE })
+}
+
+/// Crowds that ask again and again, whatever they are told. What is not ended for it counts as spared.
+pub(crate) fn renegotiation(field: &Field) -> Result<u64> {
+    const CROWD: u64 = 250;
+    const ASKED: usize = 20;
+    let tls = Tls::that_tells_its_keys(&field.authority, NAME)?;
+    let crowds = field.again(THREADS, |_| {
+        let mut crowd = Vec::with_capacity(CROWD as usize);
+        for _ in 0..CROWD {
+            crowd.push(Renegotiation::over(open(field.traffic)?, &tls)?);
+        }
+        for _ in 0..ASKED {
+            for client in &mut crowd {
+                // It may have been ended for the last time.
+                let _ = client.ask();
+            }
+        }
+        let spared = crowd.iter_mut().filter_map(|client| (!client.is_ended()).then_some(1)).sum();
+        field.spared.fetch_add(spared, Relaxed);
+        Ok(())
+    })?;
+    Ok(crowds * CROWD)
 }
 
 /// Nobody resumes what another one has begun.
@@ -104,6 +134,7 @@ const DEFLATE: &[u8] = &[1];
 /// Extensions (RFC 8446 §4.2).
 const SUPPORTED_GROUPS: u16 = 10;
 const SIGNATURE_ALGORITHMS: u16 = 13;
+const PADDING: u16 = 21;
 const PRE_SHARED_KEY: u16 = 41;
 const EARLY_DATA: u16 = 42;
 const SUPPORTED_VERSIONS: u16 = 43;
@@ -136,6 +167,16 @@ fn hello(compression: &[u8], more: &[(u16, &[u8])]) -> Vec<u8> {
     [b"\x16\x03\x01", &counted(&message)[..]].concat()
 }
 
+/// What stands in this record, in records of so many bytes.
+fn in_records(record: &[u8], length: usize) -> Vec<u8> {
+    let mut records = Vec::new();
+    for piece in record[5..].chunks(length) {
+        records.extend_from_slice(&record[..3]);
+        records.extend(counted(piece));
+    }
+    records
+}
+
 /// A ticket that nobody has given, and what should prove that it is the client's.
 fn stranger() -> Vec<u8> {
     let identity = [counted(&[b't'; 64]), vec![0; 4]].concat();
@@ -158,5 +199,14 @@ mod tests {
             let said = |at: usize| usize::from(u16::from_be_bytes([hello[at], hello[at + 1]]));
             assert_eq!((said(3), said(7)), (hello.len() - 5, hello.len() - 9));
         }
+    }
+
+    #[test]
+    fn a_hello_in_records_is_the_same_in_pieces() {
+        let whole = hello(NONE, &[]);
+        let records = in_records(&whole, 50);
+        assert_eq!(records[..5], *b"\x16\x03\x01\0\x32");
+        let content: Vec<_> = records.chunks(55).flat_map(|record| &record[5..]).copied().collect();
+        assert_eq!(content, whole[5..]);
     }
 }
