@@ -65,12 +65,12 @@ pub(crate) fn of_valid(value: &[u8]) -> impl Iterator<Item = Hop<'_>> + Clone {
     })
 }
 
-/// Appends this proxy's own hop. `client` is where in `out` the client's address already stands as text;
+/// Appends this proxy's own hop. `text` is where in `out` the client's address already stands;
 /// `host` is a valid authority or empty.
-pub(crate) fn element(client: Range<usize>, scheme: &[u8], host: &[u8], out: &mut Vec<u8>) {
-    let is_v6 = out[client.clone()].contains(&b':');
+pub(crate) fn element(client: IpAddr, text: Range<usize>, scheme: &[u8], host: &[u8], out: &mut Vec<u8>) {
+    let is_v6 = client.to_canonical().is_ipv6();
     out.extend_from_slice(if is_v6 { b"for=\"[" } else { b"for=" });
-    out.extend_from_within(client);
+    out.extend_from_within(text);
     out.extend_from_slice(if is_v6 { b"]\"" } else { b"" });
     about(host, scheme, out);
 }
@@ -262,7 +262,7 @@ mod tests {
             address(client, &mut out);
             let client_text = 0..out.len();
             let start = out.len();
-            element(client_text, b"http", host.as_bytes(), &mut out);
+            element(client, client_text, b"http", host.as_bytes(), &mut out);
             let found: Vec<_> = hops(&out[start..]).unwrap().collect();
             let host = Some(host.as_bytes()).filter(|host| !host.is_empty());
             let node = Some(Node::Address(client.to_canonical(), None));

@@ -2,5 +2,6 @@
 //! say is added, everything else is copied as it came.
 
 mod forwarding;
+mod passage;
 pub(crate) mod request;
 pub(crate) mod response;

@@ -17,6 +17,11 @@ pub fn decimal(number: u64, out: &mut Vec<u8>) {
     }
 }
 
+/// How many digits that takes.
+pub fn decimal_len(number: u64) -> usize {
+    number.checked_ilog10().map_or(1, |log| log as usize + 1)
+}
+
 /// Appends `number` in hexadecimal.
 pub fn hexadecimal(number: u64, out: &mut Vec<u8>) {
     let mut digits = [0; 16];
@@ -38,12 +43,19 @@ pub fn hexadecimal(number: u64, out: &mut Vec<u8>) {
 pub fn address(address: IpAddr, out: &mut Vec<u8>) {
     match address.to_canonical() {
         IpAddr::V4(address) => {
-            let [first, rest @ ..] = address.octets();
-            decimal(first.into(), out);
-            for octet in rest {
-                out.push(b'.');
-                decimal(octet.into(), out);
+            let mut text = [b'.'; "255.255.255.255.".len()];
+            let mut len = 0;
+            for octet in address.octets() {
+                for (place, from) in [(100, 100), (10, 10), (1, 0)] {
+                    if octet >= from {
+                        text[len] = b'0' + octet / place % 10;
+                        len += 1;
+                    }
+                }
+                // After it there is a point.
+                len += 1;
             }
+            out.extend_from_slice(&text[..len - 1]);
         }
         IpAddr::V6(address) => {
             // Writing to a vector cannot fail.
@@ -65,10 +77,32 @@ pub fn field(name: &str, value: &[u8], out: &mut Vec<u8>) {
 pub fn value_of_line(value: &[u8], out: &mut Vec<u8>) {
     let at = out.len();
     out.extend_from_slice(value);
-    for byte in &mut out[at..] {
-        if byte.is_ascii_control() && *byte != b'\t' {
-            *byte = b' ';
-        }
+    if has_control(value) {
+        blank(&mut out[at..]);
+    }
+}
+
+#[cold]
+fn blank(value: &mut [u8]) {
+    for byte in value.iter_mut().filter(|byte| byte.is_ascii_control() && **byte != b'\t') {
+        *byte = b' ';
+    }
+}
+
+/// Whether there is a control character. Eight bytes are looked at at once.
+fn has_control(value: &[u8]) -> bool {
+    const EACH: u64 = u64::MAX / 255;
+    const HIGHEST: u64 = EACH << 7;
+    // A byte below 0x20 borrows from its highest bit, and so does 0x7f that has become 0; none from 0x80 on does.
+    let below = |word: u64, bound: u64| word.wrapping_sub(EACH * bound) & !word & HIGHEST;
+    let is_in = |word: &[u8; 8]| {
+        let word = u64::from_le_bytes(*word);
+        below(word, 0x20) | below(word ^ (EACH * 0x7f), 1) != 0
+    };
+    match value.last_chunk() {
+        // It overlaps with those before it where there are not as many.
+        Some(end) => is_in(end) || value.as_chunks().0.iter().any(is_in),
+        None => value.iter().any(u8::is_ascii_control),
     }
 }
 
@@ -97,8 +131,25 @@ pub fn is_token(value: &[u8]) -> bool {
 }
 
 /// Whether a token may contain this byte (RFC 9110 §5.6.2).
-pub fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+pub const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
 }
 
 #[cfg(test)]
@@ -114,6 +165,14 @@ mod tests {
             out.push(b' ');
             hexadecimal(number, &mut out);
             prop_assert_eq!(String::from_utf8(out).unwrap(), format!("{number} {number:x}"));
+            prop_assert_eq!(decimal_len(number), number.to_string().len());
+        }
+
+        #[test]
+        fn a_control_is_found_wherever_it_stands(mut value in "[ -~\u{80}-\u{ff}]{0,20}".prop_map(String::into_bytes), byte: u8, at: usize) {
+            prop_assert!(!has_control(&value));
+            value.insert(at % (value.len() + 1), byte);
+            prop_assert_eq!(has_control(&value), byte.is_ascii_control());
         }
 
         #[test]

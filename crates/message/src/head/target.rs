@@ -53,6 +53,16 @@ impl Target {
 /// Whether this is `uri-host [ ":" port ]` with a host (RFC 3986 §3.2.2), as Host and an absolute target
 /// have it: no user information, and no comma, which would read as a list of hosts.
 pub fn is_authority(text: &[u8]) -> bool {
+    let plain = text.iter().take_while(|&&byte| IN_NAMES[usize::from(byte)]).count();
+    match text.split_at(plain) {
+        ([_, ..], port @ ([] | [b':', ..])) => is_port(port),
+        _ => is_unusual_authority(text),
+    }
+}
+
+/// The same of one with brackets, with percent-encoding, or that is none.
+#[cold]
+fn is_unusual_authority(text: &[u8]) -> bool {
     if let [b'[', rest @ ..] = text {
         let end = rest.iter().position(|&byte| byte == b']');
         return end.is_some_and(|end| is_ipv6(&rest[..end]) && is_port(&rest[end + 1..]));

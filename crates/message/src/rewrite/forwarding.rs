@@ -36,10 +36,12 @@ pub(super) fn write(head: &RequestHead, input: &[u8], origin: &Origin<'_>, out: 
     out.extend_from_slice(b"\r\nForwarded: ");
     match &origin.told {
         // Nobody stands before the peer: what is told is told of its connection.
-        None | Some(Told { way: Way::Nowhere, .. }) => forwarded::element(peer, origin.scheme(), host, out),
+        None | Some(Told { way: Way::Nowhere, .. }) => {
+            forwarded::element(origin.peer, peer, origin.scheme(), host, out);
+        }
         Some(told) => {
             forwarded_before(told, head, input, out);
-            forwarded::element(peer, origin.own_scheme.as_bytes(), head.authority(input), out);
+            forwarded::element(origin.peer, peer, origin.own_scheme.as_bytes(), head.authority(input), out);
         }
     }
     out.extend_from_slice(b"\r\n");

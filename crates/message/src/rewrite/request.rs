@@ -6,10 +6,12 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 
-use crate::head::fields::Field;
+use crate::head::fields::{Field, Span};
 use crate::head::name::Name;
+use crate::head::target::Target;
 use crate::origin::Origin;
 use crate::rewrite::forwarding;
+use crate::rewrite::passage::{Passage, is_written};
 use crate::rules::FieldRules;
 use crate::text::{address, decimal, value_of_line};
 use crate::{Framing, Refusal, RequestHead, Version};
@@ -67,20 +69,39 @@ pub fn rewrite(
         });
     }
     out.reserve(head.len() + 512);
-    request_line(head, input, how.prefix, out);
+    let is_plain = matches!(head.target, Target::Origin) && how.prefix.is_empty();
+    let passing = if is_plain { passing_request_line(head, input) } else { None };
+    if passing.is_none() {
+        request_line(head, input, how.prefix, out);
+    }
+    let mut passage = Passage::of(passing.unwrap_or_default());
     let mut host_written = false;
     for line in head.fields.lines() {
         match line.known {
             Name::Host => {
                 host_written = true;
-                host(head, input, how, out);
+                if is_plain && !line.value.is_empty() && is_written(line, b"Host", input) {
+                    passage.line(line, input, out);
+                } else {
+                    passage.end(input, out);
+                    host(head, input, how, out);
+                }
             }
-            Name::ContentLength => content_length(head.framing, out),
-            Name::MaxForwards if head.max_forwards().is_some() => max_forwards(head, out),
-            _ if is_kept(line, head, input, how) && !is_ruled_out(line, input, how) => copy(line, input, out),
+            Name::ContentLength => {
+                passage.end(input, out);
+                content_length(head.framing, out);
+            }
+            Name::MaxForwards if head.max_forwards().is_some() => {
+                passage.end(input, out);
+                max_forwards(head, out);
+            }
+            _ if is_kept(line, head, input, how) && !is_ruled_out(line, input, how) => {
+                passage.line(line, input, out);
+            }
             _ => {}
         }
     }
+    passage.end(input, out);
     if !host_written {
         host(head, input, how, out);
     }
@@ -143,6 +164,16 @@ fn is_kept(line: &Field, head: &RequestHead, input: &[u8], how: &RequestRewrite<
 
 fn is_ruled_out(line: &Field, input: &[u8], how: &RequestRewrite<'_>) -> bool {
     how.rules.is_some_and(|rules| rules.concern(line.name.in_bytes(input)))
+}
+
+/// The received request line of a request for a path, where it is already what would be written.
+fn passing_request_line(head: &RequestHead, input: &[u8]) -> Option<Span> {
+    const AFTER_TARGET: &[u8] = b" HTTP/1.1\r\n";
+    let (method, target) = (head.method_token, head.target_span);
+    let passes = target.start == method.end + 1
+        && input[method.end as usize] == b' '
+        && input[target.end as usize..].starts_with(AFTER_TARGET);
+    passes.then_some(Span { start: method.start, end: target.end + AFTER_TARGET.len() as u32 })
 }
 
 fn request_line(head: &RequestHead, input: &[u8], prefix: &str, out: &mut Vec<u8>) {
@@ -228,8 +259,4 @@ fn via(head: &RequestHead, how: &RequestRewrite<'_>, out: &mut Vec<u8>) {
     out.push(b' ');
     value_of_line(how.via.as_bytes(), out);
     out.extend_from_slice(b"\r\n");
-}
-
-fn copy(line: &Field, input: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(&input[line.name.start as usize..line.line_end as usize]);
 }

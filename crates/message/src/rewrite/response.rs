@@ -1,9 +1,10 @@
 //! A server's response head on its way to a client.
 
-use crate::head::fields::{Field, Fields};
+use crate::head::fields::{Field, Fields, Span};
 use crate::head::name::Name;
+use crate::rewrite::passage::{Passage, is_written};
 use crate::rules::FieldRules;
-use crate::text::{decimal, value_of_line};
+use crate::text::{decimal, decimal_len, value_of_line};
 use crate::{Framing, ResponseHead};
 
 /// What a response gains on its way through.
@@ -37,7 +38,12 @@ pub fn rewrite_response(
     out: &mut Vec<u8>,
 ) {
     out.reserve(head.len() + how.extra.len() + 128);
-    status_line(head.status(), head.reason(input), out);
+    let mut passage = if let Some(line) = passing_status_line(head, input) {
+        Passage::of(line)
+    } else {
+        status_line(head.status(), head.reason(input), out);
+        Passage::default()
+    };
     let mut length = match (delivery.framing, head.status()) {
         (Framing::Length(length), _) => Some(length),
         // On HEAD and 304 it tells the length that the body would have; here there would be none (RFC 9110 §8.6).
@@ -51,7 +57,11 @@ pub fn rewrite_response(
         match line.known {
             // In its place, but once and in canonical form, however often it was sent.
             Name::ContentLength => {
-                if let Some(length) = length.take() {
+                let Some(length) = length.take() else { continue };
+                if is_written(line, b"Content-Length", input) && line.value.len() == decimal_len(length) {
+                    passage.line(line, input, out);
+                } else {
+                    passage.end(input, out);
                     out.extend_from_slice(b"Content-Length: ");
                     decimal(length, out);
                     out.extend_from_slice(b"\r\n");
@@ -60,17 +70,18 @@ pub fn rewrite_response(
             // What it says is what the answer means (RFC 9110 §15.2.2, §15.5.22).
             Name::Upgrade if matches!(head.status(), 101 | 426) => {
                 demands_upgrade |= head.status() == 426;
-                copy(line, &head.fields, input, out);
+                copy(line, &head.fields, input, &mut passage, out);
             }
             Name::Other if head.connection.names(line.name.in_bytes(input), &head.fields, input) => {}
             known if known.is_hop_by_hop() => {}
             _ if how.rules.is_some_and(|rules| rules.concern(line.name.in_bytes(input))) => {}
             known => {
                 lacks_date &= known != Name::Date;
-                copy(line, &head.fields, input, out);
+                copy(line, &head.fields, input, &mut passage, out);
             }
         }
     }
+    passage.end(input, out);
     if delivery.framing == Framing::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
@@ -115,16 +126,30 @@ pub fn status_line(status: u16, reason: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends a line as received; a folded one becomes a single line (RFC 9112 §5.2).
-fn copy(line: &Field, fields: &Fields, input: &[u8], out: &mut Vec<u8>) {
+/// The received status line, where it is already what would be written.
+fn passing_status_line(head: &ResponseHead, input: &[u8]) -> Option<Span> {
+    const BEFORE_REASON: u32 = "HTTP/1.1 200 ".len() as u32;
+    let reason = head.reason.unwrap_or(Span { start: BEFORE_REASON, end: BEFORE_REASON });
+    let line = input.get(..reason.end as usize + 2)?;
+    let passes = reason.start == BEFORE_REASON
+        && line.starts_with(b"HTTP/1.1 ")
+        && line[BEFORE_REASON as usize - 1] == b' '
+        && line.ends_with(b"\r\n");
+    passes.then_some(Span { start: 0, end: line.len() as u32 })
+}
+
+/// Has a line pass as received; a folded one becomes a single line (RFC 9112 §5.2).
+fn copy(line: &Field, fields: &Fields, input: &[u8], passage: &mut Passage, out: &mut Vec<u8>) {
+    if !fields.is_folded(line, input) {
+        return passage.line(line, input, out);
+    }
+    passage.end(input, out);
     let at = out.len();
     out.extend_from_slice(&input[line.name.start as usize..line.line_end as usize]);
-    if fields.is_folded(line, input) {
-        let end = out.len() - 2;
-        for byte in &mut out[at..end] {
-            if matches!(byte, b'\r' | b'\n') {
-                *byte = b' ';
-            }
+    let end = out.len() - 2;
+    for byte in &mut out[at..end] {
+        if matches!(byte, b'\r' | b'\n') {
+            *byte = b' ';
         }
     }
 }
