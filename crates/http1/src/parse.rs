@@ -1,8 +1,10 @@
-//! Heads out of bytes: httparse finds the lines, what they mean is settled in `evenkeel_message`.
+//! Heads out of bytes: the [usual] ones in one pass, of all others httparse finds the lines. What they mean is settled in
+//! `evenkeel_message`.
 
 mod lines;
 pub(crate) mod request;
 pub(crate) mod response;
+mod usual;
 
 pub(crate) use lines::{BareLineEnd, each_line};
 

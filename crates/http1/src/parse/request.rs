@@ -4,11 +4,27 @@ use std::mem::MaybeUninit;
 
 use evenkeel_message::{Limits, MAX_FIELDS, Refusal, RequestHead, RequestLine, Span, Version};
 
-use super::{BareLineEnd, as_http11, each_line};
+use super::{BareLineEnd, as_http11, each_line, usual};
 
 /// Parses a head that begins at `start`. `Ok(false)` when it goes on after the end of `input`; what is
 /// known by then has been checked.
 pub(crate) fn parse(
+    head: &mut RequestHead,
+    input: &[u8],
+    start: usize,
+    limits: &Limits,
+) -> Result<bool, Refusal> {
+    let Some(end) = usual::request(head, input, start, limits) else {
+        head.clear();
+        return parse_slowly(head, input, start, limits);
+    };
+    head.finish(input, end)?;
+    Ok(true)
+}
+
+/// The same, whatever the head is like.
+#[inline(never)]
+pub(super) fn parse_slowly(
     head: &mut RequestHead,
     input: &[u8],
     start: usize,

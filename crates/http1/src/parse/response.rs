@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use evenkeel_message::{Limits, MAX_FIELDS, Method, ResponseError, ResponseHead, Span, StatusLine, Version};
 
-use super::{BareLineEnd, as_http11, each_line};
+use super::{BareLineEnd, as_http11, each_line, usual};
 
 /// Parses a head at the start of `input`, the answer to a request with `method`. `Ok(false)` when it
 /// goes on after the end of `input`.
@@ -14,11 +14,16 @@ pub(crate) fn parse(
     method: Method,
     limits: &Limits,
 ) -> Result<bool, ResponseError> {
-    parse_lines(head, input, method, limits, false)
+    let Some(end) = usual::response(head, input, limits) else {
+        return parse_lines(head, input, method, limits, false);
+    };
+    head.finish(input, end, method)?;
+    Ok(true)
 }
 
-/// Most heads have no folded line (obs-fold, RFC 9112 §5.2); one that has is parsed again.
-fn parse_lines(
+/// The same, whatever the head is like. Most have no folded line (obs-fold, RFC 9112 §5.2); one that has is parsed again.
+#[inline(never)]
+pub(super) fn parse_lines(
     head: &mut ResponseHead,
     input: &[u8],
     method: Method,

@@ -289,3 +289,26 @@ fn p53_fields_keep_their_order_and_spelling() {
         "GET / HTTP/1.1\r\nHost: h\r\nb: 1\r\nA:2\r\nB:  3 \r\nCookie: x\r\nb: 4\r\nX-Empty:\r\nVia:";
     assert!(head.starts_with(expected), "{head}");
 }
+
+#[test]
+fn what_is_spelt_otherwise_is_written_anew_wherever_it_stands() {
+    for (received, passed_on) in [
+        ("GET /a HTTP/1.1\r\nA: b\r\nhost: h\r\nC: d\r\n", "GET /a HTTP/1.1\r\nA: b\r\nHost: h\r\nC: d\r\n"),
+        ("GET /a HTTP/1.1\r\nHost:h\r\nC:d\r\n", "GET /a HTTP/1.1\r\nHost: h\r\nC:d\r\n"),
+        ("GET /a HTTP/1.1\r\nHost: h \r\nC: d\r\n", "GET /a HTTP/1.1\r\nHost: h\r\nC: d\r\n"),
+        ("GET /a HTTP/1.1\r\nHost:\th\r\nC: d\r\n", "GET /a HTTP/1.1\r\nHost: h\r\nC: d\r\n"),
+        ("GET http://h/a HTTP/1.1\r\nA: b\r\nHost: x\r\n", "GET /a HTTP/1.1\r\nA: b\r\nHost: h\r\n"),
+        ("GET /a HTTP/1.7\r\nA: b\r\nHost: h\r\n", "GET /a HTTP/1.1\r\nA: b\r\nHost: h\r\n"),
+        (
+            "POST /a HTTP/1.1\r\nContent-Length: 0\r\nHost: h\r\nKeep-Alive: 5\r\nA_b: c\r\nC: d\r\nE: f\r\n",
+            "POST /a HTTP/1.1\r\nContent-Length: 0\r\nHost: h\r\nC: d\r\nE: f\r\n",
+        ),
+    ] {
+        let out = forwarded(format!("{received}\r\n").as_bytes());
+        let (before_via, _) = out.split_once("Via: ").unwrap();
+        assert_eq!(before_via, passed_on, "{received:?}");
+    }
+    // No version of HTTP/1 before 1.1 goes on as it is, and nothing that was skipped before the request does.
+    let out = forwarded(b"\r\nGET / HTTP/1.0\r\nHost: h\r\n\r\n");
+    assert!(out.starts_with("GET / HTTP/1.1\r\nHost: h\r\nVia: 1.0 "), "{out}");
+}

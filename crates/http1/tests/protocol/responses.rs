@@ -407,3 +407,46 @@ fn trailers_reach_only_a_client_that_takes_them() {
     let (out, _) = relayed(&get_with(""), response, false);
     assert!(out.ends_with("1\r\nx\r\n0\r\n\r\n"), "{out}");
 }
+
+#[test]
+fn what_is_spelt_otherwise_is_written_anew_wherever_it_stands() {
+    for (received, passed_on) in [
+        ("HTTP/1.1 200\r\nA: b\r\nContent-Length: 0\r\n", "HTTP/1.1 200 \r\nA: b\r\nContent-Length: 0\r\n"),
+        (
+            "HTTP/1.0 200 OK\r\nContent-Length: 0\r\nA: b\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nA: b\r\n",
+        ),
+        ("HTTP/1.3 200 OK\r\nContent-Length: 0\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"),
+        (
+            "HTTP/1.1 200 OK\r\nA: b\r\ncontent-length: 0\r\n",
+            "HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 0\r\n",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length:0\r\nA: b\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nA: b\r\n",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 0 \r\nA: b\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nA: b\r\n",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length:\t0\r\nA: b\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nA: b\r\n",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 00\r\nA:b\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nA:b\r\n",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 0, 0\r\nA: b\r\nContent-Length: 0\r\nC: d\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nA: b\r\nC: d\r\n",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nKeep-Alive: 5\r\nA: b\r\nContent-Length: 0\r\nKeep-Alive: 5\r\nC:d\r\nE: f\r\n",
+            "HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 0\r\nC:d\r\nE: f\r\n",
+        ),
+    ] {
+        let (out, _) = relayed(&get_with(""), format!("{received}\r\n").as_bytes(), false);
+        assert_eq!(out, format!("{passed_on}\r\n"), "{received:?}");
+    }
+}
