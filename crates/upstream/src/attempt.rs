@@ -120,6 +120,8 @@ impl Attempts {
 
     /// Takes in what happened; says what to do about it, in order. Nothing, once the answer is decided: how its delivery
     /// ends is told to [`Attempts::delivered`].
+    // Inlined, so that the list is made where it is wanted and not moved there.
+    #[inline]
     pub fn on(&mut self, event: Event<'_>, budgets: &Budgets, now: Instant) -> Actions {
         let mut actions = Actions::new();
         if self.decision == Decision::Open {
@@ -165,6 +167,7 @@ impl Attempts {
         self.tries.iter().enumerate().filter_map(|(index, tried)| tried.entry(TryNo::new(index)))
     }
 
+    #[inline(never)]
     fn decide(&mut self, event: Event<'_>, budgets: &Budgets, now: Instant, actions: &mut Actions) {
         match event {
             Event::Start => {

@@ -348,13 +348,16 @@ impl Endpoint {
         self.hot.latency.connected(took);
     }
 
-    pub(crate) fn heard(&self, now: Instant) {
-        self.hot.heard.store(self.micros(now), Ordering::Relaxed);
-    }
-
-    pub(crate) fn answered(&self, took: Duration, now: Instant) {
-        self.hot.latency.answered(took);
-        self.hot.time_to_head.observe(took, self.micros(now));
+    /// It has sent the head of a response, after `took`: a good one, or a bad one that must not make it look idle.
+    pub(crate) fn heard(&self, took: Duration, is_good: bool, now: Instant) {
+        let now = self.micros(now);
+        self.hot.heard.store(now, Ordering::Relaxed);
+        if is_good {
+            self.hot.latency.answered(took);
+            self.hot.time_to_head.observe(took, now);
+        } else {
+            self.hot.time_to_head.penalise(now);
+        }
     }
 
     pub(crate) fn succeeded(&self, now: Instant) {

@@ -91,13 +91,7 @@ impl Lease {
     /// The head of the response is there; `took` since the request was sent.
     pub fn head_received(&mut self, response: Response, took: Duration, now: Instant) {
         self.bad = !response.is_good();
-        let endpoint = self.endpoint();
-        endpoint.heard(now);
-        if self.bad {
-            endpoint.penalise(now);
-        } else {
-            endpoint.answered(took, now);
-        }
+        self.endpoint().heard(took, !self.bad, now);
     }
 
     /// Ends the lease. What it returns, if anything, is for [`Control::evidence`](crate::Control::evidence).

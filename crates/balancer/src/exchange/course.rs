@@ -338,8 +338,9 @@ impl<C: Caller> Exchange<'_, C> {
             (lease, idle)
         };
         self.group.worker.stats.begun(why);
-        let endpoint = lease.endpoint().clone();
-        self.course.tried.add(endpoint.id());
+        let endpoint = lease.endpoint().id();
+        let usual = self.group.picker.borrow().usual(lease.endpoint(), self.request.kind);
+        self.course.tried.add(endpoint);
         let answer = self.group.answers.take();
         let reused = idle.is_some();
         let mut attempt = if let Some(connection) = idle {
@@ -350,8 +351,7 @@ impl<C: Caller> Exchange<'_, C> {
         };
         attempt.number_in_head(&self.scratch.request, self.request.attempt_at);
         self.scratch.live.push(attempt);
-        let usual = self.group.picker.borrow().usual(&endpoint, self.request.kind);
-        self.tell(Event::Chosen { number, endpoint: endpoint.id(), usual, reused }, now);
+        self.tell(Event::Chosen { number, endpoint, usual, reused }, now);
         Ok(())
     }
 

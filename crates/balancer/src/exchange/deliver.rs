@@ -124,16 +124,16 @@ impl<C: Caller> Exchange<'_, C> {
     fn finish(&mut self, source: Source, ended: Result<Finding, Broke>) -> Then {
         let Source { mut connection, answer, lease, request_sent } = source;
         let now = now();
-        let endpoint = lease.endpoint().clone();
+        let (endpoint, generation) = (lease.endpoint().id(), lease.endpoint().generation());
         let held = answer.body.as_ref().map_or(0, |body| body.end);
         let left_over = answer.received.len() - held;
         self.group.answers.give_back(answer);
         let Delivered { outcome, evidence } = self.attempts.delivered(self.judged(ended), now);
         if let Some(evidence) = evidence {
-            self.group.report(endpoint.id(), evidence, self.request.author, now);
+            self.group.report(endpoint, evidence, self.request.author, now);
         }
         if let Some(evidence) = self.group.finish(lease, outcome, now) {
-            self.group.tell(endpoint.id(), evidence);
+            self.group.tell(endpoint, evidence);
         }
         let stats = &self.group.worker.stats;
         let broke = match ended {
@@ -145,9 +145,9 @@ impl<C: Caller> Exchange<'_, C> {
                 let whole_request = self.scratch.upload.is_complete_at(request_sent);
                 if whole_request && connection.machine.reusable(left_over) {
                     if connection.bound {
-                        *self.caller.bound() = Some(Box::new(Bound::new(endpoint.id(), connection)));
+                        *self.caller.bound() = Some(Box::new(Bound::new(endpoint, connection)));
                     } else {
-                        self.group.idle.put(&endpoint, connection, now);
+                        self.group.idle.put(endpoint, generation, connection, now);
                     }
                 } else {
                     connection.stream.part();
@@ -169,7 +169,7 @@ impl<C: Caller> Exchange<'_, C> {
         }
         self.scratch.account.end = End::Truncated;
         // No status can tell the client, so at least the log does.
-        say_cut_off(&self.group.worker.shared.roster, endpoint.id(), &broke, now);
+        say_cut_off(&self.group.worker.shared.roster, endpoint, &broke, now);
         Then::Close
     }
 

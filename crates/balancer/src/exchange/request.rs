@@ -165,13 +165,25 @@ pub(super) fn id_of<'a>(
 }
 
 fn make_id(id: &mut [u8; ID_DIGITS], random: &mut fastrand::Rng) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (half, bits) in id.chunks_exact_mut(ID_DIGITS / 2).zip([random.u64(..), random.u64(..)]) {
-        for (pair, byte) in half.chunks_exact_mut(2).zip(bits.to_ne_bytes()) {
-            pair[0] = DIGITS[usize::from(byte >> 4)];
-            pair[1] = DIGITS[usize::from(byte & 15)];
-        }
+    let (digits, _) = id.as_chunks_mut();
+    for pair in digits.chunks_exact_mut(2) {
+        let bits = random.u64(..);
+        pair[0] = hexadecimal(bits as u32);
+        pair[1] = hexadecimal((bits >> 32) as u32);
     }
+}
+
+/// The eight digits of a number, the lowest one first, each made in a byte of its own beside the others.
+fn hexadecimal(bits: u32) -> [u8; 8] {
+    const EACH: u64 = u64::MAX / 255;
+    // Half of what each piece holds moves to the piece above it: 16 bits, 8, and at last 4.
+    let mut digits = u64::from(bits);
+    digits = (digits | digits << 16) & 0x0000_ffff_0000_ffff;
+    digits = (digits | digits << 8) & 0x00ff_00ff_00ff_00ff;
+    digits = (digits | digits << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    // 1 in each that is a letter: what separates those from the digits before them.
+    let letters = (digits + EACH * 6) >> 4 & EACH;
+    (digits + EACH * u64::from(b'0') + letters * u64::from(b'a' - b'9' - 1)).to_le_bytes()
 }
 
 #[cfg(test)]
@@ -186,5 +198,13 @@ mod tests {
         make_id(&mut other, &mut random);
         assert!(request_id::is_sane(&one));
         assert_ne!(one, other);
+    }
+
+    #[test]
+    fn each_digit_is_written_as_it_is() {
+        for bits in [0, 0x0123_4567, 0x89ab_cdef, 0xffff_ffff, 0xfedc_ba98, 0x9a9a_a9a9] {
+            let written: Vec<u8> = hexadecimal(bits).into_iter().rev().collect();
+            assert_eq!(String::from_utf8(written).unwrap(), format!("{bits:08x}"));
+        }
     }
 }

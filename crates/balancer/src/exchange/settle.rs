@@ -9,6 +9,7 @@ use super::scratch::Scratch;
 use crate::clock::now;
 use crate::context::Worker;
 use crate::records::access_log::Entry;
+use crate::records::metrics::Sample;
 
 /// Closes the account of the request that has just ended, and that came from `peer`.
 pub(crate) fn settle(worker: &Worker, peer: SocketAddr, scratch: &Scratch) {
@@ -34,7 +35,7 @@ pub(crate) fn settle(worker: &Worker, peer: SocketAddr, scratch: &Scratch) {
 
 fn settle_attempt(worker: &Worker, entry: &TrailEntry) {
     let stats = &worker.stats;
-    let took = entry.since.saturating_duration_since(entry.begun);
+    let took = Sample::from(entry.since.saturating_duration_since(entry.begun));
     stats.ended.add(entry.why, entry.outcome);
     stats.attempt_times.add(took);
     worker.count(entry.endpoint, |endpoint| {

@@ -14,7 +14,7 @@ use evenkeel_upstream::{ProbeFailure, ProbeResult};
 pub(crate) use counter::Counter;
 pub(crate) use endpoints::{ByEndpoint, EndpointStats, EndpointTotals, totals};
 pub(crate) use exposition::{OfUpstream, Scrape, render};
-pub(crate) use histogram::{Distribution, Histogram};
+pub(crate) use histogram::{Distribution, Histogram, Sample};
 
 macro_rules! counters {
     ($($name:ident => $metric:literal, $labels:literal, $help:literal;)*) => {

@@ -383,7 +383,8 @@ pub(crate) fn open_for_later(group: &Rc<Group>, attempt: Attempt) {
         let _ = group.finish(lease, Outcome::Abandoned, now());
         if let Ok(stream) = opening.await {
             group.worker.stats.opened.add(1);
-            group.idle.put(&endpoint, ServerConnection::fresh(stream, generation), now());
+            let connection = ServerConnection::fresh(stream, generation);
+            group.idle.put(endpoint.id(), endpoint.generation(), connection, now());
         }
     });
 }

@@ -80,7 +80,7 @@ impl IdleConnections {
         let idle = by_endpoint.get_mut(&endpoint.id())?;
         let generation = endpoint.generation();
         while let Some(Idle { mut connection, since }) = idle.pop() {
-            let young = now.saturating_duration_since(since) < self.lifetime.get();
+            let young = now < since + self.lifetime.get();
             if young
                 && connection.generation == generation
                 && idleness(&mut connection.stream) == Idleness::Quiet
@@ -92,20 +92,26 @@ impl IdleConnections {
         None
     }
 
-    /// Keeps a connection whose exchange has ended cleanly.
-    pub(crate) fn put(&self, endpoint: &Endpoint, mut connection: ServerConnection, now: Instant) {
+    /// Keeps a connection to an endpoint of this generation, whose exchange has ended cleanly.
+    pub(crate) fn put(
+        &self,
+        endpoint: EndpointId,
+        generation: u32,
+        mut connection: ServerConnection,
+        now: Instant,
+    ) {
         let watcher = self.watcher.borrow();
         let mut cx = Context::from_waker(&watcher);
         debug_assert!(!connection.bound, "it belongs to one client");
         if connection.bound
-            || connection.generation != endpoint.generation()
+            || connection.generation != generation
             || connection.stream.poll_disturbed(&mut cx).is_ready()
         {
             connection.stream.part();
             return;
         }
         let mut by_endpoint = self.by_endpoint.borrow_mut();
-        let idle = by_endpoint.entry(endpoint.id()).or_default();
+        let idle = by_endpoint.entry(endpoint).or_default();
         if idle.len() < IDLE_PER_ENDPOINT {
             idle.push(Idle { connection, since: now });
         }

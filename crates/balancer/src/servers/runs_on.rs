@@ -151,7 +151,7 @@ impl Running {
         let endpoint = lease.endpoint().clone();
         let left_over = answer.received.len() - answer.body.as_ref().map_or(0, |body| body.end);
         if connection.machine.reusable(left_over) {
-            self.group.idle.put(&endpoint, connection, now());
+            self.group.idle.put(endpoint.id(), endpoint.generation(), connection, now());
         }
         self.group.answers.give_back(answer);
         end(&self.group, lease, Outcome::Success);

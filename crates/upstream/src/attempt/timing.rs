@@ -37,29 +37,42 @@ impl Attempts {
             return None;
         }
         let may_try = self.may_try(self.tries[0].begun);
-        let each = self.tries.iter().filter_map(|tried| self.next_look(tried, may_try));
-        Some(each.fold(self.deadline, Instant::min))
+        Some(self.tries.iter().fold(self.deadline, |next, tried| self.next_look(tried, may_try, next)))
     }
 
-    fn next_look(&self, tried: &Try, may_try: bool) -> Option<Instant> {
-        // Where a request has moved on already, nothing that becomes of the endpoint matters.
-        let look = (!tried.moved_on).then(|| tried.looked_at + self.settings.look_interval);
-        match tried.stage {
-            Stage::Connecting => {
-                let gives_up = Some(tried.since + self.settings.connect_timeout);
-                let race = self.race_at(tried).filter(|_| may_try && !tried.moved_on);
-                [gives_up, race, look].into_iter().flatten().min()
-            }
-            Stage::Waiting | Stage::Held => {
-                // Where the budget refused, the next look asks again.
-                let hedge = self.hedge_at(tried).filter(|&at| may_try && at > tried.looked_at);
-                let silent = self.turns_silent_at(tried).filter(|&at| at > tried.looked_at);
-                let urgent = tried.suspected && !tried.moved_on;
-                let urgent = urgent.then(|| tried.looked_at + self.settings.urgent_look_interval);
-                [self.gives_up_at(tried), hedge, silent, look, urgent].into_iter().flatten().min()
-            }
-            _ => None,
+    /// When a try is to be looked at, where that is before `next`.
+    fn next_look(&self, tried: &Try, may_try: bool, next: Instant) -> Instant {
+        let settings = &self.settings;
+        let is_connecting = tried.stage == Stage::Connecting;
+        if !is_connecting && !matches!(tried.stage, Stage::Waiting | Stage::Held) {
+            return next;
         }
+        let mut next = next;
+        if !tried.moved_on {
+            // Where a request has moved on already, nothing that becomes of the endpoint matters.
+            next = next.min(tried.looked_at + settings.look_interval);
+        }
+        if is_connecting {
+            let race = self.race_at(tried).filter(|_| may_try && !tried.moved_on);
+            return next.min(tried.since + settings.connect_timeout).min(race.unwrap_or(next));
+        }
+        if let Some(gives_up) = self.gives_up_at(tried) {
+            next = next.min(gives_up);
+        }
+        // Where the budget refused, the next look asks again.
+        if let Some(hedge) = self.hedge_at(tried).filter(|&at| may_try && at > tried.looked_at) {
+            next = next.min(hedge);
+        }
+        // No endpoint is silent earlier than that, whatever is usual.
+        if tried.since + settings.silence_min.min(settings.silence_unknown) < next
+            && let Some(silent) = self.turns_silent_at(tried).filter(|&at| at > tried.looked_at)
+        {
+            next = next.min(silent);
+        }
+        if tried.suspected && !tried.moved_on {
+            next = next.min(tried.looked_at + settings.urgent_look_interval);
+        }
+        next
     }
 
     pub(super) fn woke(

@@ -91,7 +91,7 @@ impl Bench {
                 let Reverse((ended, index, took)) = running.pop().unwrap();
                 clock = ended;
                 let ended = self.now + Duration::from_micros(clock);
-                self.endpoint(index).answered(Duration::from_micros(took), ended);
+                self.endpoint(index).heard(Duration::from_micros(took), true, ended);
                 self.endpoint(index).end();
             }
             let field = Field {

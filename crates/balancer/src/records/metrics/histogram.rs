@@ -76,11 +76,26 @@ impl Default for Histogram {
 
 impl Histogram {
     /// Counts one. One writer, as with every [`Counter`].
-    pub(crate) fn add(&self, took: Duration) {
-        let micros = took.as_micros() as u64;
-        let bucket = &self.buckets[BOUNDS.partition_point(|&bound| bound < micros)];
+    pub(crate) fn add(&self, took: impl Into<Sample>) {
+        let Sample { micros, bucket } = took.into();
+        let bucket = &self.buckets[bucket];
         bucket.count.add(1);
         bucket.micros.add(micros);
+    }
+}
+
+/// A time that is looked up once and counted in several histograms.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    micros: u64,
+    bucket: usize,
+}
+
+impl From<Duration> for Sample {
+    fn from(took: Duration) -> Self {
+        // Longer times than fit have the last bucket all the same.
+        let micros = took.as_secs().saturating_mul(1_000_000).saturating_add(took.subsec_micros().into());
+        Self { micros, bucket: BOUNDS.partition_point(|&bound| bound < micros) }
     }
 }
 

@@ -19,7 +19,7 @@ fn now_and_then(bench: &mut Bench, count: usize) -> Vec<usize> {
         let index = bench.choose(None).unwrap();
         let took = Duration::from_micros(scattered(&mut bench.rng));
         bench.now += took;
-        bench.endpoint(index).answered(took, bench.now);
+        bench.endpoint(index).heard(took, true, bench.now);
         bench.now += Duration::from_millis(bench.rng.u64(20..100));
         index
     };
@@ -124,8 +124,8 @@ fn an_endpoint_that_was_slow_is_forgiven() {
 #[test]
 fn fast_failures_attract_nobody() {
     let mut bench = Bench::new("peak_ewma", &[1, 1]);
-    bench.endpoint(0).answered(Duration::from_millis(2), bench.now);
-    bench.endpoint(1).answered(Duration::from_millis(2), bench.now);
+    bench.endpoint(0).heard(Duration::from_millis(2), true, bench.now);
+    bench.endpoint(1).heard(Duration::from_millis(2), true, bench.now);
     bench.endpoint(0).penalise(bench.now);
     assert!(bench.one_at_a_time(20).iter().all(|&index| index == 1));
 }
@@ -133,7 +133,7 @@ fn fast_failures_attract_nobody() {
 #[test]
 fn an_endpoint_that_has_failed_only_waits_for_the_others() {
     let mut bench = Bench::new("peak_ewma", &[3, 1]);
-    bench.endpoint(1).answered(Duration::from_millis(2), bench.now);
+    bench.endpoint(1).heard(Duration::from_millis(2), true, bench.now);
     for _ in 0..20 {
         bench.endpoint(0).penalise(bench.now);
         bench.now += Duration::from_millis(200);
