@@ -167,7 +167,7 @@ async fn last_since(mut since: Instant, mut client: Client, frontend: Rc<Fronten
             Served::Nothing if now() < idles_until(&client, &frontend, since) => {}
             Served::Nothing | Served::All => {
                 if client.stream.is_broken() {
-                    frontend.worker.stats.tls_broken.add(1);
+                    frontend.worker().stats.tls_broken.add(1);
                 }
                 client.stream.part();
                 return;
