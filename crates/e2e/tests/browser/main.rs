@@ -89,6 +89,41 @@ fn a_person_drains_a_server_with_the_button_and_activates_it_again() {
     assert!(said.iter().all(|line| line.contains("401")), "{said:#?}");
 }
 
+#[test]
+fn a_person_sees_settings_taken_up_and_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("balancer.env");
+    let put = |rate: &str| std::fs::write(&file, format!("BALANCER_RATE={rate}\n")).unwrap();
+    put("100000/s");
+    let variables =
+        [("MANAGER_BALANCER_SETTINGS", file.to_str().unwrap()), ("MANAGER_BALANCER_ADMIN_TOKEN", TOKEN)];
+    let set = Processes::start(1, &variables);
+    let admin = set.member("balancer").admin;
+    let reload = || {
+        let mut admin = Connection::open(admin).unwrap();
+        let token = format!("Bearer {TOKEN}");
+        admin.request("POST", "/api/reload", &[("Authorization", &token)], b"").unwrap().status
+    };
+    let browser = Browser::open(&format!("http://{admin}/"));
+    let summary = "document.getElementById('settings-summary').textContent";
+    browser.wait_until(&format!("/^Settings in force since [0-9:]+ UTC$/.test({summary})"));
+    browser.wait_until("document.getElementById('settings-rows').textContent.includes('100000/s')");
+    put("200000/s");
+    assert_eq!(reload(), 200);
+    browser.wait_until("document.getElementById('settings-rows').textContent.includes('200000/s')");
+    put("many");
+    assert_eq!(reload(), 422);
+    browser.wait_until(&format!("/refused since [0-9:]+ UTC, for 1 problem$/.test({summary})"));
+    browser.wait_until("document.getElementById('settings').open");
+    browser.wait_until(
+        "document.getElementById('settings-problems').textContent.includes('balancer.env:1: BALANCER_RATE')",
+    );
+    put("200000/s");
+    assert_eq!(reload(), 200);
+    browser.wait_until(&format!("/^Settings in force since [0-9:]+ UTC$/.test({summary})"));
+    browser.assert_kept_to_itself();
+}
+
 fn is_draining(set: &Processes, address: &str) -> bool {
     let mut admin = Connection::open(set.member("balancer").admin).expect("it listens");
     let answer = admin.get("/api/endpoints", &[]).expect("it answers");
