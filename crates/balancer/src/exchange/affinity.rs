@@ -23,16 +23,18 @@ impl KeySource {
                 target.split(|&byte| byte == b'?').next().hash(&mut hasher);
             }
             Self::Header(name) => head.field(input, name)?.hash(&mut hasher),
-            Self::Cookie(name) => cookie(head, input, name)?.hash(&mut hasher),
+            Self::Cookie(name) => cookies(head, input, name).next()?.hash(&mut hasher),
         }
         Some(hasher.finish())
     }
 }
 
 impl Sticky {
-    /// The pin that a request carries. A client's invention leads nowhere and is ignored.
+    /// The pin that a request carries: the first that is one. A client's invention leads nowhere and is ignored, and so is
+    /// what somebody else has set under this name for another path or domain, which would come first at every request.
     pub(crate) fn pin(&self, head: &RequestHead, input: &[u8]) -> Option<Pin> {
-        std::str::from_utf8(cookie(head, input, &self.cookie)?).ok()?.parse().ok()
+        cookies(head, input, &self.cookie)
+            .find_map(|value| std::str::from_utf8(unquoted(value)).ok()?.parse().ok())
     }
 
     /// The line that gives a client its pin (RFC 6265).
@@ -46,12 +48,17 @@ impl Sticky {
     }
 }
 
-/// The value of the first cookie of this name (RFC 6265 §4.2).
-fn cookie<'a>(head: &RequestHead, input: &'a [u8], name: &str) -> Option<&'a [u8]> {
+/// The values of the cookies of this name (RFC 6265 §4.2).
+fn cookies<'a>(head: &RequestHead, input: &'a [u8], name: &str) -> impl Iterator<Item = &'a [u8]> {
     head.fields(input)
         .filter(|(field, _)| field.eq_ignore_ascii_case(b"cookie"))
         .flat_map(|(_, value)| value.split(|&byte| byte == b';'))
-        .find_map(|pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+        .filter_map(move |pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}
+
+/// A value without the quotes that it may stand in (RFC 6265 §4.1.1): some clients put them there.
+fn unquoted(value: &[u8]) -> &[u8] {
+    value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value)
 }
 
 #[cfg(test)]
@@ -60,6 +67,7 @@ mod tests {
     use evenkeel_http1::Inbound;
     use evenkeel_message::Limits;
     use evenkeel_service::Setting;
+    use evenkeel_upstream::PinKey;
 
     fn parsed(head: &str) -> RequestHead {
         let mut parsed = RequestHead::new();
@@ -71,11 +79,35 @@ mod tests {
         KeySource::parse(source).unwrap().key(&parsed(head), head.as_bytes(), [127, 0, 0, 1].into())
     }
 
+    fn sticky(cookie: &str) -> (Sticky, Pin) {
+        let key = PinKey::new([7; 16]);
+        let pin = key.pin("10.0.0.1:8080".parse().unwrap());
+        (Sticky { cookie: cookie.to_owned(), key }, pin)
+    }
+
     #[test]
     fn a_cookie_is_found_among_others() {
         let head = "GET / HTTP/1.1\r\nHost: h\r\nCookie: a=1; session=xyz; xsession=no\r\n\r\n";
-        assert_eq!(cookie(&parsed(head), head.as_bytes(), "session"), Some(&b"xyz"[..]));
-        assert_eq!(cookie(&parsed(head), head.as_bytes(), "essio"), None);
+        assert_eq!(cookies(&parsed(head), head.as_bytes(), "session").next(), Some(&b"xyz"[..]));
+        assert_eq!(cookies(&parsed(head), head.as_bytes(), "essio").next(), None);
+    }
+
+    #[test]
+    fn a_pin_is_found_behind_other_cookies_of_its_name_and_in_quotes() {
+        let (sticky, pin) = sticky("lb");
+        let found = |cookie: &str| {
+            let head = format!("GET / HTTP/1.1\r\nHost: h\r\nCookie: {cookie}\r\n\r\n");
+            sticky.pin(&parsed(&head), head.as_bytes())
+        };
+        for cookie in [
+            format!("lb={pin}"),
+            format!("lb=somebody-elses; lb={pin}"),
+            format!("lb={pin}; lb=somebody-elses"),
+            format!("lb=a\r\nCookie: lb=\"\"; b=1; lb=\"{pin}\""),
+        ] {
+            assert_eq!(found(&cookie), Some(pin), "{cookie}");
+        }
+        assert_eq!(found(&format!("lb=\"{pin}; xlb={pin}")), None);
     }
 
     #[test]
