@@ -246,6 +246,14 @@ impl<C: Caller> Exchange<'_, C> {
             Happened::RequestSent => self.tell(Event::RequestSent(number), now),
             // It may get a fresh connection to the same endpoint, so the attempt stays.
             Happened::Stale { bytes_sent } => self.tell(Event::Stale { number, bytes_sent }, now),
+            // Its time for idle connections was over while the request was on its way (RFC 9110 §15.5.9).
+            Happened::Head { status: 408, .. }
+                if self.attempts.may_send_again()
+                    && self.scratch.upload.is_complete_at(attempt.sent())
+                    && attempt.leave_stale() =>
+            {
+                self.tell(Event::Stale { number, bytes_sent: true }, now);
+            }
             Happened::Head { status, held } => {
                 let (response, took) = attempt.head_received(status, now);
                 if kind::teaches(status) {

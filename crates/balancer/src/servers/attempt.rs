@@ -145,6 +145,16 @@ impl Attempt {
         self.answer.received.clear();
     }
 
+    /// Leaves a connection that was idle and on which the server says that it closes. `false`, and nothing changes, if it is
+    /// no such connection.
+    pub(crate) fn leave_stale(&mut self) -> bool {
+        let stale = matches!(self.line, Line::Open { reused: true, .. }) && self.answer.head.closes();
+        if stale {
+            self.line = Line::Gone;
+        }
+        stale
+    }
+
     /// Whether a connection is still being opened.
     pub(crate) fn is_opening(&self) -> bool {
         matches!(self.line, Line::Opening(_))

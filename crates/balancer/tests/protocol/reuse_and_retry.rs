@@ -44,6 +44,48 @@ fn p73_another_request_is_not_sent_again_once_a_byte_was_written() {
     stage.assert_untouched("a POST on a stale connection");
 }
 
+/// A server whose time for idle connections ends while a request is on its way to it.
+const TOO_LONG_IDLE: &str = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n";
+
+#[test]
+fn p73_a_408_to_a_connection_that_was_idle_is_no_answer_to_what_may_be_sent_again() {
+    let stage = Stage::new();
+    let (mut client, mut server) = idle(&stage);
+    client.send("PUT /again HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello");
+    server.message();
+    server.send(TOO_LONG_IDLE);
+    let mut fresh = stage.servers.accept();
+    let again = fresh.message();
+    assert_eq!((again.line(), again.text()), ("PUT /again HTTP/1.1", "hello"));
+    fresh.send(TOO_LONG_IDLE);
+    drop(fresh);
+    assert_eq!(client.message().status(), 408, "on a fresh connection it is the server's answer");
+}
+
+#[test]
+fn p73_a_408_is_the_answer_to_what_may_not_be_sent_again() {
+    let stage = Stage::new();
+    let (mut client, mut server) = idle(&stage);
+    client.send(POST);
+    server.message();
+    server.send(TOO_LONG_IDLE);
+    drop(server);
+    assert_eq!(client.message().status(), 408);
+    stage.assert_untouched("a POST that was answered");
+}
+
+#[test]
+fn p73_a_408_that_leaves_the_connection_open_is_the_servers_answer() {
+    let stage = Stage::new();
+    let (mut client, mut server) = idle(&stage);
+    client.send(GET);
+    server.message();
+    server.send("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(client.message().status(), 408);
+    client.send("GET /next HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(server.message().line(), "GET /next HTTP/1.1", "and the GET was not sent again");
+}
+
 #[test]
 fn p73_a_connection_known_to_be_closed_is_not_used() {
     let stage = Stage::new();

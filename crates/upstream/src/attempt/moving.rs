@@ -102,7 +102,8 @@ impl Attempts {
         self.tries.len() >= allowed
     }
 
-    pub(super) fn may_send_again(&self) -> bool {
+    /// Whether the request may go to a server once more: twice is as once, or nothing of it was sent; and it is all kept.
+    pub fn may_send_again(&self) -> bool {
         (self.plan.repeat != Repeat::Never || !self.may_be_executed())
             && (self.plan.replayable || !self.written)
     }
