@@ -48,7 +48,7 @@ use crate::records::story::{self, Story};
 use crate::servers::groups::Groups;
 use crate::settings::Settings;
 use crate::watch::settings::Keeper;
-use crate::watch::{certificates, control, pages, trust};
+use crate::watch::{certificates, control, pages, signals, trust};
 use leave::Door;
 
 /// Runs the balancer until it is told to leave.
@@ -77,6 +77,9 @@ async fn serve(settings: Settings) -> io::Result<()> {
         upstream.server_tls.as_ref().map(|servers| trust::start(&servers.tls)).transpose()?;
     }
     settings.pages.as_ref().map(pages::start).transpose()?;
+    let has_trust = settings.upstreams.all.iter().any(|upstream| upstream.server_tls.is_some());
+    let has_files = settings.written.file().is_some() || settings.pages.is_some();
+    signals::start(has_files || has_trust || tls.is_some())?;
     let listening = (address_of(plain.as_ref())?, address_of(secured.as_ref())?);
     let ids = EndpointIds::default();
     let made: Vec<_> = settings

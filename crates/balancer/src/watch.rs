@@ -10,6 +10,7 @@ pub(crate) mod orders;
 pub(crate) mod pages;
 pub(crate) mod probe;
 pub(crate) mod settings;
+pub(crate) mod signals;
 pub(crate) mod strangers;
 pub(crate) mod trust;
 pub(crate) mod unproven;

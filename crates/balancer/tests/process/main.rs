@@ -15,4 +15,5 @@ mod readers;
 mod repetition;
 mod settings_file;
 mod side_by_side;
+mod signals;
 mod weights;
