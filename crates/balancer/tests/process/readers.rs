@@ -1,9 +1,12 @@
 //! Whoever reads the log, or the access log, may go away or stop reading: work goes on, and SIGTERM is heard.
 
-use std::io::{PipeReader, PipeWriter, Write, pipe};
+use std::fs::File;
+use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Write, pipe};
 use std::process::Stdio;
 
-use crate::harness::{Balancer, OK, Servers};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+use crate::harness::{Balancer, OK, Servers, Stage};
 
 /// What a pipe holds that nobody reads.
 const FULL: usize = 64 * 1024;
@@ -71,4 +74,21 @@ fn a_reader_of_both_logs_that_does_not_read_blocks_nothing() {
     let ((_unread, output), (_too, log)) = (full(), full());
     let balancer = Balancer::with_output(&servers.upstream(), ACCESS_LOG, output, log);
     works_and_leaves(balancer, &servers);
+}
+
+#[test]
+fn an_access_log_that_is_a_pipe_waits_for_no_reader_and_misses_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("access.log");
+    mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let stage = Stage::with(&[("ACCESS_LOG", "text"), ("ACCESS_LOG_PATH", path.to_str().unwrap())]);
+    for request in ["/before", "/after"] {
+        let (mut client, _server) =
+            stage.asked_and_answered(format!("GET {request} HTTP/1.1\r\nHost: h\r\n\r\n"), OK);
+        assert_eq!(client.message().status(), 200);
+        // Each time another reader, and between them none.
+        let mut line = String::new();
+        BufReader::new(File::open(&path).unwrap()).read_line(&mut line).unwrap();
+        assert!(line.contains(&format!("GET {request}")), "{line}");
+    }
 }

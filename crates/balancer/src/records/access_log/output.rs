@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use evenkeel_service::Rarely;
@@ -68,5 +68,8 @@ impl Output {
 }
 
 fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+    // A pipe without a reader would be waited for until one came, and one that loses its reader would be broken from then on.
+    // Nobody is waited for, and no reader is missed, by who could read it as well.
+    let is_pipe = path.metadata().is_ok_and(|found| found.file_type().is_fifo());
+    OpenOptions::new().create(true).append(true).read(is_pipe).open(path)
 }
