@@ -2,12 +2,16 @@
 //! the one timeout covers both, and whatever comes of it nothing of a request has been sent.
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
+use evenkeel_service::Rarely;
 use evenkeel_upstream::{ConnectFailure, Endpoint, TlsFailure};
 use evenkeel_wire::{ConnectError, Handshake, Stream, Trust, connect};
+use tracing::warn;
 
+use crate::clock::now;
 use crate::records::metrics::Stats;
 use crate::servers::group::Group;
 use crate::settings::server_tls::ServerTls;
@@ -57,14 +61,29 @@ fn count(stats: &Stats, opened: &Result<(Stream, Handshake), ConnectError>) {
     counter.add(1);
 }
 
-/// What evidence says of it.
+/// What evidence says of it. What this process lacks itself is told in the log: no server is to blame, so nobody else tells of it.
 pub(crate) fn connect_failure(error: &ConnectError) -> ConnectFailure {
     match error {
         ConnectError::Refused => ConnectFailure::Refused,
         ConnectError::Unreachable(_) => ConnectFailure::Unreachable,
         ConnectError::TimedOut | ConnectError::Unanswered => ConnectFailure::TimedOut,
-        ConnectError::Local(_) => ConnectFailure::Local,
+        ConnectError::Local(error) => {
+            tell_of_lack(error);
+            ConnectFailure::Local
+        }
         ConnectError::Tls(failure) => ConnectFailure::Tls(tls_failure(failure)),
+    }
+}
+
+#[cold]
+fn tell_of_lack(error: &io::Error) {
+    static LACKING: Rarely = Rarely::new(1);
+    if let Some(more) = LACKING.admit(now()) {
+        warn!(
+            %error,
+            "no connection to a server can be opened: this process has no descriptor (ulimit -n) or no local port \
+             (net.ipv4.ip_local_port_range) left for it{more}"
+        );
     }
 }
 

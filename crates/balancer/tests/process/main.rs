@@ -8,6 +8,7 @@
 mod harness;
 
 mod busy;
+mod lacking;
 mod leaving;
 mod names;
 mod probes;
