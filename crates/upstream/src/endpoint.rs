@@ -98,6 +98,7 @@ struct Hot {
     latency: Latency,
     time_to_head: FadingMean,
     heard: AtomicU64,
+    flowed: AtomicU64,
     succeeded: AtomicU64,
     turn: AtomicU64,
     attempts: AtomicU64,
@@ -256,6 +257,11 @@ impl Endpoint {
         self.instant(&self.hot.heard)
     }
 
+    /// When it last sent a part of a long body.
+    pub(crate) fn last_flowed(&self) -> Option<Instant> {
+        self.instant(&self.hot.flowed)
+    }
+
     /// When a response of it was last whole and good.
     pub fn last_success(&self) -> Option<Instant> {
         self.instant(&self.hot.succeeded)
@@ -358,6 +364,11 @@ impl Endpoint {
         } else {
             self.hot.time_to_head.penalise(now);
         }
+    }
+
+    /// A part of a long body has come.
+    pub(crate) fn flows(&self, now: Instant) {
+        self.hot.flowed.store(self.micros(now), Ordering::Relaxed);
     }
 
     pub(crate) fn succeeded(&self, now: Instant) {

@@ -110,7 +110,7 @@ pub(crate) struct Observed {
     since: Instant,
     probes_passed: u32,
     probes_failed: u32,
-    /// When it last gave a sign of life (a probe answered, the head of a response), or was found.
+    /// When it last gave a sign of life (a probe answered, the head or a part of a response), or was found.
     alive: Instant,
     /// When the last probe began, if that found a connection and no answer, and there was no sign of life since.
     unanswered: Option<Instant>,
@@ -181,6 +181,11 @@ impl Observed {
     /// For how long it has given no sign of life.
     pub(crate) fn silent_for(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.alive)
+    }
+
+    /// It sent a part of a body at `at`. It lives; whether it has time for anybody else is another question.
+    pub(crate) fn flowed(&mut self, at: Instant) {
+        self.alive = self.alive.max(at);
     }
 
     /// It sent the head of a response at `at`. True when health changed.

@@ -94,6 +94,11 @@ impl Lease {
         self.endpoint().heard(took, !self.bad, now);
     }
 
+    /// A part of a long body has come.
+    pub fn flows(&self, now: Instant) {
+        self.endpoint().flows(now);
+    }
+
     /// Ends the lease. What it returns, if anything, is for [`Control::evidence`](crate::Control::evidence).
     pub fn finish(self, outcome: Outcome, now: Instant) -> Option<Evidence> {
         let endpoint = self.endpoint();

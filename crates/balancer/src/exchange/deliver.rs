@@ -29,7 +29,7 @@ use crate::settings::verify::Verify;
 pub(super) struct Source {
     pub(super) connection: ServerConnection,
     pub(super) answer: Box<Answer>,
-    lease: Lease,
+    pub(super) lease: Lease,
     /// How much of the request has been written.
     pub(super) request_sent: Position,
 }

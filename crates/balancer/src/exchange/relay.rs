@@ -224,7 +224,9 @@ impl<C: Caller> Relay<'_, '_, C> {
             Ok(_) => self.filled_up = received.free() == 0,
             Err(_) => return Poll::Ready(Err(truncated)),
         }
-        self.waits.moves(now());
+        let now = now();
+        self.waits.moves(now);
+        self.source.lease.flows(now);
         Poll::Ready(Ok(()))
     }
 

@@ -112,6 +112,9 @@ impl Member {
 
     /// Takes in that it has sent the head of a response, which workers stamp and tell nobody.
     pub(super) fn listen(&mut self, changes: &mut Changes, now: Instant) {
+        if let Some(flowed) = self.endpoint.last_flowed() {
+            self.observed.flowed(flowed);
+        }
         let Some(heard) = self.endpoint.last_heard() else { return };
         let (was_busy, was_unanswered) = (self.observed.is_busy(), self.observed.is_unanswered());
         if self.observed.heard(heard, now) {

@@ -192,6 +192,22 @@ fn the_last_one_that_takes_connections_serves_until_an_answer_of_it_would_be_too
 }
 
 #[test]
+fn who_sends_a_long_answer_is_busy_for_as_long_as_that_takes() {
+    let mut set = Set::quiet(2);
+    let streams = [0, 1].map(|index| set.lease_on_any(index));
+    for _ in 0..30 {
+        (0..2).for_each(|index| set.probes_unanswered(index));
+        for stream in &streams {
+            stream.flows(set.now);
+        }
+    }
+    assert!(set.pick(&POST).is_ok());
+    set.pass_time(RESPONSE_TIMEOUT);
+    (0..2).for_each(|index| set.probe_unanswered(index));
+    assert_eq!(set.pick(&POST), Err(Unavailable::AllUnreachable), "nothing more came");
+}
+
+#[test]
 fn those_that_take_connections_serve_when_nobody_answers() {
     let mut set = Set::quiet(2);
     set.probes_unanswered(0);
