@@ -112,6 +112,8 @@ pub(crate) struct Observed {
     probes_failed: u32,
     /// When it last gave a sign of life (a probe answered, the head or a part of a response), or was found.
     alive: Instant,
+    /// The same without parts of a response, which who is at work sends as well.
+    answered: Instant,
     /// When the last probe began, if that found a connection and no answer, and there was no sign of life since.
     unanswered: Option<Instant>,
     busy: bool,
@@ -133,6 +135,7 @@ impl Observed {
             probes_passed: 0,
             probes_failed: 0,
             alive: now,
+            answered: now,
             unanswered: None,
             busy: false,
             times: 0,
@@ -183,6 +186,11 @@ impl Observed {
         now.saturating_duration_since(self.alive)
     }
 
+    /// For how long it has answered neither a probe nor a request.
+    pub(crate) fn unanswered_for(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.answered)
+    }
+
     /// It sent a part of a body at `at`. It lives; whether it has time for anybody else is another question.
     pub(crate) fn flowed(&mut self, at: Instant) {
         self.alive = self.alive.max(at);
@@ -190,7 +198,7 @@ impl Observed {
 
     /// It sent the head of a response at `at`. True when health changed.
     pub(crate) fn heard(&mut self, at: Instant, now: Instant) -> bool {
-        self.alive = self.alive.max(at);
+        (self.alive, self.answered) = (self.alive.max(at), self.answered.max(at));
         if self.unanswered.is_none_or(|since| at <= since) {
             return false;
         }
@@ -208,7 +216,7 @@ impl Observed {
 
     /// A probe was answered that it is about to leave: it lives.
     pub(crate) fn probe_answered(&mut self, now: Instant) {
-        self.alive = now;
+        (self.alive, self.answered) = (now, now);
         self.answers_again();
     }
 

@@ -59,8 +59,8 @@ pub enum News {
     Cleared,
     /// It takes connections and has no time for probes; it is used while nobody is free.
     Busy {
-        /// For how long it has given no sign of life.
-        silent_for: Duration,
+        /// For how long it has answered neither a probe nor a request.
+        for_long: Duration,
     },
     /// It has given a sign of life, and is busy no longer.
     Free,
@@ -135,11 +135,11 @@ impl fmt::Display for News {
             Self::Probation => f.write_str("is tried again with single requests"),
             Self::Suspect(evidence) => write!(f, "is suspect: {evidence}"),
             Self::Cleared => f.write_str("answered again: no longer suspect"),
-            Self::Busy { silent_for } => {
+            Self::Busy { for_long } => {
                 write!(
                     f,
                     "is busy: takes connections, has not answered a probe for {:.1} s",
-                    silent_for.as_secs_f64()
+                    for_long.as_secs_f64()
                 )
             }
             Self::Free => f.write_str("answered again: no longer busy"),
@@ -187,7 +187,7 @@ impl Changes {
     pub(super) fn add_busy(&mut self, member: &Member, was: bool, at: Instant) {
         let is = member.observed.is_busy();
         if is && !was {
-            self.add(member, News::Busy { silent_for: member.observed.silent_for(at) }, at);
+            self.add(member, News::Busy { for_long: member.observed.unanswered_for(at) }, at);
         } else if was && !is && member.observed.health() == Health::Healthy {
             self.add(member, News::Free, at);
         }

@@ -195,6 +195,10 @@ fn the_last_one_that_takes_connections_serves_until_an_answer_of_it_would_be_too
 fn who_sends_a_long_answer_is_busy_for_as_long_as_that_takes() {
     let mut set = Set::quiet(2);
     let streams = [0, 1].map(|index| set.lease_on_any(index));
+    streams[0].flows(set.now + 900 * MS);
+    set.probes_unanswered(0);
+    let words: Vec<_> = set.control.take_changes().map(|change| change.news.to_string()).collect();
+    assert_eq!(words, ["is busy: takes connections, has not answered a probe for 3.5 s"]);
     for _ in 0..30 {
         (0..2).for_each(|index| set.probes_unanswered(index));
         for stream in &streams {
