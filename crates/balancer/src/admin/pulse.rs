@@ -144,8 +144,10 @@ impl Sample {
 fn describe(admin: &Admin, sample: &Sample) -> State {
     let (shared, edition) = (&admin.shared, admin.shared.edition());
     let settings = &edition.settings;
-    let upstreams: Vec<UpstreamView> =
-        edition.upstreams().map(|(settings, served)| UpstreamView::of(settings, served)).collect();
+    let upstreams: Vec<UpstreamView> = edition
+        .upstreams()
+        .map(|(settings, served)| UpstreamView::of(settings, served, &admin.stats))
+        .collect();
     State {
         name: settings.name.clone(),
         version: env!("CARGO_PKG_VERSION"),

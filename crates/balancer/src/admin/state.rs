@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::{HttpResponse, web};
@@ -14,6 +15,7 @@ use super::pulse::Point;
 use crate::context::Shared;
 use crate::context::served::Served;
 use crate::records::incidents::Ghost;
+use crate::records::metrics::{CLASSES, Stats, UpstreamTotals};
 use crate::records::reloads::Settled;
 use crate::settings::InForce;
 use crate::settings::upstream::UpstreamSettings;
@@ -94,6 +96,12 @@ pub(super) struct UpstreamView {
     pub(super) waiting: u32,
     pub(super) retries_left: u64,
     pub(super) hedges_left: u64,
+    /// Since the start:
+    requests: u64,
+    /// Those with an answer, by class of status.
+    answered: BTreeMap<&'static str, u64>,
+    p50_ms: Option<f64>,
+    p99_ms: Option<f64>,
 }
 
 /// One endpoint.
@@ -194,10 +202,18 @@ impl UpstreamView {
     }
 
     /// As it is now.
-    pub(super) fn of(settings: &UpstreamSettings, served: &Served) -> Self {
+    pub(super) fn of(settings: &UpstreamSettings, served: &Served, workers: &[Arc<Stats>]) -> Self {
         let budgets = served.upstream.budgets();
+        let name = settings.name.as_ref().map(ToString::to_string).unwrap_or_default();
+        let totals = UpstreamTotals::of(workers, &name);
+        // What has no status has had no answer.
+        let answered = CLASSES.into_iter().zip(totals.ended).skip(1).filter(|(_, count)| *count > 0);
         Self {
-            name: settings.name.as_ref().map(ToString::to_string).unwrap_or_default(),
+            requests: totals.requests(),
+            answered: answered.collect(),
+            p50_ms: totals.times.quantile(0.5).map(millis),
+            p99_ms: totals.times.quantile(0.99).map(millis),
+            name,
             routes: settings.routes.clone(),
             ready: served.upstream.snapshot().can_serve(),
             policy: settings.rules.policy.name(),

@@ -2,6 +2,8 @@
 //! between the request and its answer.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use evenkeel_upstream::attempt::{TrailEntry, TrailOutcome};
 
@@ -23,6 +25,9 @@ pub(crate) fn settle(worker: &Worker, peer: SocketAddr, scratch: &Scratch) {
     for entry in &account.trail {
         settle_attempt(worker, entry);
     }
+    if let Some(upstream) = &account.upstream {
+        count_for(worker, upstream, account.status, account.took(now));
+    }
     if let Some(pen) = &worker.pen {
         pen.record(account, roster);
     }
@@ -31,6 +36,12 @@ pub(crate) fn settle(worker: &Worker, peer: SocketAddr, scratch: &Scratch) {
         let received = if scratch.request.is_empty() { 0 } else { scratch.upload.taken() };
         log.write(&Entry { peer, head: &scratch.request, received, account, now }, roster);
     }
+}
+
+/// Where there are several upstreams.
+fn count_for(worker: &Worker, upstream: &Arc<str>, status: u16, took: Duration) {
+    let known = |name: &str| worker.edition.upstreams().any(|(one, _)| one.name.as_deref() == Some(name));
+    worker.stats.by_upstream.count(upstream, known, status, took);
 }
 
 fn settle_attempt(worker: &Worker, entry: &TrailEntry) {

@@ -66,7 +66,7 @@ impl Events {
     pub(crate) fn publish(&self, change: &Change, server: &Server) {
         let kind = change.news.name();
         *self.kept().counts.entry(kind).or_default() += 1;
-        self.add(kind, Some(server), format!("{} {}", server.called(), change.news));
+        self.add(kind, Some(server), format!("{} {}", server.told(), change.news));
     }
 
     /// Something that concerns the upstream as a whole.

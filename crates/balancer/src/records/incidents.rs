@@ -16,9 +16,12 @@ mod tally;
 mod telling;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_upstreams;
 mod words;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use evenkeel_upstream::attempt::{TrailOutcome, Why};
 use evenkeel_upstream::{News, ProbeFailure, ProbeResult};
@@ -62,9 +65,15 @@ pub(crate) struct Incidents {
     told: VecDeque<Incident>,
     newest: u64,
     ghosts: Ghosts,
-    /// No server is left.
-    nobody: Option<u64>,
-    hunch_of_nobody: Option<Episode>,
+    /// The upstreams of which no server is left, by name; that of an only one is empty.
+    nobody: BTreeMap<Arc<str>, Nobody>,
+}
+
+/// No server of an upstream is left.
+#[derive(Debug)]
+enum Nobody {
+    Hunch(Box<Episode>),
+    Told(u64),
 }
 
 /// A server that is there.
@@ -87,8 +96,7 @@ impl Incidents {
             told: VecDeque::new(),
             newest: 0,
             ghosts: Ghosts::default(),
-            nobody: None,
-            hunch_of_nobody: None,
+            nobody: BTreeMap::new(),
         }
     }
 
@@ -378,7 +386,7 @@ impl Incidents {
         if member.hunch.is_none() && !begins {
             return;
         }
-        let hunch = member.hunch.get_or_insert_with(|| Episode::of(Some(server.clone()), sign_ms));
+        let hunch = member.hunch.get_or_insert_with(|| Episode::of(server.clone(), sign_ms));
         take(hunch);
         hunch.sign_at(sign_ms);
         let only_errors =
@@ -405,7 +413,7 @@ impl Incidents {
             && member.has_served
             && member.incident.is_none()
         {
-            member.hunch.get_or_insert_with(|| Episode::of(Some(server.clone()), at_ms));
+            member.hunch.get_or_insert_with(|| Episode::of(server.clone(), at_ms));
         }
     }
 

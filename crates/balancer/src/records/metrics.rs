@@ -5,6 +5,7 @@ mod counter;
 mod endpoints;
 mod exposition;
 mod histogram;
+mod upstreams;
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ pub(crate) use counter::Counter;
 pub(crate) use endpoints::{ByEndpoint, EndpointStats, EndpointTotals, totals};
 pub(crate) use exposition::{OfUpstream, Scrape, render};
 pub(crate) use histogram::{Distribution, Histogram, Sample};
+pub(crate) use upstreams::{ByUpstream, CLASSES, UpstreamTotals};
 
 macro_rules! counters {
     ($($name:ident => $metric:literal, $labels:literal, $help:literal;)*) => {
@@ -34,6 +36,8 @@ macro_rules! counters {
             pub(crate) ended: Ended,
             /// What concerns one endpoint.
             pub(crate) by_endpoint: ByEndpoint,
+            /// What concerns one upstream, where there are several.
+            pub(crate) by_upstream: ByUpstream,
         }
 
         const METRICS: &[(&str, &str, &str, fn(&Stats) -> &Counter)] =

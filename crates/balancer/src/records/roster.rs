@@ -32,6 +32,15 @@ impl Server {
     pub(crate) fn called(&self) -> String {
         self.name.as_ref().map_or_else(|| self.address.to_string(), ToString::to_string)
     }
+
+    /// The same in a sentence: `anna`, and `anna of api` where there are several upstreams.
+    pub(crate) fn told(&self) -> String {
+        let called = self.called();
+        match &self.upstream {
+            Some(upstream) => format!("{called} of {upstream}"),
+            None => called,
+        }
+    }
 }
 
 /// The name first, the address second, the upstream last.

@@ -120,7 +120,22 @@ fn whatever_is_told_says_which_upstream() {
         "{}",
         metrics.text()
     );
-    assert!(metrics.text().contains("evenkeel_requests_queued{upstream=\"default\"} 0"));
+    for line in [
+        "evenkeel_requests_queued{upstream=\"default\"} 0",
+        "evenkeel_upstream_requests_total{upstream=\"api\",class=\"2xx\"} 1",
+        "evenkeel_upstream_requests_total{upstream=\"default\",class=\"2xx\"} 0",
+        "evenkeel_upstream_request_seconds_count{upstream=\"api\"} 1",
+    ] {
+        assert!(metrics.text().contains(line), "{line}: {}", metrics.text());
+    }
+    let of_api = |balancer: &Balancer| {
+        let told: Value = serde_json::from_str(balancer.admin("/api/state").text()).unwrap();
+        told["upstreams"].as_array()?.iter().find(|one| one["name"] == "api").cloned()
+    };
+    two.balancer.wait_until(|balancer| of_api(balancer).is_some_and(|one| one["requests"] == 1));
+    let counted = of_api(&two.balancer).unwrap();
+    assert_eq!(counted["answered"], serde_json::json!({"2xx": 1}));
+    assert!(counted["p50_ms"].as_f64().unwrap() > 0.0, "{counted}");
     two.balancer
         .wait_until(|balancer| balancer.admin("/api/state").text().contains("\"routes\":[\"/api;strip\"]"));
     two.balancer.says(&format!("{api} of api was found"));

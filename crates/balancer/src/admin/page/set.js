@@ -5,7 +5,7 @@
 
 import { band, box, cell, serverBox } from "./drawing.js";
 import { STANDINGS, isGhost, standing, why } from "./standing.js";
-import { amount, byId, drawn, element, inOrder, latency, percent, place } from "./words.js";
+import { amount, byId, drawn, element, inOrder, latency, percent, place, told } from "./words.js";
 
 /** The most servers that are drawn one by one. */
 const FEW = 14;
@@ -94,7 +94,7 @@ function oneOf(server, narrow) {
   return {
     standing: stands,
     title: server.server,
-    address: server.address === server.server ? "" : server.address,
+    address: [server.upstream && `of ${server.upstream}`, server.address === server.server ? "" : server.address].filter(Boolean).join(" · "),
     share: server.share ?? 0,
     rate: isGhost(stands) ? 0 : rate,
     detail: stands === "serving" ? traffic : absent(server, stands, narrow),
@@ -140,6 +140,6 @@ function cells(svg, servers, width, top) {
     const stands = standing(server);
     const x = (index % across) * (CELL + GAP);
     const y = top + Math.floor(index / across) * (CELL + GAP);
-    cell(svg, [x, y, CELL], stands, server.rate > 0, `${server.server}: ${STANDINGS[stands].word}, ${amount(server.rate ?? 0)}/s`);
+    cell(svg, [x, y, CELL], stands, server.rate > 0, `${told(server)}: ${STANDINGS[stands].word}, ${amount(server.rate ?? 0)}/s`);
   });
 }

@@ -2,7 +2,7 @@
 // all before is folded. In calm it is one quiet line.
 
 import { STANDINGS, standing } from "./standing.js";
-import { byId, clock, counted, element, latency, place, say } from "./words.js";
+import { byId, clock, counted, element, latency, place, say, told } from "./words.js";
 
 /** How long the latest stays a card after its end. */
 const FRESH_MS = 300_000;
@@ -92,7 +92,7 @@ export class Story {
 function others(servers) {
   const out = servers.filter((server) => standing(server) !== "serving");
   if (out.length === 0 || out.length > NAMED) return "";
-  return `; ${out.map((server) => `${server.server} ${STANDINGS[standing(server)].word}`).join(", ")}`;
+  return `; ${out.map((server) => `${told(server)} ${STANDINGS[standing(server)].word}`).join(", ")}`;
 }
 
 /** One incident. It is made once and changed in place, so that what was opened stays open. */

@@ -59,6 +59,11 @@ export function place({ upstream, address }) {
   return upstream ? `${upstream} ${address}` : address;
 }
 
+/** What a server is called among all: with its upstream, where there are several. */
+export function told({ server, upstream }) {
+  return upstream ? `${server} of ${upstream}` : server;
+}
+
 /** Order of servers: by upstream where there are several, by name, and where names are alike by address. */
 export function inOrder(one, other) {
   return natural(one.upstream ?? "", other.upstream ?? "") || natural(one.server, other.server) || natural(one.address, other.address);

@@ -1,6 +1,7 @@
 //! One episode: what was seen, whom it struck, and how far it has come. It ends when everybody it struck serves again or has
 //! left for good, and nothing more has happened for a while.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_upstream::News;
@@ -14,6 +15,8 @@ use crate::records::roster::Server;
 pub(super) struct Episode {
     /// Those that it struck; nobody where no server was left at all.
     pub(super) parts: Vec<Part>,
+    /// Whose servers they were of which none was left, where there are several upstreams.
+    pub(super) of: Option<Arc<str>>,
     pub(super) begun_ms: u64,
     pub(super) last_sign_ms: u64,
     pub(super) ended_ms: Option<u64>,
@@ -84,9 +87,15 @@ impl Part {
 }
 
 impl Episode {
-    pub(super) fn of(server: Option<Server>, at_ms: u64) -> Self {
+    pub(super) fn of(server: Server, at_ms: u64) -> Self {
+        Self { parts: vec![Part::new(server)], ..Self::of_nobody(None, at_ms) }
+    }
+
+    /// No server of this upstream is left.
+    pub(super) fn of_nobody(upstream: Option<Arc<str>>, at_ms: u64) -> Self {
         Self {
-            parts: server.into_iter().map(Part::new).collect(),
+            parts: Vec::new(),
+            of: upstream,
             begun_ms: at_ms,
             last_sign_ms: at_ms,
             ended_ms: None,
@@ -120,6 +129,9 @@ impl Episode {
 
     /// The upstream of all its servers, where there are several and they are of one.
     pub(super) fn upstream(&self) -> Option<String> {
+        if self.parts.is_empty() {
+            return self.of.as_deref().map(str::to_owned);
+        }
         let first = self.parts.first()?.server.upstream.as_deref()?;
         let is_shared = self.parts.iter().all(|part| part.server.upstream.as_deref() == Some(first));
         is_shared.then(|| first.to_owned())

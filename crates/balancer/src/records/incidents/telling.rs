@@ -1,6 +1,7 @@
 //! From a hunch to an incident: when it is told, to whom it belongs, and how page, log and API are given it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use evenkeel_upstream::attempt::{TrailOutcome, Why};
 use serde::Serialize;
@@ -8,7 +9,7 @@ use serde::Serialize;
 use super::episode::{Episode, PARTS, Part, StepView};
 use super::signs::Cause;
 use super::tally::Counts;
-use super::{BEFORE_MS, Incidents, KEPT, words};
+use super::{BEFORE_MS, Incidents, KEPT, Nobody, words};
 use crate::records::mishap::{Mishap, Try, tenths};
 use crate::records::roster::Server;
 
@@ -108,13 +109,15 @@ impl Incidents {
                 .steps
                 .add(ended_ms, format!("{} got {}: no server was left", mishap.method, mishap.status));
         };
-        if let Some(hunch) = &mut self.hunch_of_nobody {
+        let upstream = mishap.upstream.as_deref().unwrap_or_default();
+        if let Some(Nobody::Hunch(hunch)) = self.nobody.get_mut(upstream) {
             take(hunch);
-            self.tell_of_nobody(ended_ms);
+            self.tell_of_nobody(upstream, ended_ms);
             return;
         }
         let belongs = |told: &&mut Incident| {
             told.episode.parts.is_empty()
+                && told.episode.of == mishap.upstream
                 && told.episode.begun_ms <= ended_ms + BEFORE_MS
                 && told.episode.ended_ms.is_none_or(|ended| mishap.at_ms <= ended)
         };
@@ -125,28 +128,44 @@ impl Incidents {
     }
 
     pub(super) fn look_whether_anybody_serves(&mut self, now_ms: u64) {
-        let anybody = self.members.values().any(|member| member.serves);
-        if anybody {
-            self.hunch_of_nobody = None;
-            let nobody = self.nobody.take();
-            if let Some(told) = nobody.and_then(|id| self.told.iter_mut().find(|told| told.id == id)) {
-                told.episode.ended_ms = Some(now_ms);
-                told.episode.steps.add(now_ms, "the first server serves again".to_owned());
-                told.changed = true;
-            }
-        } else if self.nobody.is_none() && self.members.values().any(|member| member.has_served) {
-            let hunch = self.hunch_of_nobody.get_or_insert_with(|| Episode::of(None, now_ms));
-            if now_ms.saturating_sub(hunch.begun_ms) >= NOBODY_MS {
-                self.tell_of_nobody(now_ms);
+        // Of each upstream: whether one of its servers serves, and whether one has.
+        let mut standing: BTreeMap<Option<Arc<str>>, (bool, bool)> = BTreeMap::new();
+        for member in self.members.values() {
+            let (serves, has_served) = standing.entry(member.server.upstream.clone()).or_default();
+            *serves |= member.serves;
+            *has_served |= member.has_served;
+        }
+        for (upstream, (serves, has_served)) in standing {
+            if serves {
+                self.somebody_serves(upstream.as_deref().unwrap_or_default(), now_ms);
+            } else if has_served {
+                let name = upstream.clone().unwrap_or_default();
+                let begin = || Nobody::Hunch(Box::new(Episode::of_nobody(upstream, now_ms)));
+                let nobody = self.nobody.entry(name.clone()).or_insert_with(begin);
+                let lasts = |hunch: &Episode| now_ms.saturating_sub(hunch.begun_ms) >= NOBODY_MS;
+                if matches!(nobody, Nobody::Hunch(hunch) if lasts(hunch)) {
+                    self.tell_of_nobody(&name, now_ms);
+                }
             }
         }
     }
 
-    fn tell_of_nobody(&mut self, at_ms: u64) {
-        let Some(hunch) = self.hunch_of_nobody.take() else { return };
-        self.newest += 1;
-        self.nobody = Some(self.newest);
-        keep(&mut self.told, Incident::new(self.newest, hunch, at_ms));
+    fn somebody_serves(&mut self, upstream: &str, now_ms: u64) {
+        let Some(Nobody::Told(id)) = self.nobody.remove(upstream) else { return };
+        let Some(told) = self.told.iter_mut().find(|told| told.id == id) else { return };
+        told.episode.ended_ms = Some(now_ms);
+        told.episode.steps.add(now_ms, "the first server serves again".to_owned());
+        told.changed = true;
+    }
+
+    fn tell_of_nobody(&mut self, upstream: &str, at_ms: u64) {
+        let Some(nobody) = self.nobody.get_mut(upstream) else { return };
+        if let Nobody::Hunch(hunch) = nobody {
+            self.newest += 1;
+            let incident = Incident::new(self.newest, Episode::clone(hunch), at_ms);
+            *nobody = Nobody::Told(self.newest);
+            keep(&mut self.told, incident);
+        }
     }
 }
 

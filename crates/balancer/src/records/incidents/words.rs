@@ -45,7 +45,10 @@ pub(super) fn headline(episode: &Episode) -> String {
         Cause::Slow => format!("{server} was outpaced by the others from {at} UTC on"),
         Cause::Drained => format!("{server} was told by a person to drain at {at} UTC"),
         Cause::Removed => format!("{server} left DNS at {at} UTC"),
-        Cause::AllDown => format!("No server was left at {at} UTC"),
+        Cause::AllDown => match episode.upstream() {
+            Some(upstream) => format!("No server of {upstream} was left at {at} UTC"),
+            None => format!("No server was left at {at} UTC"),
+        },
     }
 }
 
@@ -191,12 +194,21 @@ pub(super) fn why(episode: &Episode) -> String {
     why
 }
 
+/// Those that it struck, and of which upstream they are, where there are several.
 fn servers(episode: &Episode) -> String {
-    let names: Vec<String> = episode.parts.iter().map(|part| part.server.called()).collect();
-    match names.as_slice() {
+    let upstream = episode.upstream();
+    let called = |part: &Part| {
+        if upstream.is_some() { part.server.called() } else { part.server.told() }
+    };
+    let names: Vec<String> = episode.parts.iter().map(called).collect();
+    let names = match names.as_slice() {
         [] => String::new(),
         [one] => one.clone(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    };
+    match upstream {
+        Some(upstream) => format!("{names} of {upstream}"),
+        None => names,
     }
 }
 

@@ -13,7 +13,10 @@ use evenkeel_wire::{TlsServer, TlsServers};
 use crate::records::reloads::Settled;
 use crate::records::roster::Roster;
 
-use super::{ControlStats, EndpointTotals, Histogram, METRICS, REASONS, Stats, sum, times, totals};
+use super::{
+    CLASSES, ControlStats, EndpointTotals, Histogram, METRICS, REASONS, Stats, UpstreamTotals, sum, times,
+    totals,
+};
 
 /// Everything that a scrape shows, at one moment.
 pub(crate) struct Scrape<'a> {
@@ -67,6 +70,7 @@ fn write_all(text: &mut String, scrape: &Scrape<'_>) -> fmt::Result {
     write_times(text, scrape.workers)?;
     write_control(text, scrape)?;
     write_gauges(text, scrape)?;
+    write_requests_of_upstreams(text, scrape)?;
     scrape.tls.map_or(Ok(()), |tls| write_certificates(text, tls))?;
     if !scrape.server_tls.is_empty() {
         let metric = "evenkeel_server_tls_reload_failures_total";
@@ -239,6 +243,35 @@ fn write_gauges(text: &mut String, scrape: &Scrape<'_>) -> fmt::Result {
                 Some(name) => writeln!(text, "{metric}{{upstream=\"{name}\"}} {}", read(upstream))?,
             }
         }
+    }
+    Ok(())
+}
+
+/// Where there are several.
+fn write_requests_of_upstreams(text: &mut String, scrape: &Scrape<'_>) -> fmt::Result {
+    let named = || scrape.upstreams.iter().filter_map(|upstream| upstream.name);
+    let totals: Vec<_> = named().map(|name| (name, UpstreamTotals::of(scrape.workers, name))).collect();
+    if totals.is_empty() {
+        return Ok(());
+    }
+    let metric = "evenkeel_upstream_requests_total";
+    let help = "Requests of an upstream that have ended, by class of status; none: the client went before the answer.";
+    describe(text, metric, "counter", help)?;
+    for (name, total) in &totals {
+        for (class, count) in CLASSES.iter().zip(total.ended) {
+            writeln!(text, "{metric}{{upstream=\"{name}\",class=\"{class}\"}} {count}")?;
+        }
+    }
+    let metric = "evenkeel_upstream_request_seconds";
+    describe(
+        text,
+        metric,
+        "summary",
+        "From the head of a request of an upstream to the end of its response.",
+    )?;
+    for (name, total) in &totals {
+        writeln!(text, "{metric}_sum{{upstream=\"{name}\"}} {}", total.times.sum().as_secs_f64())?;
+        writeln!(text, "{metric}_count{{upstream=\"{name}\"}} {}", total.times.count())?;
     }
     Ok(())
 }
