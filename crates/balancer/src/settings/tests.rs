@@ -17,6 +17,18 @@ fn only_the_upstream_is_required() {
 }
 
 #[test]
+fn what_needs_a_restart_is_declared_and_the_page_names_just_that() {
+    let page = include_str!("../../../../docs/settings.md");
+    let list = page.split("need\na restart, and are refused until then: ").nth(1).unwrap();
+    let list = list.split(".\n").next().unwrap();
+    let told: Vec<&str> = list.split('`').filter_map(|word| word.strip_prefix(COMPONENT.prefix)).collect();
+    assert_eq!(told, variables::FIXED);
+    for name in variables::FIXED {
+        assert!(COMPONENT.variables.iter().any(|variable| variable.name == *name), "{name}");
+    }
+}
+
+#[test]
 fn what_is_in_force_is_shown_without_secrets() {
     let settings = of(&[
         ("BALANCER_UPSTREAM", "server:8080"),

@@ -54,6 +54,23 @@ fn an_upstream_comes_and_goes_and_who_is_on_it_ends_there() {
 }
 
 #[test]
+fn routes_and_redirects_are_those_of_the_new_settings() {
+    let (web, api) = (Servers::listen(1), Servers::listen(1));
+    let (alone, own) = (upstream(&web), format!("UPSTREAM_API={}", api.upstream()));
+    let settled = Settled::with(&[&alone, &own, "UPSTREAM_API_ROUTE=/api", "REDIRECT=/old -> /new"]);
+    api.answer_all(OK_CLOSE);
+    let seen = |path: &str| {
+        let answer = settled.ask(path).message();
+        (answer.status(), answer.field("location").map(str::to_owned))
+    };
+    assert_eq!(seen("/old"), (308, Some("/new".to_owned())));
+    settled.change(&[&alone, &own, "UPSTREAM_API_ROUTE=/old", "REDIRECT=/api -> /old;302"]);
+    assert_eq!(seen("/api"), (302, Some("/old".to_owned())));
+    assert_eq!(seen("/old"), (200, None));
+    settled.says("\"name\":\"api\",\"routes\":[\"/old\"]");
+}
+
+#[test]
 fn servers_are_changed_and_who_is_on_the_old_ones_ends_there() {
     let (old, new) = (Servers::listen(1), Servers::listen(1));
     let settled = Settled::with(&[&upstream(&old)]);
