@@ -26,7 +26,7 @@ mod stream;
 mod tests;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::SystemTime;
@@ -66,20 +66,20 @@ pub(crate) struct Admin {
     started: SystemTime,
 }
 
-/// Listens on `bind`; the server runs once it is awaited. Returns also the address, whose port may have been 0. The pulse
+/// Serves at `at`; the server runs once it is awaited. Returns also the address. The pulse
 /// beats as a task of the calling thread.
 pub(crate) fn listen(
     shared: Arc<Shared>,
     stats: Vec<Arc<Stats>>,
     settings: Option<mpsc::Sender<Reload>>,
-    bind: SocketAddr,
+    at: TcpListener,
 ) -> io::Result<(Server, SocketAddr)> {
     let (beat, pulse) = watch::channel(Arc::default());
     let (readers, ledger_readers) = (Arc::default(), Arc::new(Semaphore::new(ledger::READERS)));
     let (started, feed) = (SystemTime::now(), Arc::new(Feed::new()));
     let admin = Admin { shared, stats, settings, pulse, feed, readers, ledger_readers, started };
     let shown = admin.clone();
-    let listening = listener::listen(bind, move || {
+    let listening = listener::serve(at, move || {
         App::new()
             .app_data(web::Data::new(shown.clone()))
             .wrap(middleware::from_fn(guard::guard))

@@ -10,22 +10,20 @@
 mod first_proof;
 mod held_back;
 mod leave;
+mod listeners;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 
 use evenkeel_service::{Shutdown, exit, vital};
-use evenkeel_sockopt::set_defer_accept;
 use evenkeel_upstream::EndpointIds;
-use evenkeel_wire::{keep_alive, ring_together};
-use socket2::{Domain, Protocol, Socket, Type};
+use evenkeel_wire::ring_together;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use crate::admin;
 use crate::clients::accept::{self, Arrival, Transport};
@@ -50,6 +48,7 @@ use crate::settings::Settings;
 use crate::watch::settings::Keeper;
 use crate::watch::{certificates, control, pages, signals, trust};
 use leave::Door;
+use listeners::{Listener, Listeners};
 
 /// Runs the balancer until it is told to leave.
 pub(crate) fn run(settings: Settings) -> ExitCode {
@@ -64,13 +63,7 @@ pub(crate) fn run(settings: Settings) -> ExitCode {
 
 async fn serve(settings: Settings) -> io::Result<()> {
     let shutdown = Shutdown::on_signal()?;
-    let plain =
-        settings.bind.map(|bind| listen_for("BALANCER_BIND", bind, settings.reuse_port)).transpose()?;
-    let secured = settings
-        .tls
-        .as_ref()
-        .map(|tls| listen_for("BALANCER_TLS_BIND", tls.bind, settings.reuse_port))
-        .transpose()?;
+    let Listeners { plain, secured, admin } = Listeners::open(&settings)?;
     let tls = settings.tls.as_ref().map(|tls| tls.server.clone());
     settings.tls.as_ref().map(|tls| certificates::start(tls.server.clone(), &tls.begun)).transpose()?;
     for upstream in &settings.upstreams.all {
@@ -80,7 +73,7 @@ async fn serve(settings: Settings) -> io::Result<()> {
     let has_trust = settings.upstreams.all.iter().any(|upstream| upstream.server_tls.is_some());
     let has_files = settings.written.file().is_some() || settings.pages.is_some();
     signals::start(has_files || has_trust || tls.is_some())?;
-    let listening = (address_of(plain.as_ref())?, address_of(secured.as_ref())?);
+    let listening = (Listener::address(plain.as_ref())?, Listener::address(secured.as_ref())?);
     let ids = EndpointIds::default();
     let made: Vec<_> = settings
         .upstreams
@@ -89,7 +82,6 @@ async fn serve(settings: Settings) -> io::Result<()> {
         .map(|upstream| (upstream.clone(), Served::new(upstream, &ids)))
         .collect();
     let workers = settings.workers;
-    let admin_bind = settings.admin_bind;
     let access_log =
         settings.access_log.as_ref().map(AccessLog::start).transpose().map_err(|error| cannot_log(&error))?;
     let ledger = settings.ledger.map(|bytes| Arc::new(Ledger::new(bytes)));
@@ -113,8 +105,7 @@ async fn serve(settings: Settings) -> io::Result<()> {
     });
     let stats: Vec<Arc<Stats>> = (0..workers).map(|_| Arc::default()).collect();
     let keeper = Keeper::new(shared.clone(), ids, workers);
-    let (admin, admin_address) = admin::listen(shared.clone(), stats.clone(), keeper.start()?, admin_bind)
-        .map_err(|error| cannot_listen("BALANCER_ADMIN_BIND", admin_bind, &error))?;
+    let (admin, admin_address) = admin::listen(shared.clone(), stats.clone(), keeper.start()?, admin)?;
     for (upstream, (_, control, told)) in made {
         control::start(control, upstream, &shared, told);
     }
@@ -154,19 +145,19 @@ async fn serve_admin(admin: actix_web::dev::Server) {
 fn start_workers(
     shared: &Arc<Shared>,
     stats: &[Arc<Stats>],
-    listeners: Vec<(TcpListener, Transport)>,
+    listeners: Vec<(Listener, Transport)>,
 ) -> io::Result<Vec<Door>> {
     let (mut doors, mut entrances) = (Vec::new(), Vec::new());
     for (listener, transport) in listeners {
         let (close, told) = oneshot::channel();
         let (done, closed) = oneshot::channel();
         doors.push(Door {
-            listener: listener.try_clone()?,
-            is_shared: shared.edition().settings.reuse_port,
+            listener: listener.socket.try_clone()?,
+            lifetime: listener.lifetime,
             close,
             closed,
         });
-        entrances.push((listener, transport, told, done));
+        entrances.push((listener.socket, transport, told, done));
     }
     let mut others = Vec::new();
     for (index, stats) in stats.iter().enumerate().skip(1) {
@@ -224,38 +215,6 @@ where
     })
 }
 
-fn listen_for(variable: &str, address: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
-    listen(address, reuse_port).map_err(|error| cannot_listen(variable, address, &error))
-}
-
-/// As the log says it.
-fn address_of(listener: Option<&TcpListener>) -> io::Result<String> {
-    let address = listener.map(TcpListener::local_addr).transpose()?;
-    Ok(address.map_or_else(|| "off".to_owned(), |address| address.to_string()))
-}
-
-fn listen(address: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A restarted balancer must not wait for connections of the one before.
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(reuse_port)?;
-    // Accepted connections inherit these.
-    socket.set_tcp_notsent_lowat(accept::UNSENT)?;
-    socket.set_tcp_nodelay(true)?;
-    keep_alive(&socket)?;
-    socket.bind(&address.into())?;
-    if let Err(error) = set_defer_accept(&socket, accept::HELD_BACK) {
-        debug!(%error, "connections are accepted before they have something to say");
-    }
-    socket.listen(accept::BACKLOG)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
-}
-
 fn cannot_log(error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("BALANCER_ACCESS_LOG_PATH: cannot be written: {error}"))
-}
-
-fn cannot_listen(variable: &str, address: SocketAddr, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{variable}: cannot listen on {address}: {error}"))
 }

@@ -14,7 +14,7 @@ mod crowd;
 use std::fmt;
 use std::future::ready;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_http::error::DispatchError;
@@ -64,7 +64,22 @@ where
     <S::Service as Service<Request>>::Future: 'static,
     B: MessageBody + 'static,
 {
-    let listener = std::net::TcpListener::bind(bind)?;
+    serve(TcpListener::bind(bind)?, app)
+}
+
+/// The same on a socket that is open.
+pub fn serve<F, I, S, B>(listener: TcpListener, app: F) -> io::Result<(Server, SocketAddr)>
+where
+    F: Fn() -> I + Send + Clone + 'static,
+    I: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<Request, Config = AppConfig> + 'static,
+    S::Error: Into<actix_web::Error> + 'static,
+    S::InitError: fmt::Debug,
+    S::Response: Into<Response<B>> + 'static,
+    S::Service: 'static,
+    <S::Service as Service<Request>>::Future: 'static,
+    B: MessageBody + 'static,
+{
     rustix::net::listen(&listener, BACKLOG)?;
     let address = listener.local_addr()?;
     let server = Server::build()

@@ -54,6 +54,15 @@ pub(crate) const UNSENT: u32 = 128 * 1024;
 /// longer is accepted like any other and has [its time](crate::settings::Settings::first_byte_timeout) from then on.
 pub(crate) const HELD_BACK: Duration = Duration::from_secs(1);
 
+/// What becomes of those who wait in the queue when no more are accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// They would be reset with the listener: they come in.
+    Served,
+    /// The socket outlives this process: they are the next one's.
+    Left,
+}
+
 /// How many connections are accepted before those that are open have their turn.
 const AT_ONCE: usize = 16;
 
@@ -62,7 +71,7 @@ const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(10);
 
 static CANNOT_ACCEPT: Rarely = Rarely::new(1);
 
-/// Accepts until it is told to close; then empties the queue and closes the listener.
+/// Accepts until it is told to close, and what becomes of the queue; then closes the listener.
 ///
 /// # Errors
 /// When the runtime cannot watch the listener.
@@ -71,7 +80,7 @@ pub(crate) async fn accept(
     listener: TcpListener,
     transport: Transport,
     others: Vec<mpsc::UnboundedSender<Arrival>>,
-    mut close: oneshot::Receiver<()>,
+    mut close: oneshot::Receiver<Waiting>,
 ) -> io::Result<()> {
     #[expect(
         deprecated,
@@ -80,10 +89,10 @@ pub(crate) async fn accept(
     let listener = AsyncFd::with_interest(listener, Interest::READABLE)?;
     let mut turn = 0;
     let mut admit = |(tcp, peer)| admit(&frontend, transport, &others, &mut turn, tcp, peer);
-    'open: loop {
+    let waiting = 'open: loop {
         let mut ready = tokio::select! {
             biased;
-            _ = &mut close => break 'open,
+            waiting = &mut close => break 'open waiting.unwrap_or(Waiting::Served),
             ready = listener.readable() => ready?,
         };
         for _ in 0..AT_ONCE {
@@ -105,9 +114,11 @@ pub(crate) async fn accept(
             }
         }
         tokio::task::yield_now().await;
-    }
+    };
     // The kernel is asked directly: the runtime may not have heard yet of what is in the queue.
-    while let Ok(arrived) = next(listener.get_ref()) {
+    while waiting == Waiting::Served
+        && let Ok(arrived) = next(listener.get_ref())
+    {
         admit(arrived);
     }
     Ok(())

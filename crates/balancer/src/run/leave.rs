@@ -17,6 +17,9 @@
 //!
 //! Where others listen on the same port (`BALANCER_REUSEPORT`) there is no such filter: the kernel would go on to choose this listener for
 //! some of the clients, who would wait. It is emptied and closed, and from then on the others have all of them.
+//!
+//! A socket that was handed over ([`Lifetime::OfHolder`]) stays open without this process: nothing is filtered, nobody has to be let in, and
+//! whoever is in the queue is left to the next balancer.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -27,6 +30,8 @@ use tokio::sync::oneshot;
 use tracing::{debug, info};
 
 use super::held_back::HeldBack;
+use super::listeners::Lifetime;
+use crate::clients::accept::Waiting;
 use crate::clock::now;
 use crate::context::Shared;
 use crate::context::leaving::Phase;
@@ -45,10 +50,9 @@ const LAST: Duration = Duration::from_millis(500);
 pub(crate) struct Door {
     /// The same socket that the first worker accepts from.
     pub(crate) listener: TcpListener,
-    /// Whether others may listen on the same port.
-    pub(crate) is_shared: bool,
-    /// Has that worker empty the queue and close its own.
-    pub(crate) close: oneshot::Sender<()>,
+    pub(super) lifetime: Lifetime,
+    /// Has that worker close its own.
+    pub(crate) close: oneshot::Sender<Waiting>,
     pub(crate) closed: oneshot::Receiver<()>,
 }
 
@@ -58,7 +62,7 @@ pub(crate) async fn leave(shared: &Shared, doors: Vec<Door>) {
     let edition = shared.edition();
     let settings = &edition.settings;
     leaving.enter(Phase::Unready);
-    let mut held_back = HeldBack::let_in(doors.iter().map(|door| &door.listener), now());
+    let mut held_back = HeldBack::let_in(doors.iter().filter_map(Door::would_cut_off), now());
     if !settings.leave_after.is_zero() {
         info!("still serving for {:?}", settings.leave_after);
         tokio::time::sleep(settings.leave_after).await;
@@ -112,9 +116,14 @@ impl Farewell {
 }
 
 impl Door {
+    /// The listener, where whoever has not been accepted goes down with it.
+    fn would_cut_off(&self) -> Option<&TcpListener> {
+        (self.lifetime != Lifetime::OfHolder).then_some(&self.listener)
+    }
+
     /// Lets nobody in any more but those who are coming in already. `None` where not even they can.
     async fn close(self) -> Option<Self> {
-        if !self.is_shared {
+        if self.lifetime == Lifetime::OfProcess {
             match SockRef::from(&self.listener).attach_filter(&NO_NEW_CONNECTIONS) {
                 Ok(()) => return Some(self),
                 Err(error) => debug!(%error, "no filter on the listener: it is emptied and closed"),
@@ -122,7 +131,8 @@ impl Door {
         }
         drop(self.listener);
         // Fails only when the first worker is gone, and then nothing is accepted any more either.
-        let _ = self.close.send(());
+        let waiting = if self.lifetime == Lifetime::OfHolder { Waiting::Left } else { Waiting::Served };
+        let _ = self.close.send(waiting);
         let _ = self.closed.await;
         None
     }

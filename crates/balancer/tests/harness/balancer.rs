@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -41,6 +42,21 @@ impl Balancer {
                 && endpoints.text().matches("\"usable\":true").count() == servers
         });
         balancer
+    }
+
+    /// The same with one socket or two that this process holds, handed over as systemd does it. `names` is what
+    /// `LISTEN_FDNAMES` says.
+    pub(crate) fn handed_over(sockets: &[&TcpListener], names: &str, upstream: &str) -> Self {
+        let balancer = Self::spawned(handing_over(sockets, names, upstream, &[]));
+        balancer.wait_until(|balancer| balancer.admin("/readyz").status() == 200);
+        balancer
+    }
+
+    /// What it says where it does not start with what was handed over.
+    pub(crate) fn fails_with(sockets: &[&TcpListener], names: &str, settings: &[(&str, &str)]) -> String {
+        let output = handing_over(sockets, names, "127.0.0.1:1", settings).output().unwrap();
+        assert_eq!(output.status.code(), Some(69), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
     }
 
     /// The same for an upstream that may never be usable: waits only until it listens.
@@ -255,6 +271,22 @@ fn command(upstream: &str, settings: &[(&str, &str)]) -> Command {
     {
         command.env(format!("BALANCER_{name}"), value);
     }
+    command
+}
+
+/// The command behind a shell, which is what can give a process descriptors by number: the first socket is its standard input, the
+/// second its standard output, and both become what `LISTEN_FDS` means, 3 and 4. The balancer takes the shell's place, and so
+/// has the number of process that `LISTEN_PID` says.
+fn handing_over(sockets: &[&TcpListener], names: &str, upstream: &str, settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new("/bin/sh");
+    let balancer = self::command(upstream, settings);
+    command.env_clear().envs(balancer.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.env("LISTEN_FDS", sockets.len().to_string()).env("LISTEN_FDNAMES", names);
+    let place = "exec 3<&0 4>&1 </dev/null >/dev/null; LISTEN_PID=$$ exec \"$0\"";
+    command.arg("-c").arg(place).arg(balancer.get_program()).stderr(Stdio::piped());
+    let mut places = sockets.iter().map(|socket| Stdio::from(OwnedFd::from(socket.try_clone().unwrap())));
+    command.stdin(places.next().unwrap_or_else(Stdio::null));
+    command.stdout(places.next().unwrap_or_else(Stdio::null));
     command
 }
 
