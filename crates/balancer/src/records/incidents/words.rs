@@ -146,8 +146,9 @@ pub(super) fn why(episode: &Episode) -> String {
              its idle connections are closed, and what runs is finished."
         }
         Cause::Silent => {
-            "Its connections stay open and nothing comes of them, as when a process is paused or hangs. A slow server is not a \
-             dead one, so silence moves nothing by itself: it is probed, and safe requests move once the probe fails too."
+            "Its connections stay open and nothing comes of them, as when a process is paused, hangs or has no worker free. A slow \
+             server is not a dead one, so silence moves nothing by itself: it is probed, and safe requests that are late for \
+             their kind move once the probe fails too."
         }
         Cause::CutOff => {
             "Its address left DNS and its connections fell silent without being closed, as when a network is taken away. \
