@@ -8,11 +8,8 @@
 mod harness;
 
 mod busy;
-<<<<<<< HEAD
-mod lacking;
-=======
 mod handed_over;
->>>>>>> b0bf085 (Listen on sockets that whoever starts the balancer holds, so that a restart refuses nobody (LISTEN_FDS))
+mod lacking;
 mod leaving;
 mod names;
 mod probes;
