@@ -39,14 +39,21 @@ impl ContentLength {
     /// This and one more field with `value`.
     #[must_use]
     pub fn and(self, value: &[u8]) -> Self {
+        // Nearly always it is one number.
+        if let Some(number) = digits(value) {
+            return self.and_number(number);
+        }
         value.split(|&byte| byte == b',').fold(self, |so_far, element| {
-            let Some(number) = digits(trim(element)) else { return Self::Malformed };
-            match so_far {
-                Self::Absent => Self::Once(number),
-                Self::Once(before) | Self::Repeated(before) if before == number => Self::Repeated(number),
-                _ => Self::Malformed,
-            }
+            digits(trim(element)).map_or(Self::Malformed, |number| so_far.and_number(number))
         })
+    }
+
+    fn and_number(self, number: u64) -> Self {
+        match self {
+            Self::Absent => Self::Once(number),
+            Self::Once(before) | Self::Repeated(before) if before == number => Self::Repeated(number),
+            _ => Self::Malformed,
+        }
     }
 }
 

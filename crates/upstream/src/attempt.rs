@@ -120,14 +120,17 @@ impl Attempts {
 
     /// Takes in what happened; says what to do about it, in order. Nothing, once the answer is decided: how its delivery
     /// ends is told to [`Attempts::delivered`].
-    // Inlined, so that the list is made where it is wanted and not moved there.
-    #[inline]
     pub fn on(&mut self, event: Event<'_>, budgets: &Budgets, now: Instant) -> Actions {
         let mut actions = Actions::new();
-        if self.decision == Decision::Open {
-            self.decide(event, budgets, now, &mut actions);
-        }
+        self.take_in(event, budgets, now, &mut actions);
         actions
+    }
+
+    /// The same, into a list that is not moved for it: it is a large one.
+    pub fn take_in(&mut self, event: Event<'_>, budgets: &Budgets, now: Instant, actions: &mut Actions) {
+        if self.decision == Decision::Open {
+            self.decide(event, budgets, now, actions);
+        }
     }
 
     /// Which try answers the client, once that is decided.
@@ -167,7 +170,6 @@ impl Attempts {
         self.tries.iter().enumerate().filter_map(|(index, tried)| tried.entry(TryNo::new(index)))
     }
 
-    #[inline(never)]
     fn decide(&mut self, event: Event<'_>, budgets: &Budgets, now: Instant, actions: &mut Actions) {
         match event {
             Event::Start => {

@@ -15,7 +15,9 @@ use std::time::Instant;
 
 use arrayvec::ArrayVec;
 use evenkeel_message::ResponseRewrite;
-use evenkeel_upstream::attempt::{Action, Condition, Event, Failure, MAX_ATTEMPTS, TryNo, Verdict, Why};
+use evenkeel_upstream::attempt::{
+    Action, Actions, Condition, Event, Failure, MAX_ATTEMPTS, TryNo, Verdict, Why,
+};
 use evenkeel_upstream::{Doubtful, Outcome, Testimony, Tried, Unavailable, Want};
 
 use super::caller::{self, Caller, Trouble};
@@ -283,7 +285,8 @@ impl<C: Caller> Exchange<'_, C> {
 
     /// Tells the machine and does what it says.
     pub(super) fn tell(&mut self, event: Event<'_>, now: Instant) {
-        let actions = self.attempts.on(event, self.group.served.upstream.budgets(), now);
+        let mut actions = Actions::new();
+        self.attempts.take_in(event, self.group.served.upstream.budgets(), now, &mut actions);
         for &action in &actions {
             match action {
                 Action::Try(number, why) => self.try_another(number, why, now),

@@ -65,6 +65,8 @@ pub(crate) struct Field {
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Fields {
     lines: Vec<Field>,
+    /// A bit for each known name that a line has: most are asked for in vain.
+    known: u64,
     may_be_folded: bool,
 }
 
@@ -72,6 +74,7 @@ impl Fields {
     /// Forgets the lines. `may_be_folded`: the values of those to come may run over several.
     pub(crate) fn clear(&mut self, may_be_folded: bool) {
         self.lines.clear();
+        self.known = 0;
         self.may_be_folded = may_be_folded;
     }
 
@@ -82,6 +85,7 @@ impl Fields {
         let name = line.name.in_bytes(input);
         let known = Name::of(name);
         if known != Name::Other || underscored_too || !name.contains(&b'_') {
+            self.known |= 1 << known as u32;
             self.lines.push(Field { known, name: line.name, value: line.value, line_end: line.end });
         }
     }
@@ -136,7 +140,8 @@ impl Fields {
 
     /// The values of all fields with a known name, in order.
     pub(crate) fn known<'a>(&self, known: Name, input: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + Clone {
-        self.lines.iter().filter(move |field| field.known == known).map(|field| field.value.in_bytes(input))
+        let lines = if self.known & 1 << known as u32 == 0 { &[] } else { &*self.lines };
+        lines.iter().filter(move |field| field.known == known).map(|field| field.value.in_bytes(input))
     }
 
     /// The value of the first field with this name, in any case.
