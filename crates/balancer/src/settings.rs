@@ -24,6 +24,7 @@ pub(crate) mod verify;
 
 use std::net::SocketAddr;
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -251,7 +252,12 @@ fn access_log(reading: &mut Reading<'_>) -> Result<Option<AccessLogSettings>, Re
     let format = reading.choice("ACCESS_LOG", &formats);
     let sample = reading.value("ACCESS_LOG_SAMPLE");
     let path = reading.optional("ACCESS_LOG_PATH");
-    let (format, sample, path) = (format?, sample?, path?);
+    let (format, sample, path): (_, _, Option<PathBuf>) = (format?, sample?, path?);
+    if let Some(path) = path.as_deref().filter(|_| reading.is_check() && format.is_some())
+        && let Err(why) = access_log::could_be_written(path)
+    {
+        return Err(reading.problem("ACCESS_LOG_PATH", why));
+    }
     Ok(format.map(|format| AccessLogSettings { format, sample, path }))
 }
 

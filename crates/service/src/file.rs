@@ -14,6 +14,10 @@ pub(crate) const LARGEST: u64 = 64 << 20;
 /// The whole file, or one line that says why not.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
     let shown = path.display();
+    // A pipe would be waited for without end, and holds nothing the second time.
+    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return Err(format!("{shown} is no regular file; give the path of one"));
+    }
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
     match read {
@@ -59,6 +63,16 @@ mod tests {
         assert!(read(&directory.path().join("none")).unwrap_err().contains("does not exist"));
         assert!(read(&empty).unwrap_err().ends_with("is empty"));
         assert!(read(directory.path()).unwrap_err().contains("cannot be read: "));
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_waited_for() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("pipe");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        assert!(read(&pipe).unwrap_err().ends_with("pipe is no regular file; give the path of one"));
+        assert!(read(Path::new("/dev/zero")).unwrap_err().contains("/dev/zero is no regular file"));
     }
 
     #[test]

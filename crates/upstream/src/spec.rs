@@ -76,6 +76,10 @@ impl FromStr for UpstreamSpec {
     fn from_str(text: &str) -> Result<Self, SpecError> {
         let (mut names, mut problems): (Vec<NameSpec>, Vec<String>) = (Vec::new(), Vec::new());
         for entry in text.split(',').map(str::trim) {
+            if let Some(problem) = blanks(entry) {
+                problems.push(problem);
+                continue;
+            }
             match parse_entry(entry, &mut problems) {
                 Some(name)
                     if names.iter().any(|other| (&other.host, other.port) == (&name.host, name.port)) =>
@@ -97,6 +101,20 @@ impl FromStr for UpstreamSpec {
         }
         if problems.is_empty() { Ok(Self(names)) } else { Err(SpecError(problems)) }
     }
+}
+
+/// What is meant by an entry of several words, where that can be told.
+fn blanks(entry: &str) -> Option<String> {
+    let words: Vec<&str> = entry.split_whitespace().filter(|word| !word.starts_with(';')).collect();
+    let (first, others) = words.split_first().filter(|(_, others)| !others.is_empty())?;
+    let is_server = |word: &&str| word.contains(':');
+    let is_option = |word: &&str| *word == "backup" || word.starts_with("weight=");
+    if is_server(first) && others.iter().all(is_server) {
+        return Some(format!("`{entry}` are several servers; write {}", words.join(",")));
+    }
+    let is_joined = first.ends_with(';') || entry.contains(" ;");
+    (is_server(first) && others.iter().all(is_option) && !is_joined)
+        .then(|| format!("`{entry}` has a blank before an option; write {}", words.join(";")))
 }
 
 fn parse_entry(entry: &str, problems: &mut Vec<String>) -> Option<NameSpec> {
@@ -148,6 +166,12 @@ fn parse_authority(text: &str) -> Result<(String, u16), String> {
     }
     if let Some((scheme, rest)) = text.split_once("://") {
         return Err(format!("`{text}` begins with {scheme}://; leave that out: {rest}"));
+    }
+    if let Some(path) = text.strip_prefix("unix:").filter(|path| path.is_empty() || path.contains('/')) {
+        let shown = if path.is_empty() { text } else { path };
+        return Err(format!(
+            "`{shown}` is a Unix socket, and servers are spoken to over TCP alone; write host:port, as in server:8080"
+        ));
     }
     let (host, port) = if let Some(bracketed) = text.strip_prefix('[') {
         let (host, rest) =
@@ -235,6 +259,27 @@ mod tests {
                 "`spare` is no option; write weight=2 or backup in `http://d:80;spare`",
             ]
         );
+    }
+
+    #[test]
+    fn what_is_written_as_elsewhere_is_told_how_to_write_it_here() {
+        for (text, problem) in [
+            ("a:80 weight=2", "`a:80 weight=2` has a blank before an option; write a:80;weight=2"),
+            ("b=a:80 weight=2 backup", "write b=a:80;weight=2;backup"),
+            ("a:80 b:80", "`a:80 b:80` are several servers; write a:80,b:80"),
+            ("a:80;weight=2  b:81", "are several servers; write a:80;weight=2,b:81"),
+            (
+                "unix:/run/app.sock",
+                "`/run/app.sock` is a Unix socket, and servers are spoken to over TCP alone; write",
+            ),
+            ("unix:", "`unix:` is a Unix socket"),
+        ] {
+            assert_eq!(problems(text).len(), 1, "{text}");
+            assert!(problems(text)[0].contains(problem), "{text}: {}", problems(text)[0]);
+        }
+        for text in ["unix:8080", "a:80; weight=2", "a:80 ;weight=2", "a:80;weight=2; backup,b:80"] {
+            assert!(text.parse::<UpstreamSpec>().is_ok(), "{text}");
+        }
     }
 
     #[test]

@@ -37,7 +37,12 @@ pub(crate) const HSTS: &str = "Strict-Transport-Security";
 
 /// The port that clients over plain HTTP are sent to.
 fn redirect(reading: &mut Reading<'_>, is_plain_off: bool) -> Result<Option<u16>, Reported> {
-    let port = reading.optional::<NonZero<u16>>("HTTPS_REDIRECT")?.map(NonZero::get);
+    let port = reading.optional_with("HTTPS_REDIRECT", |text| match text {
+        "on" | "yes" | "true" => {
+            Err(format!("`{text}` is no port; write the port of https that clients see, such as 443"))
+        }
+        text => NonZero::<u16>::parse(text).map(NonZero::get),
+    })?;
     if port.is_some() && !reading.is_set("TLS_BIND") {
         return Err(
             reading.problem("HTTPS_REDIRECT", "sends clients where nobody is; set BALANCER_TLS_BIND as well")

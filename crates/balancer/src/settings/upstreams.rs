@@ -13,7 +13,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use evenkeel_message::routes::{Redirect, Route, Routes};
+use evenkeel_message::routes::{HostPattern, Redirect, Route, Routes};
 use evenkeel_service::{Reading, Reported, is_injected, member_variable, nearest};
 
 use super::redirects::{self, REDIRECT};
@@ -94,7 +94,7 @@ pub(super) fn read(reading: &mut Reading<'_>) -> Result<Upstreams, Reported> {
     let mut routes = Vec::new();
     for name in &named {
         let text = set.get(format!("{name}_ROUTE").as_str()).copied();
-        routes.extend(routes_of(reading, name, text, all.len()));
+        routes.extend(routes_of(reading, name, text, all.len(), has_default));
         let called = name.to_ascii_lowercase();
         let settings = reading.of_member(FAMILY, name, |reading| upstream::read(reading, Some(&called)));
         let written = text.into_iter().flat_map(|text| text.split(',')).map(|route| route.trim().to_owned());
@@ -210,6 +210,7 @@ fn routes_of(
     name: &str,
     text: Option<&str>,
     upstream: usize,
+    has_default: bool,
 ) -> Vec<Result<Written, Reported>> {
     let variable = format!("{FAMILY}_{name}_ROUTE");
     let Some(text) = text else {
@@ -218,7 +219,12 @@ fn routes_of(
         );
         return vec![Err(reading.problem(&variable, why))];
     };
+    let takes_all = |route: &Route| *route.host() == HostPattern::Any && route.prefix().is_empty();
     let routes = text.split(',').map(|text| match text.trim().parse::<Route>() {
+        Ok(route) if has_default && takes_all(&route) => Err(reading.problem(
+            &variable,
+            format!("`{route}` leaves nothing to BALANCER_{FAMILY}, which takes what no route does; take one of them away"),
+        )),
         Ok(route) => {
             let prefix = route.strips().then(|| route.prefix().into());
             Ok((route, Destination::Upstream(ToUpstream { upstream, prefix }), variable.clone()))

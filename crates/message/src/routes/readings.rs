@@ -15,18 +15,25 @@ pub(super) fn is_doubtful(path: &[u8]) -> bool {
 
 /// Every way to read this path, itself among them; `None` where there are too many.
 pub(super) fn all(path: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let steps = [decoded, with_slashes, without_parameters, cut, without_dots, with_single_slashes];
+    let steps = [
+        decoded,
+        unescaped,
+        shortened,
+        with_slashes,
+        without_parameters,
+        cut,
+        without_dots,
+        with_single_slashes,
+    ];
     let mut readings = vec![path.to_vec()];
     let mut at = 0;
     while at < readings.len() {
         for step in steps {
-            let read = step(&readings[at]);
-            if !readings.contains(&read) {
-                if readings.len() == MOST_READINGS {
-                    return None;
-                }
-                readings.push(read);
+            let Some(read) = step(&readings[at]).filter(|read| !readings.contains(read)) else { continue };
+            if readings.len() == MOST_READINGS {
+                return None;
             }
+            readings.push(read);
         }
         at += 1;
     }
@@ -43,7 +50,10 @@ pub(super) fn may_name_a_host(path: &[u8]) -> bool {
     all(path).is_none_or(|readings| readings.iter().any(begins))
 }
 
-fn decoded(path: &[u8]) -> Vec<u8> {
+// Each step: `None` where it has nothing to do.
+
+fn decoded(path: &[u8]) -> Option<Vec<u8>> {
+    memchr::memchr(b'%', path)?;
     let digit = |byte: u8| char::from(byte).to_digit(16);
     let mut read = Vec::with_capacity(path.len());
     let mut rest = path;
@@ -58,27 +68,74 @@ fn decoded(path: &[u8]) -> Vec<u8> {
             rest = after;
         }
     }
-    read
+    Some(read)
 }
 
-fn with_slashes(path: &[u8]) -> Vec<u8> {
-    path.iter().map(|&byte| if byte == b'\\' { b'/' } else { byte }).collect()
+/// `%u002e`, as IIS once took it; of what is no ASCII nothing depends.
+fn unescaped(path: &[u8]) -> Option<Vec<u8>> {
+    memchr::memmem::find(path, b"%u00").or_else(|| memchr::memmem::find(path, b"%U00"))?;
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let mut read = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let [byte, after @ ..] = rest {
+        if let (b'%', [b'u' | b'U', b'0', b'0', high, low, beyond @ ..]) = (byte, after)
+            && let (Some(high @ ..8), Some(low)) = (digit(*high), digit(*low))
+        {
+            read.push((high * 16 + low) as u8);
+            rest = beyond;
+        } else {
+            read.push(*byte);
+            rest = after;
+        }
+    }
+    Some(read)
 }
 
-fn without_parameters(path: &[u8]) -> Vec<u8> {
+/// ASCII in more bytes of UTF-8 than it has (`%c0%ae`), which RFC 3629 §3 forbids and which servers have taken.
+fn shortened(path: &[u8]) -> Option<Vec<u8>> {
+    path.iter().position(|byte| matches!(byte, 0xc0 | 0xc1 | 0xe0))?;
+    let mut read = Vec::with_capacity(path.len());
+    let mut rest = path;
+    loop {
+        rest = match rest {
+            [first @ 0xc0..=0xc1, second @ 0x80..=0xbf, beyond @ ..] => {
+                read.push((first & 1) << 6 | second & 0x3f);
+                beyond
+            }
+            [0xe0, second @ 0x80..=0x81, third @ 0x80..=0xbf, beyond @ ..] => {
+                read.push((second & 1) << 6 | third & 0x3f);
+                beyond
+            }
+            [byte, beyond @ ..] => {
+                read.push(*byte);
+                beyond
+            }
+            [] => return Some(read),
+        };
+    }
+}
+
+fn with_slashes(path: &[u8]) -> Option<Vec<u8>> {
+    memchr::memchr(b'\\', path)?;
+    Some(path.iter().map(|&byte| if byte == b'\\' { b'/' } else { byte }).collect())
+}
+
+fn without_parameters(path: &[u8]) -> Option<Vec<u8>> {
+    memchr::memchr(b';', path)?;
     let segments = path.split(|&byte| byte == b'/');
     let bare: Vec<&[u8]> =
         segments.map(|segment| segment.split(|&byte| byte == b';').next().unwrap_or_default()).collect();
-    bare.join(&b'/')
+    Some(bare.join(&b'/'))
 }
 
-fn cut(path: &[u8]) -> Vec<u8> {
-    path.split(|byte| matches!(byte, b'?' | b'#' | 0)).next().unwrap_or_default().to_vec()
+fn cut(path: &[u8]) -> Option<Vec<u8>> {
+    memchr::memchr3(b'?', b'#', 0, path).map(|at| path[..at].to_vec())
 }
 
 /// As in RFC 3986 §5.2.4.
-fn without_dots(path: &[u8]) -> Vec<u8> {
-    let Some(path) = path.strip_prefix(b"/") else { return path.to_vec() };
+fn without_dots(path: &[u8]) -> Option<Vec<u8>> {
+    memchr::memmem::find(path, b"/.")?;
+    let path = path.strip_prefix(b"/")?;
     let mut kept: Vec<&[u8]> = Vec::new();
     let mut segments = path.split(|&byte| byte == b'/').peekable();
     while let Some(segment) = segments.next() {
@@ -95,11 +152,12 @@ fn without_dots(path: &[u8]) -> Vec<u8> {
             kept.push(b"");
         }
     }
-    [b"/", kept.join(&b'/').as_slice()].concat()
+    Some([b"/", kept.join(&b'/').as_slice()].concat())
 }
 
-fn with_single_slashes(path: &[u8]) -> Vec<u8> {
+fn with_single_slashes(path: &[u8]) -> Option<Vec<u8>> {
+    memchr::memmem::find(path, b"//")?;
     let mut read = path.to_vec();
     read.dedup_by(|next, one| *next == b'/' && *one == b'/');
-    read
+    Some(read)
 }

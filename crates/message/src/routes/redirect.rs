@@ -140,6 +140,12 @@ fn target(text: &str) -> Result<Target, String> {
             ));
         }
     };
+    if let Some((before, _)) = path.split_once("/*") {
+        return Err(format!(
+            "`{text}` has a star, which stands for nothing here: what follows the left side follows the right one; write {}",
+            if before.is_empty() { "/" } else { before }
+        ));
+    }
     let (prefix, slash) = path.strip_suffix('/').map_or((path, false), |prefix| (prefix, true));
     if !prefix.is_empty() && !route::is_plain_path(prefix) {
         return Err(no_target(text));

@@ -117,6 +117,13 @@ fn no_host(text: &str) -> String {
 }
 
 fn prefix(text: &str) -> Result<String, String> {
+    if let Some((before, _)) = text.split_once('*') {
+        let whole = &before[..before.rfind('/').unwrap_or_default()];
+        let whole = if whole.is_empty() { "/" } else { whole };
+        return Err(format!(
+            "`{text}` has a star, which stands for nothing in a path: a route takes all that is below it; write {whole}"
+        ));
+    }
     let prefix = text.strip_suffix('/').unwrap_or(text);
     if prefix.is_empty() || is_plain_path(prefix) {
         Ok(prefix.to_owned())
@@ -135,5 +142,5 @@ pub(super) fn is_plain_path(path: &str) -> bool {
 
 /// The bytes of a segment (RFC 3986 §3.3) that mean themselves.
 fn is_of_path(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+=:@".contains(&byte)
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()+=:@".contains(&byte)
 }

@@ -19,7 +19,7 @@ const SHOP: [&str; 7] = [
 ];
 
 /// Host, path, and the route that takes it; `refused` where the path can be read in several ways.
-const VECTORS: [(&str, &str, &str); 47] = [
+const VECTORS: [(&str, &str, &str); 52] = [
     ("shop.example", "/", "shop.example"),
     ("SHOP.Example.:8080", "/", "shop.example"),
     ("shop.example", "/api", "shop.example/api"),
@@ -54,6 +54,11 @@ const VECTORS: [(&str, &str, &str); 47] = [
     ("shop.example", "/api/..;/x", "refused"),
     ("shop.example", "/api%3f", "refused"),
     ("shop.example", "/%2561pi", "refused"),
+    ("shop.example", "/api/%c0%ae%c0%ae/x", "refused"),
+    ("shop.example", "/api/..%e0%80%afx", "refused"),
+    ("shop.example", "/%u0061pi", "refused"),
+    ("shop.example", "/api/%u002e%u002e/x", "refused"),
+    ("shop.example", "/api/caf%c3%a9", "shop.example/api"),
     ("shop.example", "/app", "shop.example/app;strip"),
     ("shop.example", "/app/x//y", "shop.example/app;strip"),
     ("shop.example", "/app/x%2f%2fy;z", "shop.example/app;strip"),
@@ -157,6 +162,9 @@ fn a_route_that_says_nothing_sensible_is_refused_with_what_to_write() {
         ("/a//b", "is no path"),
         ("/a/../b", "is no path"),
         ("/%61", "is no path"),
+        ("/api/*", "stands for nothing in a path: a route takes all that is below it; write /api"),
+        ("a.example/*", "write /"),
+        ("/api*", "write /"),
         ("/a;strp", "`strp` is no option"),
         ("a;strip", "has no path that could be stripped"),
     ] {

@@ -61,12 +61,22 @@ impl Certificate {
             .valid_dns_names()
             .map(str::to_ascii_lowercase)
             .collect();
-        let key =
-            PrivateKeyDer::from_pem_slice(key).map_err(|error| format!("the key cannot be read: {error}"))?;
+        let key = key_in(key)?;
         let key = CertifiedKey::from_der(chain, key, provider)
             .map_err(|error| format!("key and certificate do not fit: {error}"))?;
         Ok(Self { name: name.to_owned(), hosts, begins, ends, key: Arc::new(key) })
     }
+}
+
+fn key_in(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+    if memchr::memmem::find(pem, b"ENCRYPTED").is_some() {
+        return Err(
+            "the key is encrypted, and nobody gives its password at a start; write it anew without one: \
+                    openssl pkey -in OLD.key -out NEW.key"
+                .to_owned(),
+        );
+    }
+    PrivateKeyDer::from_pem_slice(pem).map_err(|error| format!("the key cannot be read: {error}"))
 }
 
 /// Whether a certificate for these names is one for `host`, which may be in any case.
@@ -138,6 +148,19 @@ mod tests {
         .unwrap();
         let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
         Certificate::read(name, chain.as_bytes(), key.as_bytes(), &provider()).unwrap()
+    }
+
+    #[test]
+    fn an_encrypted_key_is_told_how_to_be_written_anew() {
+        for pem in [
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----\n",
+            "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMAA=\n-----END RSA PRIVATE KEY-----\n",
+        ] {
+            assert!(
+                key_in(pem.as_bytes()).unwrap_err().contains("is encrypted, and nobody gives its password")
+            );
+        }
+        assert!(key_in(b"no key").unwrap_err().contains("the key cannot be read"));
     }
 
     #[test]

@@ -97,6 +97,16 @@ pub(super) fn pairs(directory: &Path) -> io::Result<Vec<Pair>> {
     Ok(pairs.into_iter().collect())
 }
 
+/// What is wrong with a directory in which there is no pair, where that can be told: certificates and key in one file.
+pub(super) fn stray(directory: &Path) -> Option<String> {
+    let paths = fs::read_dir(directory).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    let path = paths.filter(|path| path.extension().is_some_and(|extension| extension == "pem")).min()?;
+    let (shown, name) = (path.display(), path.file_stem()?.display());
+    Some(format!(
+        "{shown} is not looked at; write its certificates to {name}.crt beside it, and its key to {name}.key"
+    ))
+}
+
 impl Pair {
     /// The certificate with its chain, and the key, as they are in the files.
     pub(super) fn read(&self) -> Result<(Vec<u8>, Vec<u8>), String> {
@@ -174,6 +184,16 @@ mod tests {
     use rustix::fs::{CWD, FileType, Mode, mknodat};
 
     use super::*;
+
+    #[test]
+    fn one_file_of_certificates_and_key_is_told_how_to_be_two() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("README"), "").unwrap();
+        assert_eq!(stray(directory.path()), None);
+        fs::write(directory.path().join("site.pem"), "").unwrap();
+        let said = stray(directory.path()).unwrap();
+        assert!(said.ends_with("site.pem is not looked at; write its certificates to site.crt beside it, and its key to site.key"), "{said}");
+    }
 
     #[test]
     fn pairs_are_found_by_name_and_in_order_whoever_has_put_them_there() {

@@ -152,7 +152,9 @@ impl TlsServer {
         let fingerprint = Fingerprint::of(&pairs, client_authority.iter().flat_map(ClientAuthority::files));
         let (all, reloaded) = read(&pairs, &[], &provider);
         let Some(certificates) = Certificates::new(all) else {
-            return Err(TlsError::NoCertificate(directory, reloaded.problems));
+            let stray = directory::stray(&directory).filter(|_| pairs.is_empty());
+            let problems = reloaded.problems.into_iter().chain(stray).collect();
+            return Err(TlsError::NoCertificate(directory, problems));
         };
         let shown = Arc::new(Shown(RwLock::new(Arc::new(certificates))));
         let clients = client_authority.as_ref().map(|authority| authority.read(&provider));

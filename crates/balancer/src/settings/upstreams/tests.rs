@@ -257,3 +257,23 @@ fn a_redirect_that_leads_back_to_itself_is_refused() {
     let own = [("UPSTREAM_API_ROUTE", "www.a"), ("REDIRECT", "*.a -> https://www.a")];
     assert!(with(&own).is_ok());
 }
+
+#[test]
+fn a_route_that_leaves_nothing_to_the_upstream_without_one_is_refused() {
+    for route in ["/", "*", "shop.example, /"] {
+        let said = with(&[("UPSTREAM_API_ROUTE", route)]).unwrap_err();
+        assert!(
+            said.contains(
+                "BALANCER_UPSTREAM_API_ROUTE: `/` leaves nothing to BALANCER_UPSTREAM, which takes"
+            ),
+            "{said}"
+        );
+    }
+    assert!(of(&[("UPSTREAM_API", "api:1"), ("UPSTREAM_API_ROUTE", "/")]).is_ok());
+}
+
+#[test]
+fn https_without_a_port_is_told_to_name_it() {
+    let said = of(&[("UPSTREAM", "a:1"), ("HTTPS_REDIRECT", "on")]).unwrap_err();
+    assert!(said.contains("BALANCER_HTTPS_REDIRECT: `on` is no port; write the port of https"), "{said}");
+}

@@ -120,6 +120,8 @@ fn a_redirect_that_says_nothing_sensible_is_refused_with_what_to_write() {
         ("/a -> https://b:+1", "nowhere to send anybody"),
         ("/a -> https://b:https", "nowhere to send anybody"),
         ("/a -> https://b?x", "nowhere to send anybody"),
+        ("/a/* -> /b", "stands for nothing in a path: a route takes all that is below it; write /a"),
+        ("/a -> /b/*", "follows the right one; write /b"),
         ("/a -> javascript://b", "nowhere to send anybody"),
     ] {
         let said = text.parse::<Redirect>().unwrap_err();
