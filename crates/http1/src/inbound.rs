@@ -97,9 +97,10 @@ impl Inbound {
                 self.writer = BodyWriter::default();
                 self.ask(head);
             }
-            Err(_) => {
+            Err(refusal) => {
                 self.ask(head);
                 self.fate = Fate::Refused;
+                return Err(other_protocol(input).unwrap_or(refusal));
             }
         }
         found
@@ -280,6 +281,17 @@ impl Inbound {
             (Fate::Persist, Version::Http10) => Some("keep-alive"),
             (Fate::Persist, Version::Http11 | Version::Http2) => None,
         }
+    }
+}
+
+/// Whoever speaks something else here, and deserves to hear what is wrong. No request begins with the type of a record of TLS
+/// (RFC 8446 §5.1).
+#[cold]
+fn other_protocol(input: &[u8]) -> Option<Refusal> {
+    match input {
+        [0x16, ..] => Some(Refusal::SPEAKS_TLS),
+        _ if input.starts_with(b"PRI * HTTP/2.0") => Some(Refusal::SPEAKS_HTTP2),
+        _ => None,
     }
 }
 

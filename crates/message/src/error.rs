@@ -37,6 +37,15 @@ impl Refusal {
     /// The request line is over [`Limits::request_line`](crate::Limits::request_line).
     pub const LINE_TOO_LONG: Self =
         Self::new(414, "The request line is longer than this server accepts; shorten the target.");
+    /// These are the first bytes of TLS.
+    pub const SPEAKS_TLS: Self = Self::bad(
+        "This port speaks plain HTTP, and these are the first bytes of TLS: ask http://, or the port of https.",
+    );
+    /// This is how a client of HTTP/2 begins that knows, or thinks it knows, what it will find (RFC 9113 §3.4).
+    pub const SPEAKS_HTTP2: Self = Self::new(
+        505,
+        "This server speaks HTTP/1.0 and HTTP/1.1, and the client begins with HTTP/2: set it to HTTP/1.1.",
+    );
 }
 
 impl fmt::Display for Refusal {

@@ -5,4 +5,5 @@ mod allocations;
 mod caller;
 pub(crate) mod client;
 pub(crate) mod connection;
+mod mistaken;
 pub(crate) mod storage;

@@ -193,6 +193,11 @@ impl Balancer {
         }
     }
 
+    /// Whether its log has come to say this since it was last asked.
+    pub(crate) fn has_said(&self, words: &str) -> bool {
+        self.log.try_iter().any(|line| line.contains(words))
+    }
+
     /// How many descriptors it has open.
     pub(crate) fn descriptors(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.process.id())).unwrap().count()

@@ -213,6 +213,25 @@ fn p33_a_later_1_version_is_1_1_and_any_other_is_not_supported() {
 }
 
 #[test]
+fn p33_who_speaks_another_protocol_is_told_so_and_told_of() {
+    let stage = Stage::new();
+    for (first, status, why) in [
+        (&b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03 a long ClientHello"[..], 400, "the first bytes of TLS"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", 505, "begins with HTTP/2"),
+    ] {
+        // Once a second, this is said.
+        stage.balancer.wait_until(|balancer| {
+            let mut client = balancer.connect();
+            let told = client.send(first).message();
+            assert_eq!(told.status(), status);
+            assert!(told.closes() && told.text().contains(why), "{}", told.text());
+            balancer.has_said(why)
+        });
+    }
+    stage.assert_untouched("what is no HTTP/1");
+}
+
+#[test]
 fn p34_empty_lines_before_a_request_are_skipped() {
     let stage = Stage::new();
     assert_eq!(stage.forwarded(format!("\r\n{}", get("/1"))).line(), "GET /1 HTTP/1.1");

@@ -20,6 +20,7 @@ use evenkeel_wire::Stream;
 
 use super::caller::Asking;
 use super::client::{Client, Next};
+use super::mistaken;
 use super::storage::{Busy, Storage};
 use crate::clients::frontend::Frontend;
 use crate::clients::introduction;
@@ -249,7 +250,10 @@ async fn serve_some(
             Next::Head => exchange::run(&groups, &mut asking, scratch).await,
             Next::Quiet => return Served::Nothing,
             Next::Gone => return Served::All,
-            Next::Refused(refusal) => exchange::refuse_unread(worker, &mut asking, scratch, &refusal).await,
+            Next::Refused(refusal) => {
+                mistaken::tell(asking.client.peer, &refusal);
+                exchange::refuse_unread(worker, &mut asking, scratch, &refusal).await
+            }
         };
         match then {
             Then::Next if storage.received.is_empty() && !client.half_closed => return Served::Some,
