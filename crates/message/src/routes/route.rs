@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::host;
 use crate::is_authority;
 
 /// Which requests go somewhere: those for a host and a beginning of the path.
@@ -99,6 +100,7 @@ pub(super) fn pattern(text: &str) -> Result<HostPattern, String> {
     let normal = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
     if normal.starts_with('[') {
         let is_address = !is_below && normal.ends_with(']') && is_authority(normal.as_bytes());
+        let normal = host::ipv6(normal.as_bytes()).map_or(normal, |address| format!("[{address}]"));
         return if is_address { Ok(HostPattern::Exact(normal)) } else { Err(no_host(text)) };
     }
     if let Some((host, _)) = normal.split_once(':').filter(|(host, _)| is_name(host)) {

@@ -118,6 +118,15 @@ fn where_only_hosts_decide_a_path_may_be_written_in_any_way() {
 }
 
 #[test]
+fn an_ipv6_address_is_one_host_however_it_is_written() {
+    let table = table(&["[2001:DB8:0:0::1]/api", "/"]);
+    for host in ["[2001:db8::1]", "[2001:0db8:0000::0001]:8080", "[2001:DB8:0:0:0:0:0:1]"] {
+        assert_eq!(name(table.pick(host.as_bytes(), b"/api/x")), "[2001:db8::1]/api", "{host}");
+    }
+    assert_eq!(name(table.pick(b"[2001:db8::2]", b"/api/x")), "/");
+}
+
+#[test]
 fn what_is_left_of_a_stripped_path_is_no_authority() {
     let table = table(&["/api;strip"]);
     assert_eq!(name(table.pick(b"h", b"/api/x")), "/api;strip");
