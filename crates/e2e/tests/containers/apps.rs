@@ -22,7 +22,7 @@ fn pages_an_api_and_an_event_stream_are_one_site_and_one_that_is_down_leaves_the
     until("the API answers", || ready("/api/notes"));
 
     let page = until("the pages are there", || ready("/"));
-    assert_eq!(page.field("server"), Some("nginx/1.22.1"));
+    assert!(page.field("server").is_some_and(|server| server.starts_with("nginx/")), "{page:?}");
     assert!(String::from_utf8(page.body).unwrap().contains("Several apps behind one balancer"));
 
     let note = br#"{"text":"to be bought"}"#;
