@@ -57,8 +57,7 @@ fn p73_a_408_to_a_connection_that_was_idle_is_no_answer_to_what_may_be_sent_agai
     let mut fresh = stage.servers.accept();
     let again = fresh.message();
     assert_eq!((again.line(), again.text()), ("PUT /again HTTP/1.1", "hello"));
-    fresh.send(TOO_LONG_IDLE);
-    drop(fresh);
+    fresh.send(TOO_LONG_IDLE).finish();
     assert_eq!(client.message().status(), 408, "on a fresh connection it is the server's answer");
 }
 
@@ -68,8 +67,7 @@ fn p73_a_408_is_the_answer_to_what_may_not_be_sent_again() {
     let (mut client, mut server) = idle(&stage);
     client.send(POST);
     server.message();
-    server.send(TOO_LONG_IDLE);
-    drop(server);
+    server.send(TOO_LONG_IDLE).finish();
     assert_eq!(client.message().status(), 408);
     stage.assert_untouched("a POST that was answered");
 }
