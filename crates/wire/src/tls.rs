@@ -14,6 +14,7 @@ mod certificates;
 mod client;
 mod clients;
 mod directory;
+mod pem;
 mod server;
 mod servers;
 mod session;

@@ -11,7 +11,7 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::x509;
+use super::{pem, x509};
 
 /// A certificate that clients are shown.
 #[derive(Clone)]
@@ -41,11 +41,12 @@ impl Certificate {
         key: &[u8],
         provider: &CryptoProvider,
     ) -> Result<Self, String> {
+        let file = chain;
         let chain: Vec<_> = CertificateDer::pem_slice_iter(chain)
             .collect::<Result<_, _>>()
             .map_err(|error| format!("the certificate cannot be read: {error}"))?;
         let Some(first) = chain.first() else {
-            return Err("there is no certificate in it".to_owned());
+            return Err(pem::no_certificate(file));
         };
         let facts: Vec<_> = chain
             .iter()
@@ -57,7 +58,13 @@ impl Certificate {
         }
         let (begins, ends) = (facts[0].begins, facts[0].ends);
         let hosts = webpki::EndEntityCert::try_from(first)
-            .map_err(|error| format!("the certificate cannot be read: {error}"))?
+            .map_err(|error| match error {
+                webpki::Error::UnsupportedCertVersion => {
+                    "the certificate is of version 1, which is for no names; it needs a subjectAltName"
+                        .to_owned()
+                }
+                error => format!("the certificate cannot be read: {error}"),
+            })?
             .valid_dns_names()
             .map(str::to_ascii_lowercase)
             .collect();
@@ -68,19 +75,13 @@ impl Certificate {
     }
 }
 
-fn key_in(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
-    if memchr::memmem::find(pem, b"ENCRYPTED").is_some() {
-        return Err(
-            "the key is encrypted, and nobody gives its password at a start; write it anew without one: \
-                    openssl pkey -in OLD.key -out NEW.key"
-                .to_owned(),
-        );
-    }
-    PrivateKeyDer::from_pem_slice(pem).map_err(|error| format!("the key cannot be read: {error}"))
+fn key_in(file: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_slice(file).map_err(|error| pem::no_key(file, &error.to_string()))
 }
 
 /// Whether a certificate for these names is one for `host`, which may be in any case.
 pub(super) fn is_for(names: &[String], host: &[u8]) -> bool {
+    let host = host.strip_suffix(b".").unwrap_or(host);
     names.iter().any(|name| match name.strip_prefix('*') {
         // It stands for one label.
         Some(beside) => host
@@ -128,7 +129,8 @@ impl Certificates {
     /// The one for a client that asks for `host`, or for none.
     pub(super) fn find(&self, host: Option<&str>) -> &Certificate {
         let found = host.and_then(|host| {
-            let host = host.to_ascii_lowercase();
+            // A dot at the end says that a name is whole; in certificates there is none.
+            let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
             let beside = || host.split_once('.').and_then(|(_, beside)| self.wild.get(beside));
             self.exact.get(&host).or_else(beside)
         });
@@ -177,6 +179,8 @@ mod tests {
         assert_eq!(found(Some("shop.example")), "c");
         assert_eq!(found(Some("api.shop.example")), "b");
         assert_eq!(found(Some("a.api.shop.example")), "a", "a wildcard stands for one label");
+        assert_eq!(found(Some("api.shop.example.")), "b");
+        assert_eq!(found(Some("www.shop.example.")), "c");
         assert_eq!(found(Some("elsewhere.example")), "a");
         assert_eq!(found(None), "a");
         assert!(Certificates::new(Vec::new()).is_none());
@@ -185,7 +189,7 @@ mod tests {
     #[test]
     fn a_certificate_is_for_its_names_and_for_one_label_beside_a_wildcard() {
         let names = ["shop.example".to_owned(), "*.api.example".to_owned()];
-        for host in ["shop.example", "SHOP.example", "v1.api.example"] {
+        for host in ["shop.example", "SHOP.example", "shop.example.", "v1.api.example", "v1.api.example."] {
             assert!(is_for(&names, host.as_bytes()), "{host}");
         }
         for host in ["", "api.example", ".api.example", "a.v1.api.example", "shop.example.org", "192.0.2.1"] {

@@ -15,7 +15,7 @@ use rustls_pki_types::{CertificateDer, ServerName};
 
 use super::certificates::Certificate;
 use super::server::provider;
-use super::x509;
+use super::{pem, x509};
 
 /// Of how many servers tickets are kept, up to eight of each: what no handshake uses is forgotten.
 const REMEMBERED_SERVERS: usize = 256;
@@ -106,13 +106,13 @@ impl fmt::Display for Untrusted {
 
 impl std::error::Error for Untrusted {}
 
-fn authorities_in(pem: &[u8]) -> Result<RootCertStore, String> {
+fn authorities_in(file: &[u8]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
+    for certificate in CertificateDer::pem_slice_iter(file) {
         let certificate = certificate.map_err(|error| format!("the certificates cannot be read: {error}"))?;
         roots.add(certificate).map_err(|error| format!("a certificate in it cannot be used: {error}"))?;
     }
-    if roots.is_empty() { Err("there is no certificate in it".to_owned()) } else { Ok(roots) }
+    if roots.is_empty() { Err(pem::no_certificate(file)) } else { Ok(roots) }
 }
 
 fn configure(

@@ -7,6 +7,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use super::pem;
+
 /// The largest file that is read, bytes. Chains have a hundredth of it; lists of revoked certificates are what is large.
 const LARGEST: u64 = 16 * 1024 * 1024;
 
@@ -110,7 +112,15 @@ pub(super) fn stray(directory: &Path) -> Option<String> {
 impl Pair {
     /// The certificate with its chain, and the key, as they are in the files.
     pub(super) fn read(&self) -> Result<(Vec<u8>, Vec<u8>), String> {
-        Ok((self.chain()?, read(&self.key)?))
+        let chain = self.chain()?;
+        let key = read(&self.key).map_err(|why| {
+            if !self.has_key() && pem::has_key(&chain) {
+                format!("{why}; the key in {} belongs there", self.chain.display())
+            } else {
+                why
+            }
+        })?;
+        Ok((chain, key))
     }
 
     /// The certificate with its chain alone.
@@ -156,7 +166,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
     if found.size() > LARGEST {
         return Err(format!("{} is larger than {} MiB", path.display(), LARGEST >> 20));
     }
-    fs::read(path).map_err(cannot)
+    fs::read(path).map(pem::unmarked).map_err(cannot)
 }
 
 /// A mounted key keeps its owner and its mode, and most keys are their owner's alone. Everybody's they should not become.
@@ -213,6 +223,17 @@ mod tests {
         assert!(found[0].read().unwrap_err().contains("a.key cannot be read"));
         assert!(found[1].read().is_ok());
         assert!(pairs(&at("nowhere")).is_err());
+    }
+
+    #[test]
+    fn a_key_beside_its_certificate_is_missed_in_words_and_a_mark_is_not_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::write(at("a.crt"), "\u{feff}-----BEGIN PRIVATE KEY-----").unwrap();
+        let pair = pairs(directory.path()).unwrap().remove(0);
+        assert!(pair.read().unwrap_err().ends_with("a.crt belongs there"));
+        fs::write(at("a.key"), "key").unwrap();
+        assert_eq!(pair.read().unwrap(), (b"-----BEGIN PRIVATE KEY-----".to_vec(), b"key".to_vec()));
     }
 
     #[test]
