@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::client::Authority;
+use crate::harness::transport::Greeting;
 use crate::harness::{Balancer, OK, OK_CLOSE, Servers, Stage};
 use crate::identities::{ADDRESS, count, showing, stage, trusted};
 
@@ -75,6 +76,36 @@ fn another_name_in_the_settings_is_asked_for_from_then_on() {
     put(ADDRESS, "");
     reload(&stage);
     assert_eq!(answers(&stage), 200);
+}
+
+#[test]
+fn an_upstream_speaks_tls_by_settings_of_its_own() {
+    let (common, own) = (Authority::new(), Authority::new());
+    let web = Servers::greeting(vec![showing(&common.sign(ADDRESS))]);
+    let api = Servers::greeting(vec![Greeting::Plain]);
+    let pay = Servers::greeting(vec![showing(&own.sign("pay.example"))]);
+    let (trusted_by_all, trusted_by_pay) = (trusted(&common), trusted(&own));
+    let (at_api, at_pay) = (api.upstream(), pay.upstream());
+    let settings = [
+        ("UPSTREAM_TLS_CA", trusted_by_all.as_str()),
+        ("UPSTREAM_API", &at_api),
+        ("UPSTREAM_API_ROUTE", "/api"),
+        ("UPSTREAM_API_TLS", "off"),
+        ("UPSTREAM_PAY", &at_pay),
+        ("UPSTREAM_PAY_ROUTE", "/pay"),
+        ("UPSTREAM_PAY_TLS_CA", &trusted_by_pay),
+        ("UPSTREAM_PAY_TLS_NAME", "pay.example"),
+    ];
+    let balancer = Balancer::listening(&web.upstream(), &settings);
+    balancer.wait_until(|balancer| balancer.admin("/readyz").status() == 200);
+    for (path, servers) in [("/", &web), ("/api", &api), ("/pay", &pay)] {
+        let mut client = balancer.connect();
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        let mut server = servers.accept();
+        server.message();
+        server.send(OK_CLOSE).finish();
+        assert_eq!(client.message().status(), 200, "{path}");
+    }
 }
 
 #[test]
