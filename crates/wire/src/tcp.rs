@@ -6,14 +6,13 @@
 //! To have a socket watched and forgotten again costs two system calls and some memory. A connection whose first request is
 //! there when it is accepted, and which is over with the answer, needs none of that.
 
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 /// A connected socket that does not block.
@@ -93,8 +92,8 @@ impl Tcp {
     /// Reads what is there: of a watched one, as far as the runtime knows, which costs no system call where that is nothing.
     pub(crate) fn try_read(&self, room: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Unwatched(tcp) => receive(tcp, room),
-            Self::Watched(tcp) => tcp.try_io(Interest::READABLE, || receive(tcp, room)),
+            Self::Unwatched(tcp) => (&*tcp).read(room),
+            Self::Watched(tcp) => tcp.try_read(room),
             Self::Lost => Err(io::ErrorKind::NotConnected.into()),
         }
     }
@@ -102,72 +101,11 @@ impl Tcp {
     /// Writes what is taken at once.
     pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Unwatched(tcp) => send(tcp, bytes),
-            Self::Watched(tcp) => once(tcp, Interest::WRITABLE, bytes.len(), || send(tcp, bytes)),
+            Self::Unwatched(tcp) => (&*tcp).write(bytes),
+            Self::Watched(tcp) => tcp.try_write(bytes),
             Self::Lost => Err(io::ErrorKind::NotConnected.into()),
         }
     }
-}
-
-/// Reads or writes once, as far as the runtime knows that it can be done. Less than the `whole` shows that no more can be for now: so
-/// the runtime is told, which would otherwise have to be shown by one more system call. Its own reading and writing does the same, and
-/// looks at more on the way.
-fn once(
-    tcp: &TcpStream,
-    interest: Interest,
-    whole: usize,
-    io: impl FnOnce() -> io::Result<usize>,
-) -> io::Result<usize> {
-    let mut some = None;
-    let done = tcp.try_io(interest, || {
-        let count = io()?;
-        if 0 < count && count < whole {
-            some = Some(count);
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        Ok(count)
-    });
-    some.map_or(done, Ok)
-}
-
-/// The task yields in time because this counts against its budget, as everything does that the runtime is asked for.
-fn poll_once_readable(tcp: &TcpStream, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
-    loop {
-        ready!(tcp.poll_read_ready(cx))?;
-        match once(tcp, Interest::READABLE, room.len(), || receive(tcp, room)) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            done => return Poll::Ready(done),
-        }
-    }
-}
-
-/// Nearly always it is writable, and the runtime need not be asked. Who writes also reads, and yields there.
-fn poll_once_writable(
-    tcp: &TcpStream,
-    cx: &mut Context<'_>,
-    whole: usize,
-    write: impl Fn() -> io::Result<usize>,
-) -> Poll<io::Result<usize>> {
-    loop {
-        match once(tcp, Interest::WRITABLE, whole, &write) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(tcp.poll_write_ready(cx))?,
-            done => return Poll::Ready(done),
-        }
-    }
-}
-
-fn receive(socket: &impl AsFd, room: &mut [u8]) -> io::Result<usize> {
-    let (count, _) = rustix::net::recv(socket, room, RecvFlags::empty())?;
-    Ok(count)
-}
-
-fn send(socket: &impl AsFd, bytes: &[u8]) -> io::Result<usize> {
-    Ok(rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)?)
-}
-
-fn send_pieces(socket: &impl AsFd, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-    let nothing_beside = &mut SendAncillaryBuffer::default();
-    Ok(rustix::net::sendmsg(socket, pieces, nothing_beside, SendFlags::NOSIGNAL)?)
 }
 
 impl AsyncRead for Tcp {
@@ -176,32 +114,39 @@ impl AsyncRead for Tcp {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let room = into.initialize_unfilled();
-        if let Self::Unwatched(tcp) = &*self {
-            match receive(tcp, room) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => {
-                    into.advance(done?);
+        match &mut *self {
+            Self::Watched(tcp) => return Pin::new(tcp).poll_read(cx, into),
+            Self::Unwatched(tcp) => match tcp.read(into.initialize_unfilled()) {
+                Ok(count) => {
+                    into.advance(count);
                     return Poll::Ready(Ok(()));
                 }
-            }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            },
+            Self::Lost => {}
         }
-        let read = ready!(poll_once_readable(self.watch()?, cx, room));
-        into.advance(read?);
-        Poll::Ready(Ok(()))
+        match self.watch() {
+            Ok(tcp) => Pin::new(tcp).poll_read(cx, into),
+            Err(error) => Poll::Ready(Err(error)),
+        }
     }
 }
 
 impl AsyncWrite for Tcp {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if let Self::Unwatched(tcp) = &*self {
-            match send(tcp, bytes) {
+        match &mut *self {
+            Self::Watched(tcp) => return Pin::new(tcp).poll_write(cx, bytes),
+            Self::Unwatched(tcp) => match tcp.write(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 done => return Poll::Ready(done),
-            }
+            },
+            Self::Lost => {}
         }
-        let tcp = &*self.watch()?;
-        poll_once_writable(tcp, cx, bytes.len(), || send(tcp, bytes))
+        match self.watch() {
+            Ok(tcp) => Pin::new(tcp).poll_write(cx, bytes),
+            Err(error) => Poll::Ready(Err(error)),
+        }
     }
 
     fn poll_write_vectored(
@@ -209,15 +154,18 @@ impl AsyncWrite for Tcp {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if let Self::Unwatched(tcp) = &*self {
-            match send_pieces(tcp, pieces) {
+        match &mut *self {
+            Self::Watched(tcp) => return Pin::new(tcp).poll_write_vectored(cx, pieces),
+            Self::Unwatched(tcp) => match tcp.write_vectored(pieces) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 done => return Poll::Ready(done),
-            }
+            },
+            Self::Lost => {}
         }
-        let tcp = &*self.watch()?;
-        let whole = pieces.iter().map(|piece| piece.len()).sum();
-        poll_once_writable(tcp, cx, whole, || send_pieces(tcp, pieces))
+        match self.watch() {
+            Ok(tcp) => Pin::new(tcp).poll_write_vectored(cx, pieces),
+            Err(error) => Poll::Ready(Err(error)),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -243,7 +191,6 @@ impl AsyncWrite for Tcp {
 mod tests {
     use super::*;
     use std::future::poll_fn;
-    use std::io::{Read, Write};
     use std::net::TcpListener;
 
     fn pair() -> (Tcp, std::net::TcpStream) {
