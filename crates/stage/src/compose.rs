@@ -25,9 +25,7 @@ pub struct Compose {
 impl Compose {
     /// A project of these files (relative to the root), of which nothing runs yet.
     pub fn of(files: &[&str]) -> Self {
-        static ALONE: Mutex<()> = Mutex::new(());
-        // A test that failed holding it has removed its project all the same.
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let alone = alone();
         let [traffic, admin, secure, second_admin] = free_addresses();
         let project = format!("evenkeel-e2e-{}-{}", std::process::id(), traffic.port());
         let files = files.iter().map(|file| root().join(file)).collect();
@@ -37,7 +35,7 @@ impl Compose {
     /// Brings up the services of these files (relative to the root) and waits until all are healthy.
     pub fn up(files: &[&str], services: &[&str]) -> Self {
         let compose = Self::of(files);
-        build();
+        build_images();
         compose.run(&[&["up", "--detach", "--no-build", "--wait"], services].concat());
         compose
     }
@@ -115,8 +113,15 @@ impl Drop for Compose {
     }
 }
 
+/// Waits until no other set of containers of this process is up, and keeps others waiting.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    // A test that failed holding it has removed its set all the same.
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Builds the images the first time a test asks: all files use the same. What failed once is not tried again.
-fn build() {
+pub fn build_images() {
     static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
         let mut command = Command::new("docker");

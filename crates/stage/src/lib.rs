@@ -23,7 +23,7 @@ mod stream;
 
 pub use binaries::{binary, root};
 #[cfg(feature = "docker")]
-pub use compose::{Compose, docker};
+pub use compose::{Compose, alone, build_images, docker};
 pub use http::{Answer, Connection, Upload, basic};
 pub use load::{Load, Tally};
 pub use patience::{Lines, PATIENCE, ended, finished, output, until};

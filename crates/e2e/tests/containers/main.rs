@@ -3,6 +3,7 @@
 
 mod apps;
 mod holder;
+mod swarm;
 mod tls;
 
 use std::{
