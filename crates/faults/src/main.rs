@@ -11,6 +11,7 @@
 //! by its id. The witness comes to its own verdict, from its own requests and the ledgers of all three parts.
 //! `scripts/faults` runs this and removes what it leaves behind.
 
+mod composition;
 mod door;
 mod journal;
 mod load;

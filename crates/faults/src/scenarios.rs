@@ -65,6 +65,7 @@ pub(crate) const ALL: &[Scenario] = &[
     slow("F21", "all servers 10 × slower at once for 10 s", slowness::all_ten_times_slower),
     slow("F22", "settings changed 1,000 times by reload, under load", settings::change),
     quick("F23", "`docker compose up -d` with a changed balancer", balancer::change),
+    slow("F23", "the same with two balancers on a holder's port, one after the other", balancer::change_pair),
     quick("F25", "settings that cannot be taken up", settings::spoil),
 ];
 

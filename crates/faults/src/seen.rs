@@ -43,6 +43,11 @@ impl Seen {
         self.records.iter().filter(|one| one.method == method && one.is_lost()).collect()
     }
 
+    /// How often no connection could be opened, so that nothing was begun.
+    pub(crate) fn refusals(&self) -> usize {
+        self.records.iter().filter(|one| one.outcome == Outcome::Refused).count()
+    }
+
     /// Answers that looked whole and were not right.
     pub(crate) fn wrong(&self) -> Vec<&Record> {
         self.records.iter().filter(|one| matches!(one.outcome, Outcome::Wrong(_))).collect()

@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use crate::{
     Result,
+    composition::{Composition, PAIR},
     proxy::Proxy,
     stage::Stage,
     told::Listener,
@@ -44,6 +45,7 @@ pub(crate) const SERVERS: usize = 3;
 #[derive(Debug)]
 pub(crate) struct Set {
     project: String,
+    composition: Composition,
     variables: Vec<(&'static str, String)>,
     /// The servers it began with.
     pub(crate) servers: Vec<Server>,
@@ -69,7 +71,12 @@ pub(crate) struct Server {
 /// What stands before the servers.
 #[derive(Debug)]
 enum Front {
-    Balancer { container: String, address: IpAddr },
+    Balancer {
+        container: String,
+        address: IpAddr,
+    },
+    /// Two balancers at the holder's address.
+    Pair(IpAddr),
     Peer(Proxy),
 }
 
@@ -98,6 +105,15 @@ pub(crate) struct Settled {
 impl Set {
     /// Brings a set up and waits until every server takes requests. `variables` are those of `faults.yml`.
     pub(crate) fn up(stage: &Stage, variables: &[(&'static str, &str)]) -> Result<Self> {
+        Self::of(Composition::OneBalancer, stage, variables)
+    }
+
+    /// The same with two balancers on one port, those of `docker-compose.holder.yml`.
+    pub(crate) fn up_with_holder(stage: &Stage) -> Result<Self> {
+        Self::of(Composition::TwoBalancers, stage, &[])
+    }
+
+    fn of(composition: Composition, stage: &Stage, variables: &[(&'static str, &str)]) -> Result<Self> {
         let mut variables: Vec<_> =
             variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         variables.push(("FAULTS_JOURNALS", stage.journals.display().to_string()));
@@ -112,6 +128,7 @@ impl Set {
         let project = stage.project.clone();
         let mut set = Self {
             project,
+            composition,
             variables,
             servers: Vec::new(),
             front: nowhere,
@@ -119,8 +136,8 @@ impl Set {
             strangers: Vec::new(),
             witness: None,
         };
-        let services: &[&str] = if stage.peer.is_some() { &["server"] } else { &["server", "balancer"] };
-        set.compose(&[&["up", "--detach", "--no-build"], services].concat())?;
+        let alone = ["up", "--detach", "--no-build", "server"];
+        set.compose(if stage.peer.is_some() { &alone } else { composition.up() })?;
         set.servers = set.list("server")?;
         if let Some(peer) = stage.peer {
             for server in &set.servers {
@@ -128,9 +145,14 @@ impl Set {
             }
             set.front = Front::Peer(Proxy::start(peer, &set.servers, &stage.scratch)?);
         } else {
-            let balancer = set.list("balancer")?.pop();
-            let balancer = balancer.ok_or_else(|| format!("the balancer ended\n{}", set.last_words()))?;
-            set.front = Front::Balancer { container: balancer.container, address: balancer.address };
+            let door = set.list(composition.door())?.pop();
+            let door = door.ok_or_else(|| format!("the balancer ended\n{}", set.last_words()))?;
+            set.front = match composition {
+                Composition::OneBalancer => {
+                    Front::Balancer { container: door.container, address: door.address }
+                }
+                Composition::TwoBalancers => Front::Pair(door.address),
+            };
             set.wait("every server to be usable", || {
                 Ok(set.endpoints().is_ok_and(|all| all.iter().filter(|one| one.1.usable).count() == SERVERS))
             })?;
@@ -147,7 +169,7 @@ impl Set {
     /// Where clients connect.
     pub(crate) fn address(&self) -> SocketAddr {
         match &self.front {
-            Front::Balancer { address, .. } => SocketAddr::new(*address, TRAFFIC),
+            Front::Balancer { address, .. } | Front::Pair(address) => SocketAddr::new(*address, TRAFFIC),
             Front::Peer(proxy) => proxy.address(),
         }
     }
@@ -166,7 +188,7 @@ impl Set {
     pub(crate) fn balancer(&self) -> Result<&str> {
         match &self.front {
             Front::Balancer { container, .. } => Ok(container),
-            Front::Peer(_) => Err("this scenario is about the balancer itself".into()),
+            Front::Pair(_) | Front::Peer(_) => Err("this scenario is about one balancer itself".into()),
         }
     }
 
@@ -211,6 +233,22 @@ impl Set {
             return Err(format!("the new balancer is at {}, the old one was at {before}", new.address).into());
         }
         self.front = Front::Balancer { container: new.container, address: new.address };
+        Ok(())
+    }
+
+    /// `docker compose up --detach --wait` with one balancer after the other that has this variable of `faults.holder.yml`
+    /// changed.
+    pub(crate) fn change_pair(&mut self, variable: &'static str, value: &str) -> Result<()> {
+        self.variables.retain(|(name, _)| *name != variable);
+        self.variables.push((variable, value.to_owned()));
+        for balancer in PAIR {
+            let container = || self.compose(&["ps", "--quiet", balancer]);
+            let old = container()?;
+            self.compose(&["up", "--detach", "--no-build", "--no-deps", "--wait", balancer])?;
+            if container()? == old {
+                return Err(format!("Compose found nothing changed about the {balancer} balancer").into());
+            }
+        }
         Ok(())
     }
 
@@ -309,7 +347,8 @@ impl Set {
 
     fn admin(&self) -> Result<SocketAddr> {
         match &self.front {
-            Front::Balancer { address, .. } => Ok(SocketAddr::new(*address, ADMIN)),
+            // Of two, the first one's.
+            Front::Balancer { address, .. } | Front::Pair(address) => Ok(SocketAddr::new(*address, ADMIN)),
             Front::Peer(_) => Err("only the balancer has an admin interface".into()),
         }
     }
@@ -328,11 +367,9 @@ impl Set {
         let mut command = Command::new("docker");
         command
             .args(["compose", "--progress", "quiet", "--project-name", &self.project])
-            .args(["--project-directory".into(), root()])
-            .args(["--file".into(), root().join("docker-compose.yml")])
-            .args(["--file".into(), root().join("crates/faults/faults.yml")]);
-        if self.tls.is_some() {
-            command.args(["--file".into(), root().join("crates/faults/faults.tls.yml")]);
+            .args(["--project-directory".into(), root()]);
+        for file in self.composition.files(self.tls.is_some()) {
+            command.args(["--file".into(), root().join(file)]);
         }
         command.args(arguments).envs(self.variables.iter().map(|(name, value)| (name, value)));
         finish(&mut command)

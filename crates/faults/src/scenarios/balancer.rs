@@ -13,7 +13,7 @@ use crate::{
     seen::Seen,
     set::{Set, authorization, docker},
     stage::Stage,
-    verdict::{Cell, Verdict},
+    verdict::{Cell, Verdict, millis},
 };
 
 /// The balancer's `GRACE`.
@@ -75,6 +75,26 @@ pub(super) fn change(stage: &Stage) -> Result<Vec<Cell>> {
         .no_get_lost()
         .no_post_lost()
         .within("refused", REFUSED, Some(refused))
+        .cells())
+}
+
+/// Of two balancers on one port one is always there: nobody is refused, and whoever the leaving one has not accepted falls to
+/// the other. Both ledgers end with their balancers.
+pub(super) fn change_pair(stage: &Stage) -> Result<Vec<Cell>> {
+    let mut set = Set::up_with_holder(stage)?;
+    let load = stage.load(&set)?;
+    load.settle();
+    let door = Door::watch(set.address());
+    set.change_pair("FAULTS_RESPONSE_TIMEOUT", "29s")?;
+    load.go_on(seconds(3));
+    let refused = door.longest_refusal()?;
+    let seen = Seen::of(load, &set, stage)?;
+    let never = refused.is_zero() && seen.refusals() == 0;
+    let measured = format!("{} ({} of the load)", millis(refused), seen.refusals());
+    Ok(Verdict::without_balancers_ledger(&seen)
+        .no_get_lost()
+        .no_post_lost()
+        .cell("refused", "never", if never { "never".to_owned() } else { measured }, never)
         .cells())
 }
 
