@@ -54,41 +54,38 @@ pub(super) fn may_name_a_host(path: &[u8]) -> bool {
 
 fn decoded(path: &[u8]) -> Option<Vec<u8>> {
     memchr::memchr(b'%', path)?;
-    let digit = |byte: u8| char::from(byte).to_digit(16);
+    Some(replaced(path, |rest| match rest {
+        [b'%', high, low, beyond @ ..] => Some(((digit(*high)? * 16 + digit(*low)?) as u8, beyond)),
+        _ => None,
+    }))
+}
+
+/// A path with a byte in place of each escape, which `escape` finds at the start of what is left and takes off.
+fn replaced<'a>(path: &'a [u8], escape: impl Fn(&'a [u8]) -> Option<(u8, &'a [u8])>) -> Vec<u8> {
     let mut read = Vec::with_capacity(path.len());
     let mut rest = path;
     while let [byte, after @ ..] = rest {
-        if let (b'%', [high, low, beyond @ ..]) = (byte, after)
-            && let (Some(high), Some(low)) = (digit(*high), digit(*low))
-        {
-            read.push((high * 16 + low) as u8);
-            rest = beyond;
-        } else {
-            read.push(*byte);
-            rest = after;
-        }
+        let (byte, beyond) = escape(rest).unwrap_or((*byte, after));
+        read.push(byte);
+        rest = beyond;
     }
-    Some(read)
+    read
+}
+
+fn digit(byte: u8) -> Option<u32> {
+    char::from(byte).to_digit(16)
 }
 
 /// `%u002e`, as IIS once took it; of what is no ASCII nothing depends.
 fn unescaped(path: &[u8]) -> Option<Vec<u8>> {
     memchr::memmem::find(path, b"%u00").or_else(|| memchr::memmem::find(path, b"%U00"))?;
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let mut read = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let [byte, after @ ..] = rest {
-        if let (b'%', [b'u' | b'U', b'0', b'0', high, low, beyond @ ..]) = (byte, after)
-            && let (Some(high @ ..8), Some(low)) = (digit(*high), digit(*low))
-        {
-            read.push((high * 16 + low) as u8);
-            rest = beyond;
-        } else {
-            read.push(*byte);
-            rest = after;
+    Some(replaced(path, |rest| match rest {
+        [b'%', b'u' | b'U', b'0', b'0', high, low, beyond @ ..] => {
+            let high = digit(*high).filter(|&high| high < 8)?;
+            Some(((high * 16 + digit(*low)?) as u8, beyond))
         }
-    }
-    Some(read)
+        _ => None,
+    }))
 }
 
 /// ASCII in more bytes of UTF-8 than it has (`%c0%ae`), which RFC 3629 §3 forbids and which servers have taken.
