@@ -1,5 +1,7 @@
 //! What is made of many measurements: the middle, the edges, and one against another.
 
+use serde::{Deserialize, Serialize};
+
 /// The middle of some numbers; between two, halfway. Nothing has no middle: it is not a number.
 pub(crate) fn median(numbers: &[f64]) -> f64 {
     let mut sorted = numbers.to_vec();
@@ -12,6 +14,41 @@ pub(crate) fn median(numbers: &[f64]) -> f64 {
     }
 }
 
+/// What stands for many rounds of one contender.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Statistic {
+    /// The round in the middle.
+    #[default]
+    Median,
+    /// The round that a quarter of all are below, in steps of whole rounds: where a disturbance can only ever add, what is
+    /// left without it.
+    LowerQuartile,
+}
+
+impl Statistic {
+    /// Of some rounds; not a number where there are none.
+    pub(crate) fn of(self, rounds: &[f64]) -> f64 {
+        match self {
+            Self::Median => median(rounds),
+            Self::LowerQuartile => {
+                let mut sorted = rounds.to_vec();
+                sorted.sort_by(f64::total_cmp);
+                sorted.get((sorted.len().saturating_sub(1)) / 4).copied().unwrap_or(f64::NAN)
+            }
+        }
+    }
+
+    /// How `subject` stands to `other`. Medians are compared round by round, so that what disturbs a whole round does not count; a
+    /// quartile is of each one's own quietest rounds.
+    pub(crate) fn ratio(self, subject: &[f64], other: &[f64]) -> f64 {
+        match self {
+            Self::Median => ratio(subject, other),
+            Self::LowerQuartile => self.of(subject) / self.of(other),
+        }
+    }
+}
+
 /// The least and the most of some numbers.
 pub(crate) fn edges(numbers: &[f64]) -> (f64, f64) {
     let least = numbers.iter().copied().fold(f64::INFINITY, f64::min);
@@ -21,7 +58,7 @@ pub(crate) fn edges(numbers: &[f64]) -> (f64, f64) {
 
 /// How `subject` stands to `other`: the median of what it was in each round, so that what disturbs a whole round does
 /// not count.
-pub(crate) fn ratio(subject: &[f64], other: &[f64]) -> f64 {
+fn ratio(subject: &[f64], other: &[f64]) -> f64 {
     let rounds: Vec<f64> = subject.iter().zip(other).map(|(one, two)| one / two).collect();
     median(&rounds)
 }
@@ -57,6 +94,16 @@ mod tests {
         assert!(close(median(&subject) / median(&other), 1.3));
         let other = [100.0, 100.0, 100.0];
         assert!(close(ratio(&subject, &other), 1.3));
+    }
+
+    #[test]
+    fn a_quartile_is_a_round_that_was_measured_and_bad_rounds_do_not_move_it() {
+        let rounds = [9.0, 3.0, 1.0, 2.0, 4.0, 90.0, 80.0, 70.0, 60.0];
+        assert!(close(Statistic::LowerQuartile.of(&rounds), 3.0));
+        assert!(close(Statistic::LowerQuartile.of(&[5.0]), 5.0));
+        assert!(Statistic::LowerQuartile.of(&[]).is_nan());
+        let twice: Vec<f64> = rounds.iter().rev().map(|round| round * 2.0).collect();
+        assert!(close(Statistic::LowerQuartile.ratio(&twice, &rounds), 2.0));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    figures::{edges, median, ratio, rounded},
+    figures::{Statistic, edges, rounded},
     machine::Machine,
     rounds::Measured,
     stage::Stage,
@@ -68,6 +68,9 @@ pub(crate) struct Row {
     pub(crate) better: Better,
     /// Who is compared with the others.
     pub(crate) subject: String,
+    /// What stands for the rounds of a contender.
+    #[serde(default)]
+    pub(crate) statistic: Statistic,
     /// Who was measured.
     pub(crate) contenders: Vec<Figures>,
     /// How the subject stands to each other one.
@@ -83,15 +86,15 @@ pub(crate) struct Row {
 pub(crate) struct Figures {
     /// Who.
     pub(crate) name: String,
-    /// Of its rounds.
-    pub(crate) median: f64,
+    /// What stands for its rounds: their median, or what else the row says.
+    pub(crate) figure: f64,
     /// Of its rounds.
     pub(crate) least: f64,
     /// Of its rounds.
     pub(crate) most: f64,
     /// In their order.
     pub(crate) rounds: Vec<f64>,
-    /// What the median shall be, where it is not compared with others.
+    /// What the figure shall be, where it is not compared with others.
     pub(crate) limit: Option<Goal>,
     /// Whether it is; `None` where there is no limit.
     pub(crate) met: Option<bool>,
@@ -102,7 +105,7 @@ pub(crate) struct Figures {
 pub(crate) struct Ratio {
     /// To whom.
     pub(crate) against: String,
-    /// The median of what it was in each round.
+    /// The median of what it was in each round, or between the figures, where these are no medians.
     #[serde(rename = "ratio")]
     pub(crate) value: f64,
     /// What it shall be.
@@ -164,12 +167,13 @@ impl Row {
         let subject = measured.samples.iter().find(|(name, _)| name == work.subject).cloned();
         for (name, rounds) in &measured.samples {
             let limit = measured.limits.iter().find(|(of, _)| of == name).map(|(_, goal)| *goal);
-            row.contenders.push(Figures::of(name, rounds, limit));
+            row.contenders.push(Figures::of(name, measured.statistic.of(rounds), rounds, limit));
             if let Some((_, own)) = subject.as_ref().filter(|(own, _)| own != name) {
                 let goal = work.goals.iter().find(|(against, _)| against == name).map(|(_, goal)| *goal);
-                row.ratios.push(Ratio::of(name, ratio(own, rounds), goal));
+                row.ratios.push(Ratio::of(name, measured.statistic.ratio(own, rounds), goal));
             }
         }
+        row.statistic = measured.statistic;
         row.notes = measured.notes;
         row
     }
@@ -193,6 +197,7 @@ impl Row {
             unit: work.unit.to_owned(),
             better: work.better,
             subject: work.subject.to_owned(),
+            statistic: Statistic::default(),
             contenders: Vec::new(),
             ratios: Vec::new(),
             notes: Vec::new(),
@@ -202,12 +207,12 @@ impl Row {
 }
 
 impl Figures {
-    fn of(name: &str, rounds: &[f64], limit: Option<Goal>) -> Self {
+    fn of(name: &str, figure: f64, rounds: &[f64], limit: Option<Goal>) -> Self {
         let rounds: Vec<f64> = rounds.iter().map(|sample| rounded(*sample, 5)).collect();
         let (least, most) = edges(&rounds);
-        let median = rounded(median(&rounds), 5);
-        let met = limit.map(|limit| limit.is_met_by(median));
-        Self { name: name.to_owned(), median, least, most, rounds, limit, met }
+        let figure = rounded(figure, 5);
+        let met = limit.map(|limit| limit.is_met_by(figure));
+        Self { name: name.to_owned(), figure, least, most, rounds, limit, met }
     }
 }
 
@@ -276,7 +281,7 @@ pub(crate) mod tests {
         let measured = Measured {
             samples: vec![("fast".to_owned(), vec![150.0]), ("slow".to_owned(), vec![250.0])],
             limits: vec![("fast".to_owned(), Goal::AtMost(200.0)), ("slow".to_owned(), Goal::AtMost(200.0))],
-            notes: Vec::new(),
+            ..Measured::default()
         };
         let row = Row::judge(&WORK, measured);
         assert_eq!(row.contenders.iter().map(|one| one.met).collect::<Vec<_>>(), [Some(true), Some(false)]);

@@ -1,6 +1,6 @@
 //! Rounds in which each contender has its turn.
 
-use crate::{Result, contenders::Contender, report::Goal};
+use crate::{Result, contenders::Contender, figures::Statistic, report::Goal};
 
 /// What was measured, for each contender in each round.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -9,6 +9,8 @@ pub(crate) struct Measured {
     pub(crate) samples: Vec<(String, Vec<f64>)>,
     /// What the numbers of some shall be, not as a ratio.
     pub(crate) limits: Vec<(String, Goal)>,
+    /// What stands for the rounds of each.
+    pub(crate) statistic: Statistic,
     /// What one should know beside the numbers.
     pub(crate) notes: Vec<String>,
 }

@@ -49,7 +49,7 @@ pub(crate) fn summary(row: &Row) -> String {
 
 /// A run as a table with columns of even width, which is Markdown as well.
 pub(crate) fn text(run: &Run) -> String {
-    let mut lines = vec![["work", "", "median", "least–most", "ratio to it", "goal", ""].map(str::to_owned)];
+    let mut lines = vec![["work", "", "figure", "least–most", "ratio to it", "goal", ""].map(str::to_owned)];
     for row in &run.rows {
         lines.extend(row_lines(row));
     }
@@ -82,7 +82,7 @@ fn row_lines(row: &Row) -> Vec<Line> {
         lines.push([
             if lines.is_empty() { work.clone() } else { String::new() },
             figures.name.clone(),
-            number(figures.median),
+            number(figures.figure),
             format!("{}–{}", number(figures.least), number(figures.most)),
             ratio.map(|ratio| format!("{:.2} ×", ratio.value)).unwrap_or_default(),
             compared.or(limited).unwrap_or_default(),

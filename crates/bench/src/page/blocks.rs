@@ -60,7 +60,7 @@ pub(super) fn compared(report: &Report) -> Vec<OverRuns<'_>> {
 fn peers(report: &Report) -> String {
     let rows = compared(report);
     let (there, absent): (Vec<&str>, Vec<&str>) =
-        PEERS.into_iter().partition(|name| rows.iter().any(|row| row.median(name).is_some()));
+        PEERS.into_iter().partition(|name| rows.iter().any(|row| row.figure(name).is_some()));
     let to: Vec<_> = there.iter().map(|name| format!("to {name}")).collect();
     let names: Vec<_> = there.iter().copied().chain([OWN]).collect();
     let mut lines = vec![
@@ -79,12 +79,12 @@ fn peers(report: &Report) -> String {
     lines.join("\n") + "\n"
 }
 
-/// The median, and from the lowest to the highest of all rounds.
+/// The figure, and from the lowest to the highest of all rounds.
 fn figure_cell(row: &OverRuns<'_>, name: &str) -> String {
-    let Some(median) = row.median(name) else { return "–".to_owned() };
+    let Some(figure) = row.figure(name) else { return "–".to_owned() };
     let least = row.figures(name).map(|figures| figures.least).fold(f64::INFINITY, f64::min);
     let most = row.figures(name).map(|figures| figures.most).fold(0.0, f64::max);
-    format!("{} ({}–{})", number(median), number(least), number(most))
+    format!("{} ({}–{})", number(figure), number(least), number(most))
 }
 
 fn own(report: &Report) -> String {
@@ -97,7 +97,7 @@ fn own(report: &Report) -> String {
         for name in row.names().filter(|name| *name != subject) {
             let Some(standing) = row.standing(name).filter(|_| subject != OWN) else { continue };
             let [one, other] = [name, subject]
-                .map(|name| format!("{name}: {}", row.median(name).map_or("–".to_owned(), number)));
+                .map(|name| format!("{name}: {}", row.figure(name).map_or("–".to_owned(), number)));
             lines.push(format!(
                 "| {} | {} | {one} | {other} | {} |",
                 row.row().words,
@@ -119,8 +119,8 @@ fn pick(report: &Report) -> String {
         let limit = row.figures(name).find_map(|figures| figures.limit);
         let missed = row.figures(name).any(|figures| figures.met == Some(false));
         let goal = limit.map(|limit| limit.to_string()).unwrap_or_default();
-        let median = row.median(name).map(number).unwrap_or_default();
-        lines.push(format!("| `{name}` | {median} | {goal}{} |", if missed { ", **missed**" } else { "" }));
+        let figure = row.figure(name).map(number).unwrap_or_default();
+        lines.push(format!("| `{name}` | {figure} | {goal}{} |", if missed { ", **missed**" } else { "" }));
     }
     lines.join("\n") + "\n"
 }
@@ -136,7 +136,7 @@ fn missed(report: &Report) -> String {
             }
             for figures in row.figures(name).filter(|figures| figures.met == Some(false)) {
                 let goal = figures.limit.map(|goal| goal.to_string()).unwrap_or_default();
-                lines.push(format!("- {words}, {name}: {}, goal {goal}", number(figures.median)));
+                lines.push(format!("- {words}, {name}: {}, goal {goal}", number(figures.figure)));
             }
         }
         if row.row().contenders.is_empty() {
@@ -207,7 +207,7 @@ mod tests {
         );
         let row = report.runs[0].rows.iter_mut().find(|row| row.subject == OWN).unwrap();
         let own = row.contenders.iter().find(|one| one.name == OWN).unwrap();
-        let envoy = Figures { name: ENVOY.to_owned(), median: 70.5, least: 61.5, most: 82.5, ..own.clone() };
+        let envoy = Figures { name: ENVOY.to_owned(), figure: 70.5, least: 61.5, most: 82.5, ..own.clone() };
         row.contenders.push(envoy);
         let with = peers(&report);
         assert!(with.lines().next().unwrap().contains("| Envoy |"), "{with}");

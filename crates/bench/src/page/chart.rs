@@ -89,7 +89,7 @@ impl Drawing {
         self.text(MARGIN, "work", &format!("{}, {}", row.row().words, row.row().unit));
         self.y += HEADING;
         for name in PEERS.into_iter().chain([OWN]) {
-            let Some(value) = row.median(name) else { continue };
+            let Some(value) = row.figure(name) else { continue };
             let share = (value / scale(row)).min(self.longest);
             let length = LONGEST * share / self.longest;
             self.text(MARGIN, "quiet", name);
@@ -118,12 +118,12 @@ impl Drawing {
 
 /// What a bar of length 1 stands for: nginx, or the balancer where there is none.
 fn scale(row: &OverRuns<'_>) -> f64 {
-    row.median(NGINX).or_else(|| row.median(OWN)).unwrap_or(1.0)
+    row.figure(NGINX).or_else(|| row.figure(OWN)).unwrap_or(1.0)
 }
 
 fn longest(rows: &[OverRuns<'_>]) -> f64 {
     let shares = rows.iter().flat_map(|row| {
-        PEERS.into_iter().chain([OWN]).filter_map(|name| Some(row.median(name)? / scale(row)))
+        PEERS.into_iter().chain([OWN]).filter_map(|name| Some(row.figure(name)? / scale(row)))
     });
     shares.fold(1.0, f64::max).min(MOST)
 }

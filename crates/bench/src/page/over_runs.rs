@@ -50,10 +50,10 @@ impl<'a> OverRuns<'a> {
         self.rows.iter().flat_map(|row| &row.contenders).filter(move |figures| figures.name == name)
     }
 
-    /// The median over runs of a contender's medians.
-    pub(super) fn median(&self, name: &str) -> Option<f64> {
-        let medians: Vec<f64> = self.figures(name).map(|figures| figures.median).collect();
-        (!medians.is_empty()).then(|| median(&medians))
+    /// The median over runs of a contender's figures.
+    pub(super) fn figure(&self, name: &str) -> Option<f64> {
+        let figures: Vec<f64> = self.figures(name).map(|figures| figures.figure).collect();
+        (!figures.is_empty()).then(|| median(&figures))
     }
 
     /// How the subject stands to another.
