@@ -14,6 +14,10 @@ pub enum Method {
     Trace,
     Connect,
     Patch,
+    Query,
+    Propfind,
+    Report,
+    Search,
     /// Any other token; the token itself is in the head.
     Other,
 }
@@ -31,16 +35,31 @@ impl Method {
             b"TRACE" => Self::Trace,
             b"CONNECT" => Self::Connect,
             b"PATCH" => Self::Patch,
+            b"QUERY" => Self::Query,
+            b"PROPFIND" => Self::Propfind,
+            b"REPORT" => Self::Report,
+            b"SEARCH" => Self::Search,
             _ => Self::Other,
         }
     }
 
-    /// Whether the client asks for no change of state (RFC 9110 §9.2.1).
+    /// Whether the client asks for no change of state (RFC 9110 §9.2.1), as IANA's registry of methods has it.
     pub fn is_safe(self) -> bool {
-        matches!(self, Self::Get | Self::Head | Self::Options | Self::Trace)
+        matches!(
+            self,
+            Self::Get
+                | Self::Head
+                | Self::Options
+                | Self::Trace
+                | Self::Query
+                | Self::Propfind
+                | Self::Report
+                | Self::Search
+        )
     }
 
-    /// Whether sending it twice means the same as sending it once (RFC 9110 §9.2.2). False for unknown methods.
+    /// Whether sending it twice means the same as sending it once (RFC 9110 §9.2.2). False for unknown methods, and for those that
+    /// change something and are idempotent by the registry alone (MOVE, MKCOL): what they answer the second time looks like a failure.
     pub fn is_idempotent(self) -> bool {
         self.is_safe() || matches!(self, Self::Put | Self::Delete)
     }

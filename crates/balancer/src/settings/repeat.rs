@@ -44,5 +44,6 @@ mod tests {
         assert_eq!(of(RepeatSetting::Idempotent, true), [Freely, InTurn, InTurn, InTurn]);
         assert_eq!(of(RepeatSetting::Safe, false), [Freely, Never, Never, Never]);
         assert_eq!(of(RepeatSetting::Never, true), [Never; 4]);
+        assert_eq!(RepeatSetting::Safe.of(Method::Report, false), Freely);
     }
 }

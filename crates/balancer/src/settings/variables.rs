@@ -250,11 +250,11 @@ pub(crate) const COMPONENT: Component = Component {
         Variable::new(
             "REPEAT",
             "idempotent",
-            "which requests may be sent again elsewhere once something of them was sent: idempotent (also PUT and DELETE), safe (GET, HEAD, OPTIONS) or never",
+            "which requests may be sent again elsewhere once something of them was sent: idempotent (also PUT and DELETE), safe (GET, HEAD, OPTIONS; QUERY, PROPFIND, REPORT and SEARCH) or never",
         ),
         Variable::new("ATTEMPTS", "4", "tries of one request, each on another server; 1 to 4"),
         Variable::new("RACE", "on", "off: a slow connect is not raced by another server"),
-        Variable::new("HEDGE", "on", "off: GET, HEAD and OPTIONS that wait long are not sent a second time"),
+        Variable::new("HEDGE", "on", "off: GET, HEAD and other safe requests that wait long are not sent a second time"),
         Variable::new(
             "HEDGE_BUDGET",
             "5",

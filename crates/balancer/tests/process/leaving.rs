@@ -6,6 +6,8 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Signal, kill_process};
+
 use crate::harness::{Balancer, Connection, OK, OK_CLOSE, Stage};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -14,6 +16,17 @@ const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 fn leave(balancer: &Balancer) {
     balancer.leave();
     balancer.wait_until(|balancer| balancer.admin("/readyz").status() == 503);
+}
+
+#[test]
+fn sigquit_is_heard_as_sigterm_is() {
+    let stage = Stage::new();
+    let (mut client, mut server) = stage.asked_and_answered(GET, "");
+    kill_process(stage.balancer.pid(), Signal::QUIT).unwrap();
+    stage.balancer.wait_until(|balancer| balancer.admin("/readyz").status() == 503);
+    server.send(OK);
+    assert_eq!(client.message().status(), 200);
+    assert_eq!(stage.balancer.left(), Some(0));
 }
 
 #[test]

@@ -231,6 +231,11 @@ fn p37_methods_are_case_sensitive_and_unknown_ones_are_forwarded() {
     assert_eq!(parse(input).unwrap().method(), Method::Other);
     assert!(forwarded(input).starts_with("get / HTTP/1.1\r\n"));
     assert!(!Method::Other.is_idempotent());
+    for method in ["QUERY", "PROPFIND", "REPORT", "SEARCH"] {
+        let input = format!("{method} / HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert!(parse(input.as_bytes()).unwrap().method().is_safe(), "{method}");
+        assert!(forwarded(input.as_bytes()).starts_with(&format!("{method} / HTTP/1.1\r\n")));
+    }
     assert_eq!(status_of_line("G@T / HTTP/1.1"), 400);
 }
 
