@@ -155,6 +155,7 @@ impl<'a> Storage<'a> {
             name: Span { start, end: name_end },
             value: Span { start: value_start, end: value_end },
             end: value_end + 2,
+            has_underscore: name.contains(&b'_'),
         })
     }
 

@@ -37,7 +37,8 @@ pub(crate) fn each_line(
             return Err(BareLineEnd);
         }
         let name = Span { start: line_start, end: line_start + header.name.len() as u32 };
-        each(&Line { name, value: Span::of(header.value, input), end: line_end });
+        let has_underscore = header.name.contains('_');
+        each(&Line { name, value: Span::of(header.value, input), end: line_end, has_underscore });
         line_start = line_end;
     }
     Ok(())

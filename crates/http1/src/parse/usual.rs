@@ -3,7 +3,7 @@
 //! Whatever is different goes the [long way](super::request), which knows what it means or what is wrong with it. So nothing is
 //! refused here; and what is read here is read as it would be there, to which a test holds it.
 
-use evenkeel_message::text::{is_token_byte, trim};
+use evenkeel_message::text::is_token_byte;
 use evenkeel_message::{Limits, Line, RequestHead, RequestLine, ResponseHead, Span, StatusLine, Version};
 
 /// Reads the head that begins at `start`, up to its [`finish`](RequestHead::finish), for which this is where it ends. `None` where
@@ -11,13 +11,13 @@ use evenkeel_message::{Limits, Line, RequestHead, RequestLine, ResponseHead, Spa
 pub(super) fn request(head: &mut RequestHead, input: &[u8], start: usize, limits: &Limits) -> Option<usize> {
     let end = line_end(input, start)?;
     let line = input[start..end].strip_suffix(b" HTTP/1.1\r\n")?;
-    let method = token(line);
-    if method == 0 || line.get(method) != Some(&b' ') {
+    let method = token(input, start);
+    if method.end == start || line.get(method.end - start) != Some(&b' ') {
         return None;
     }
     let line = RequestLine {
-        method: span(start, start + method),
-        target: span(start + method + 1, start + line.len()),
+        method: span(start, method.end),
+        target: span(method.end + 1, start + line.len()),
         version: Version::Http11,
     };
     head.start(input, &line, limits).ok()?;
@@ -40,65 +40,151 @@ pub(super) fn response(head: &mut ResponseHead, input: &[u8], limits: &Limits) -
 }
 
 /// Hands on the field lines that begin at `at`, `most` of them at most. Says where the head ends.
+#[expect(clippy::inline_always, reason = "what is done with a line is small, and done for each")]
+#[inline(always)]
 fn lines(input: &[u8], mut at: usize, most: usize, mut each: impl FnMut(&Line)) -> Option<usize> {
     for _ in 0..=most {
-        let line = &input[at..];
-        if line.starts_with(b"\r\n") {
-            return Some(at + 2);
+        let name = token(input, at);
+        if name.end == at {
+            return input[at..].starts_with(b"\r\n").then_some(at + 2);
         }
-        let colon = at + token(line);
-        if colon == at || input.get(colon) != Some(&b':') {
+        if input.get(name.end) != Some(&b':') {
             return None;
         }
-        let end = line_end(input, colon)?;
-        let value = trim(&input[colon + 1..end - 2]);
-        each(&Line { name: span(at, colon), value: Span::of(value, input), end: end as u32 });
+        let end = line_end(input, name.end + 1)?;
+        let has_underscore = !name.is_plain && input[at..name.end].contains(&b'_');
+        let value = trimmed(input, name.end + 1, end - 2);
+        each(&Line { name: span(at, name.end), value, end: end as u32, has_underscore });
         at = end;
     }
     None
 }
 
 /// Just after the CR LF that follows, where there is nothing before it that no line may have.
-fn line_end(input: &[u8], mut at: usize) -> Option<usize> {
+#[expect(clippy::inline_always, reason = "the last step of each line, most of which have no tab")]
+#[inline(always)]
+fn line_end(input: &[u8], at: usize) -> Option<usize> {
+    let end = text_end(input, at);
+    if input[end..].starts_with(b"\r\n") { Some(end + 2) } else { line_end_after_tab(input, end) }
+}
+
+/// The same where something else comes first at `at`: a tab or what no line has.
+#[cold]
+fn line_end_after_tab(input: &[u8], mut at: usize) -> Option<usize> {
+    while input.get(at) == Some(&b'\t') {
+        at = text_end(input, at + 1);
+    }
+    input[at..].starts_with(b"\r\n").then_some(at + 2)
+}
+
+/// Where the text without a control character ends that begins at `at`. A vector of bytes is looked at at once.
+#[expect(clippy::inline_always, reason = "the loop that goes over each line")]
+#[inline(always)]
+fn text_end(input: &[u8], mut at: usize) -> usize {
     loop {
-        at += text(&input[at..]);
-        match input[at..] {
-            [b'\t', ..] => at += 1,
-            [b'\r', b'\n', ..] => return Some(at + 2),
-            _ => return None,
+        let block = block(input, at);
+        if has_control(&block) {
+            return at + first_control(block);
         }
+        at += BLOCK;
     }
 }
 
-/// How long the stretch without a control character is with which this begins. Eight bytes are looked at at once.
-fn text(bytes: &[u8]) -> usize {
-    let mut len = 0;
-    while let Some(word) = bytes[len..].first_chunk() {
-        let controls = controls(u64::from_le_bytes(*word));
-        if controls != 0 {
-            return len + controls.trailing_zeros() as usize / 8;
-        }
-        len += 8;
-    }
-    len + bytes[len..].iter().take_while(|byte| !byte.is_ascii_control()).count()
+/// How many bytes a vector has on any machine.
+const BLOCK: usize = 16;
+
+/// Whether one is a control character. Without an early return, so that there is one answer for all of them.
+fn has_control(block: &[u8; BLOCK]) -> bool {
+    block.iter().fold(false, |found, byte| found | byte.is_ascii_control())
 }
 
-/// How long the token is with which this begins.
-fn token(text: &[u8]) -> usize {
-    let mut len = 0;
+/// Where the first one is in a block that has one.
+fn first_control(block: [u8; BLOCK]) -> usize {
+    let (words, _) = block.as_chunks();
+    let [first, second] = [0, 1].map(|at| controls(u64::from_le_bytes(words[at])));
+    if first != 0 { first.trailing_zeros() as usize / 8 } else { 8 + second.trailing_zeros() as usize / 8 }
+}
+
+/// The bytes at `at`. Behind the end of `input` there are zeros, which no line has.
+fn block(input: &[u8], at: usize) -> [u8; BLOCK] {
+    match input[at..].first_chunk() {
+        Some(block) => *block,
+        None => last_block(input, at),
+    }
+}
+
+#[inline(never)]
+fn last_block(input: &[u8], at: usize) -> [u8; BLOCK] {
+    let rest = &input[at..];
+    let Some(last) = input.last_chunk() else { return begun_block(rest) };
+    // It has bytes before them.
+    let block = u128::from_le_bytes(*last).checked_shr(128 - 8 * rest.len() as u32);
+    block.unwrap_or_default().to_le_bytes()
+}
+
+#[cold]
+fn begun_block(rest: &[u8]) -> [u8; BLOCK] {
+    let mut block = [0; BLOCK];
+    block[..rest.len()].copy_from_slice(rest);
+    block
+}
+
+/// Without the spaces and tabs around it (OWS, RFC 9110 §5.6.3). `end` is that of the line.
+fn trimmed(input: &[u8], mut start: usize, mut end: usize) -> Span {
+    let is_space = |at: usize| matches!(input[at], b' ' | b'\t');
+    // There is a CR at the end.
+    while is_space(start) {
+        start += 1;
+    }
+    while end > start && is_space(end - 1) {
+        end -= 1;
+    }
+    span(start, end)
+}
+
+/// What begins like a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Token {
+    end: usize,
+    /// It has letters and dashes only.
+    is_plain: bool,
+}
+
+/// The token that begins at `at`.
+fn token(input: &[u8], at: usize) -> Token {
+    let mut end = at;
     // Most are of letters and dashes, of which eight are looked at at once.
-    while let Some(word) = text[len..].first_chunk() {
-        let others = !letters_and_dashes(u64::from_le_bytes(*word)) & HIGHEST;
+    loop {
+        let others = !letters_and_dashes(word(input, end)) & HIGHEST;
         if others != 0 {
-            len += others.trailing_zeros() as usize / 8;
+            end += others.trailing_zeros() as usize / 8;
             break;
         }
-        len += 8;
+        end += 8;
     }
-    while text.get(len).is_some_and(|&byte| TOKEN[usize::from(byte)]) {
-        len += 1;
+    let is_more = |end: usize| input.get(end).is_some_and(|&byte| TOKEN[usize::from(byte)]);
+    if !is_more(end) {
+        return Token { end, is_plain: true };
     }
-    len
+    while is_more(end) {
+        end += 1;
+    }
+    Token { end, is_plain: false }
+}
+
+/// The first half of that as a number, the first byte lowest.
+#[expect(clippy::inline_always, reason = "what a loop over words is made of")]
+#[inline(always)]
+fn word(input: &[u8], at: usize) -> u64 {
+    match input[at..].first_chunk() {
+        Some(word) => u64::from_le_bytes(*word),
+        None => last_word(input, at),
+    }
+}
+
+#[inline(never)]
+fn last_word(input: &[u8], at: usize) -> u64 {
+    u128::from_le_bytes(last_block(input, at)) as u64
 }
 
 fn span(start: usize, end: usize) -> Span {
@@ -245,26 +331,64 @@ mod tests {
             for at in 0..20 {
                 let mut text = *b"Content-Security-Pol";
                 text[at] = byte;
-                let expected = if is_token_byte(byte) { text.len() } else { at };
-                assert_eq!(token(&text), expected, "{byte:#x} at {at}");
+                let end = if is_token_byte(byte) { text.len() } else { at };
+                let is_plain = byte.is_ascii_alphabetic() || byte == b'-' || end == at;
+                assert_eq!(token(&text, 0), Token { end, is_plain }, "{byte:#x} at {at}");
             }
         }
-        assert_eq!((token(b""), token(b"a"), token(b"X-9_y:")), (0, 1, 5));
+        let end = |text, at| token(text, at).end;
+        assert_eq!(
+            (end(b"", 0), end(b"a", 0), end(b"a", 1), end(b"X-9_y:", 0), end(b": a-b", 2)),
+            (0, 1, 1, 5, 5)
+        );
     }
 
     #[test]
     fn no_control_is_overlooked_wherever_it_stands() {
         for byte in 0..=u8::MAX {
-            for at in 0..20 {
-                for others in [b' ', b'~', 0x80, 0xff] {
-                    let mut bytes = [others; 20];
-                    bytes[at] = byte;
-                    let expected = if byte.is_ascii_control() { at } else { bytes.len() };
-                    assert_eq!(text(&bytes), expected, "{byte:#x} at {at} among {others:#x}");
+            for len in [1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 41, 63, 64, 65] {
+                for at in 0..len {
+                    for others in [b' ', b'~', 0x80, 0xff] {
+                        let mut bytes = vec![others; len];
+                        bytes[at] = byte;
+                        let expected = if byte.is_ascii_control() { at } else { len };
+                        assert_eq!(
+                            text_end(&bytes, 0),
+                            expected,
+                            "{byte:#x} at {at} of {len} among {others:#x}"
+                        );
+                    }
                 }
             }
         }
-        assert_eq!((text(b""), text(b"a\r"), text(b"abcdefgh\0\0")), (0, 1, 8));
+        assert_eq!((text_end(b"", 0), text_end(b"a\r", 0), text_end(b"\0bcdefgh\0\0", 1)), (0, 1, 8));
+    }
+
+    #[test]
+    fn any_byte_at_any_place_of_a_head_is_read_the_same_the_long_way() {
+        for len in [1, 6, 7, 8, 9, 14, 15, 16, 17, 18, 31, 32, 33, 47, 48, 49, 63, 64, 65] {
+            let value = "v".repeat(len);
+            let name = "n".repeat(len);
+            let request = format!("GET /{value} HTTP/1.1\r\nHost: h\r\n{name}: {value}\r\n\r\n").into_bytes();
+            let response = format!("HTTP/1.1 200 {value}\r\n{name}:{value}\r\nB: c\r\n\r\n").into_bytes();
+            assert!(both_requests(&request, &Limits::default()).0.is_some());
+            assert!(both_responses(&response, &Limits::default()).0.is_some());
+            for byte in 0..=u8::MAX {
+                // Each place of a block, and all that a line has.
+                for at in (0..request.len()).filter(|at| len < 20 || at % 7 == usize::from(byte) % 7) {
+                    let mut input = request.clone();
+                    input[at] = byte;
+                    let (here, there) = both_requests(&input, &Limits::default());
+                    assert!(here.is_none() || here == there, "{here:?}\n{there:?}\n{}", input.escape_ascii());
+                }
+                for at in (0..response.len()).filter(|at| len < 20 || at % 7 == usize::from(byte) % 7) {
+                    let mut input = response.clone();
+                    input[at] = byte;
+                    let (here, there) = both_responses(&input, &Limits::default());
+                    assert!(here.is_none() || here == there, "{here:?}\n{there:?}\n{}", input.escape_ascii());
+                }
+            }
+        }
     }
 
     /// Pieces of which heads are made, and of which they should not be.

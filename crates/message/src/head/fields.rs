@@ -48,6 +48,8 @@ pub struct Line {
     pub value: Span,
     /// Just after the line end.
     pub end: u32,
+    /// Whether the name has an underscore.
+    pub has_underscore: bool,
 }
 
 /// One field line of a head.
@@ -67,6 +69,10 @@ pub(crate) struct Fields {
     lines: Vec<Field>,
     /// A bit for each known name that a line has: most are asked for in vain.
     known: u64,
+    /// A bit for each of the first 64 lines whose name is known: most are not.
+    notable: u64,
+    /// Stretches of lines each of which begins where the one before it ends.
+    stretches: u32,
     may_be_folded: bool,
 }
 
@@ -75,19 +81,20 @@ impl Fields {
     pub(crate) fn clear(&mut self, may_be_folded: bool) {
         self.lines.clear();
         self.known = 0;
+        self.notable = 0;
+        self.stretches = 0;
         self.may_be_folded = may_be_folded;
     }
 
-    /// Adds a line, unless its name has an underscore and such are not `underscored_too`.
+    /// Adds a line.
     #[expect(clippy::inline_always, reason = "one call for each line that is parsed, from another crate")]
     #[inline(always)]
-    pub(crate) fn push(&mut self, input: &[u8], line: &Line, underscored_too: bool) {
-        let name = line.name.in_bytes(input);
-        let known = Name::of(name);
-        if known != Name::Other || underscored_too || !name.contains(&b'_') {
-            self.known |= 1 << known as u32;
-            self.lines.push(Field { known, name: line.name, value: line.value, line_end: line.end });
-        }
+    pub(crate) fn push(&mut self, input: &[u8], line: &Line) {
+        let known = Name::of(line.name.in_bytes(input));
+        self.known |= 1 << known as u32;
+        self.notable |= notable(known, self.lines.len());
+        self.stretches += u32::from(self.lines.last().is_none_or(|last| last.line_end != line.name.start));
+        self.lines.push(Field { known, name: line.name, value: line.value, line_end: line.end });
     }
 
     /// Makes one line of all those with `name`, `between` their values, and writes it after the `bytes` that hold them. It
@@ -121,6 +128,9 @@ impl Fields {
             line.value = value;
             line.line_end = bytes.len() as u32;
         }
+        self.stretches += 1;
+        self.notable =
+            self.lines.iter().enumerate().fold(0, |bits, (at, line)| bits | notable(line.known, at));
     }
 
     /// Whether this line's value runs over several (obs-fold, RFC 9112 §5.2). Only responses can have such.
@@ -131,6 +141,17 @@ impl Fields {
 
     pub(crate) fn lines(&self) -> &[Field] {
         &self.lines
+    }
+
+    /// The lines whose name is known, in order, and perhaps others.
+    pub(crate) fn notable(&self) -> impl Iterator<Item = &Field> {
+        let mut bits = self.notable;
+        let among_first = std::iter::from_fn(move || {
+            let at = bits.trailing_zeros() as usize;
+            bits &= bits.wrapping_sub(1);
+            self.lines.get(at).filter(|_| at < NOTED)
+        });
+        among_first.chain(self.lines.iter().skip(NOTED))
     }
 
     /// Names and values in order.
@@ -150,4 +171,12 @@ impl Fields {
             .find(|(found, _)| found.eq_ignore_ascii_case(name.as_bytes()))
             .map(|(_, value)| value)
     }
+}
+
+/// How many lines there are notes of.
+const NOTED: usize = u64::BITS as usize;
+
+/// The bit of the line at `at`, where it is known.
+fn notable(known: Name, at: usize) -> u64 {
+    u64::from(known != Name::Other).checked_shl(at as u32).unwrap_or(0)
 }

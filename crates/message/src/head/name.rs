@@ -40,43 +40,41 @@ pub(crate) enum Name {
 }
 
 impl Name {
-    /// Recognises a name: by length and first letter, then letter by letter without regard to case.
+    /// Recognises a name: by length and first letter, then all at once without regard to case.
     #[inline]
     pub(crate) fn of(name: &[u8]) -> Self {
-        let first = name.first().map_or(0, u8::to_ascii_lowercase);
-        let (lowercase, found) = match (name.len(), first) {
-            (2, b't') => ("te", Self::Te),
-            (3, b'v') => ("via", Self::Via),
-            (4, b'd') => ("date", Self::Date),
-            (4, b'h') => ("host", Self::Host),
-            (6, b'e') => ("expect", Self::Expect),
-            (7, b'u') => ("upgrade", Self::Upgrade),
-            (9, b'f') => ("forwarded", Self::Forwarded),
-            (9, b'x') if name[2].eq_ignore_ascii_case(&b'r') => ("x-real-ip", Self::XRealIp),
-            (9, b'x') => ("x-attempt", Self::XAttempt),
-            (10, b'c') => ("connection", Self::Connection),
-            (10, b'k') => ("keep-alive", Self::KeepAlive),
-            (11, b'c') => ("client-cert", Self::ClientCert),
-            (11, b'r') => ("repr-digest", Self::ReprDigest),
-            (11, b't') => ("traceparent", Self::TraceParent),
-            (12, b'm') => ("max-forwards", Self::MaxForwards),
-            (12, b'x') => ("x-request-id", Self::XRequestId),
-            (13, b'a') => ("authorization", Self::Authorization),
-            (13, b'c') => ("cache-control", Self::CacheControl),
-            (14, b'c') if name[8].eq_ignore_ascii_case(&b'l') => ("content-length", Self::ContentLength),
-            (14, b'c') => ("content-digest", Self::ContentDigest),
-            (14, b'x') if name[2].eq_ignore_ascii_case(&b'e') => ("x-evenkeel-run", Self::XEvenkeel),
-            (16, b'x') if name[2].eq_ignore_ascii_case(&b'e') => ("x-evenkeel-fault", Self::XEvenkeel),
-            (16, b'p') => ("proxy-connection", Self::ProxyConnection),
-            (16, b'w') => ("www-authenticate", Self::WwwAuthenticate),
-            (17, b'c') => ("client-cert-chain", Self::ClientCert),
-            (17, b't') => ("transfer-encoding", Self::TransferEncoding),
-            (18, b'p') => ("proxy-authenticate", Self::ProxyAuthenticate),
-            (19, b'p') => ("proxy-authorization", Self::ProxyAuthorization),
-            (12.., b'x') => return Self::of_forwarded(name),
-            _ => return Self::Other,
-        };
-        if is(name, lowercase.as_bytes()) { found } else { Self::Other }
+        match (name.len(), name.first().map_or(0, |first| first | 0x20)) {
+            (2, b't') if is(name, b"te") => Self::Te,
+            (3, b'v') if is(name, b"via") => Self::Via,
+            (4, b'd') if is(name, b"date") => Self::Date,
+            (4, b'h') if is(name, b"host") => Self::Host,
+            (6, b'e') if is(name, b"expect") => Self::Expect,
+            (7, b'u') if is(name, b"upgrade") => Self::Upgrade,
+            (9, b'f') if is(name, b"forwarded") => Self::Forwarded,
+            (9, b'x') if is(name, b"x-real-ip") => Self::XRealIp,
+            (9, b'x') if is(name, b"x-attempt") => Self::XAttempt,
+            (10, b'c') if is(name, b"connection") => Self::Connection,
+            (10, b'k') if is(name, b"keep-alive") => Self::KeepAlive,
+            (11, b'c') if is(name, b"client-cert") => Self::ClientCert,
+            (11, b'r') if is(name, b"repr-digest") => Self::ReprDigest,
+            (11, b't') if is(name, b"traceparent") => Self::TraceParent,
+            (12, b'm') if is(name, b"max-forwards") => Self::MaxForwards,
+            (12, b'x') if is(name, b"x-request-id") => Self::XRequestId,
+            (13, b'a') if is(name, b"authorization") => Self::Authorization,
+            (13, b'c') if is(name, b"cache-control") => Self::CacheControl,
+            (14, b'c') if is(name, b"content-length") => Self::ContentLength,
+            (14, b'c') if is(name, b"content-digest") => Self::ContentDigest,
+            (14, b'x') if is(name, b"x-evenkeel-run") => Self::XEvenkeel,
+            (16, b'x') if is(name, b"x-evenkeel-fault") => Self::XEvenkeel,
+            (16, b'p') if is(name, b"proxy-connection") => Self::ProxyConnection,
+            (16, b'w') if is(name, b"www-authenticate") => Self::WwwAuthenticate,
+            (17, b'c') if is(name, b"client-cert-chain") => Self::ClientCert,
+            (17, b't') if is(name, b"transfer-encoding") => Self::TransferEncoding,
+            (18, b'p') if is(name, b"proxy-authenticate") => Self::ProxyAuthenticate,
+            (19, b'p') if is(name, b"proxy-authorization") => Self::ProxyAuthorization,
+            (13.., b'x') => Self::of_forwarded(name),
+            _ => Self::Other,
+        }
     }
 
     /// Whether a name says who a client is, as only a proxy may, once each underscore in it is read as `-`: so do CGI and what came
@@ -146,22 +144,33 @@ impl Name {
 }
 
 /// Whether a name is this one but for the case of its letters, eight at a time: every field of every message is asked.
-fn is(name: &[u8], lowercase: &[u8]) -> bool {
+#[expect(clippy::inline_always, reason = "what is known of the lowercase name is worked out beforehand")]
+#[inline(always)]
+fn is<const N: usize>(name: &[u8], lowercase: &[u8; N]) -> bool {
+    let Ok(name) = <&[u8; N]>::try_from(name) else { return false };
+    // The last word, or half of one, overlaps with the one before it.
+    if let (Some(last), Some(known_last)) = (name.last_chunk(), lowercase.last_chunk()) {
+        let words = name.as_chunks().0.iter().zip(lowercase.as_chunks().0);
+        let first = words.fold(0, |differing, (word, known)| differing | difference(*word, *known));
+        return first | difference(*last, *known_last) == 0;
+    }
+    if let (Some(first), Some(known_first), Some(last), Some(known_last)) =
+        (name.first_chunk(), lowercase.first_chunk(), name.last_chunk(), lowercase.last_chunk())
+    {
+        let word = |first: [u8; 4], last: [u8; 4]| {
+            (u64::from(u32::from_le_bytes(first)) | u64::from(u32::from_le_bytes(last)) << 32).to_le_bytes()
+        };
+        return difference(word(*first, *last), word(*known_first, *known_last)) == 0;
+    }
+    name.eq_ignore_ascii_case(lowercase)
+}
+
+/// What sets eight bytes apart from others but for the case of letters; nothing where it is 0.
+fn difference(bytes: [u8; 8], lowercase: [u8; 8]) -> u64 {
     /// A capital differs from its letter in one bit, and of the bytes of names only letters have this one set beside it.
     const LETTER: u64 = 0x4040_4040_4040_4040;
-    let differs = |byte: [u8; 8], known: [u8; 8]| {
-        let known = u64::from_le_bytes(known);
-        (u64::from_le_bytes(byte) ^ known) & !((known & LETTER) >> 1) != 0
-    };
-    debug_assert_eq!(name.len(), lowercase.len());
-    let (words, known_words) = (name.as_chunks().0, lowercase.as_chunks().0);
-    match (name.last_chunk(), lowercase.last_chunk()) {
-        (Some(end), Some(known_end)) => {
-            !words.iter().zip(known_words).any(|(word, known)| differs(*word, *known))
-                && !differs(*end, *known_end)
-        }
-        _ => name.eq_ignore_ascii_case(lowercase),
-    }
+    let known = u64::from_le_bytes(lowercase);
+    (u64::from_le_bytes(bytes) ^ known) & !((known & LETTER) >> 1)
 }
 
 #[cfg(test)]
@@ -193,18 +202,27 @@ mod tests {
 
     #[test]
     fn no_other_byte_at_any_place_is_taken_for_the_same() {
-        for known in
-            ["te", "via", "keep-alive", "trailers", "x-request-id", "proxy-connection", "client-cert-chain"]
-        {
-            for place in 0..known.len() {
+        fn look<const N: usize>(known: &[u8; N]) {
+            for place in 0..N {
                 for byte in 0..=u8::MAX {
-                    let mut name = known.as_bytes().to_vec();
+                    let mut name = *known;
                     name[place] = byte;
-                    let same = name.eq_ignore_ascii_case(known.as_bytes());
-                    assert_eq!(is(&name, known.as_bytes()), same, "{known} with {byte:#x} at {place}");
+                    let same = name.eq_ignore_ascii_case(known);
+                    assert_eq!(is(&name, known), same, "{} with {byte:#x} at {place}", known.escape_ascii());
                 }
             }
+            assert!(!is(&known[1..], known) && !is(b"", known));
         }
+        look(b"te");
+        look(b"via");
+        look(b"host");
+        look(b"expect");
+        look(b"upgrade");
+        look(b"trailers");
+        look(b"keep-alive");
+        look(b"x-request-id");
+        look(b"proxy-connection");
+        look(b"client-cert-chain");
     }
 
     #[test]

@@ -195,12 +195,13 @@ impl RequestHead {
     #[expect(clippy::inline_always, reason = "one call for each line that is parsed, from another crate")]
     #[inline(always)]
     pub fn push(&mut self, input: &[u8], line: &Line, limits: &Limits) {
-        let underscored_too =
-            limits.forward_underscores && !Name::is_disguised_identity(line.name.in_bytes(input));
-        self.fields.push(input, line, underscored_too);
+        let passes = || limits.forward_underscores && !Name::is_disguised_identity(line.name.in_bytes(input));
+        if !line.has_underscore || passes() {
+            self.fields.push(input, line);
+        }
     }
 
-    /// Ends the head, which takes up the first `len` bytes of `input`: goes over the fields once and settles everything
+    /// Ends the head, which takes up the first `len` bytes of `input`: settles everything
     /// the protocol needs to know of them.
     pub fn finish(&mut self, input: &[u8], len: usize) -> Result<(), Refusal> {
         self.settle(input, len, None)
@@ -212,7 +213,7 @@ impl RequestHead {
         let mut length = ContentLength::default();
         let mut coding = TransferEncoding::default();
         let mut expects = false;
-        for field in self.fields.lines() {
+        for field in self.fields.notable() {
             let value = field.value.in_bytes(input);
             match field.known {
                 Name::ContentLength => length = length.and(value),

@@ -143,7 +143,7 @@ impl ResponseHead {
     #[expect(clippy::inline_always, reason = "one call for each line that is parsed, from another crate")]
     #[inline(always)]
     pub fn push(&mut self, input: &[u8], line: &Line) {
-        self.fields.push(input, line, true);
+        self.fields.push(input, line);
     }
 
     /// Ends the head, which takes up the first `len` bytes of `input` and answers a request with `method`: settles what
@@ -164,7 +164,7 @@ impl ResponseHead {
         let mut length = ContentLength::default();
         let mut coding = TransferEncoding::default();
         self.connection = Connection::default();
-        for field in self.fields.lines() {
+        for field in self.fields.notable() {
             let value = field.value.in_bytes(input);
             match field.known {
                 Name::ContentLength => length = length.and(value),
