@@ -69,9 +69,14 @@ pub(crate) fn of_valid(value: &[u8]) -> impl Iterator<Item = Hop<'_>> + Clone {
 /// `host` is a valid authority or empty.
 pub(crate) fn element(client: IpAddr, text: Range<usize>, scheme: &[u8], host: &[u8], out: &mut Vec<u8>) {
     let is_v6 = client.to_canonical().is_ipv6();
-    out.extend_from_slice(if is_v6 { b"for=\"[" } else { b"for=" });
-    out.extend_from_within(text);
-    out.extend_from_slice(if is_v6 { b"]\"" } else { b"" });
+    if is_v6 {
+        out.extend_from_slice(b"for=\"[");
+        out.extend_from_within(text);
+        out.extend_from_slice(b"]\"");
+    } else {
+        out.extend_from_slice(b"for=");
+        out.extend_from_within(text);
+    }
     about(host, scheme, out);
 }
 

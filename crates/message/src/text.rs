@@ -43,19 +43,16 @@ pub fn hexadecimal(number: u64, out: &mut Vec<u8>) {
 pub fn address(address: IpAddr, out: &mut Vec<u8>) {
     match address.to_canonical() {
         IpAddr::V4(address) => {
-            let mut text = [b'.'; "255.255.255.255.".len()];
+            let mut text = [0; 4 * OCTET];
             let mut len = 0;
             for octet in address.octets() {
-                for (place, from) in [(100, 100), (10, 10), (1, 0)] {
-                    if octet >= from {
-                        text[len] = b'0' + octet / place % 10;
-                        len += 1;
-                    }
-                }
-                // After it there is a point.
-                len += 1;
+                text[len..len + OCTET].copy_from_slice(&OCTETS[usize::from(octet)]);
+                len += 2 + usize::from(octet >= 10) + usize::from(octet >= 100);
             }
-            out.extend_from_slice(&text[..len - 1]);
+            // As many bytes each time, and then those that are none of it taken away: that is less than to copy so many.
+            let end = out.len() + len - ".".len();
+            out.extend_from_slice(&text);
+            out.truncate(end);
         }
         IpAddr::V6(address) => {
             // Writing to a vector cannot fail.
@@ -63,6 +60,25 @@ pub fn address(address: IpAddr, out: &mut Vec<u8>) {
         }
     }
 }
+
+/// The most that an octet takes with the point after it.
+const OCTET: usize = "255.".len();
+
+/// Each octet with the point after it.
+const OCTETS: [[u8; OCTET]; 256] = {
+    let mut table = [[0; OCTET]; 256];
+    let mut octet = 0;
+    while octet < table.len() {
+        let [hundreds, tens, ones] = [octet / 100, octet / 10 % 10, octet % 10];
+        table[octet] = match octet {
+            0..10 => [b'0' + ones as u8, b'.', 0, 0],
+            10..100 => [b'0' + tens as u8, b'0' + ones as u8, b'.', 0],
+            _ => [b'0' + hundreds as u8, b'0' + tens as u8, b'0' + ones as u8, b'.'],
+        };
+        octet += 1;
+    }
+    table
+};
 
 /// Appends a field line. What would end the line early (CR, LF) and every other control character becomes a
 /// space, so that no value, wherever it comes from, can split a message.
@@ -89,20 +105,20 @@ fn blank(value: &mut [u8]) {
     }
 }
 
-/// Whether there is a control character. Eight bytes are looked at at once.
+/// Whether there is a control character. As many bytes are looked at at once as a vector has.
 fn has_control(value: &[u8]) -> bool {
-    const EACH: u64 = u64::MAX / 255;
-    const HIGHEST: u64 = EACH << 7;
-    // A byte below 0x20 borrows from its highest bit, and so does 0x7f that has become 0; none from 0x80 on does.
-    let below = |word: u64, bound: u64| word.wrapping_sub(EACH * bound) & !word & HIGHEST;
-    let is_in = |word: &[u8; 8]| {
-        let word = u64::from_le_bytes(*word);
-        below(word, 0x20) | below(word ^ (EACH * 0x7f), 1) != 0
-    };
-    match value.last_chunk() {
-        // It overlaps with those before it where there are not as many.
-        Some(end) => is_in(end) || value.as_chunks().0.iter().any(is_in),
-        None => value.iter().any(u8::is_ascii_control),
+    fn is_in<const N: usize>(block: &[u8; N]) -> bool {
+        // Without an early return, so that there is one answer for all of them.
+        block.iter().fold(false, |found, byte| found | byte.is_ascii_control())
+    }
+    // The last block overlaps with the one before it.
+    if let Some(last) = value.last_chunk::<16>() {
+        let (blocks, _) = value.as_chunks::<16>();
+        return is_in(last) || blocks.iter().any(is_in);
+    }
+    match (value.first_chunk::<8>(), value.last_chunk::<8>()) {
+        (Some(first), Some(last)) => is_in(first) || is_in(last),
+        _ => value.iter().any(u8::is_ascii_control),
     }
 }
 

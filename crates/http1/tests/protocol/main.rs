@@ -6,6 +6,7 @@ mod built;
 mod chunked;
 mod connections;
 mod exchange;
+mod passages;
 mod proxy;
 mod request_framing;
 mod request_head;

@@ -43,12 +43,17 @@ impl Connection {
         Some(self)
     }
 
+    /// Whether an option names a field, so that it has to be looked for.
+    pub(crate) fn names_any(self) -> bool {
+        self.nominations > 0
+    }
+
     /// Whether a field named `name` is for this connection only, because an option says so.
     ///
     /// Ask only about [`Name::Other`]. The rest is either for this connection anyway, or for every recipient
     /// (RFC 9110 §7.6.1): otherwise a client could take away what this proxy or the server relies on.
     pub(crate) fn names(self, name: &[u8], fields: &Fields, input: &[u8]) -> bool {
-        self.nominations > 0
+        self.names_any()
             && !is_content(name)
             && fields
                 .known(Name::Connection, input)

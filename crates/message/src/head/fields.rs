@@ -143,15 +143,29 @@ impl Fields {
         &self.lines
     }
 
+    /// Where the first line begins.
+    pub(crate) fn start(&self) -> Option<u32> {
+        self.lines.first().map(|line| line.name.start)
+    }
+
+    /// Just after the last line.
+    pub(crate) fn end(&self) -> Option<u32> {
+        self.lines.last().map(|line| line.line_end)
+    }
+
+    /// Whether there is nothing between the lines, and each is one (as [`is_folded`](Self::is_folded) says).
+    pub(crate) fn is_one_stretch(&self) -> bool {
+        self.stretches == 1 && !self.may_be_folded
+    }
+
     /// The lines whose name is known, in order, and perhaps others.
-    pub(crate) fn notable(&self) -> impl Iterator<Item = &Field> {
-        let mut bits = self.notable;
-        let among_first = std::iter::from_fn(move || {
-            let at = bits.trailing_zeros() as usize;
-            bits &= bits.wrapping_sub(1);
-            self.lines.get(at).filter(|_| at < NOTED)
-        });
-        among_first.chain(self.lines.iter().skip(NOTED))
+    pub(crate) fn notable(&self) -> Lines<'_> {
+        Lines { bits: self.notable, behind: NOTED, all: &self.lines }
+    }
+
+    /// Each line, in order.
+    pub(crate) fn each(&self) -> Lines<'_> {
+        Lines { bits: u64::MAX, behind: NOTED, all: &self.lines }
     }
 
     /// Names and values in order.
@@ -179,4 +193,30 @@ const NOTED: usize = u64::BITS as usize;
 /// The bit of the line at `at`, where it is known.
 fn notable(known: Name, at: usize) -> u64 {
     u64::from(known != Name::Other).checked_shl(at as u32).unwrap_or(0)
+}
+
+/// Some of the first [`NOTED`] lines, and all behind them.
+#[derive(Debug, Clone)]
+pub(crate) struct Lines<'f> {
+    /// A bit for each of the first that is to come.
+    bits: u64,
+    /// The next of those behind them.
+    behind: usize,
+    all: &'f [Field],
+}
+
+impl<'f> Iterator for Lines<'f> {
+    type Item = &'f Field;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'f Field> {
+        let at = if self.bits == 0 {
+            self.behind += 1;
+            self.behind - 1
+        } else {
+            self.bits.trailing_zeros() as usize
+        };
+        self.bits &= self.bits.wrapping_sub(1);
+        self.all.get(at)
+    }
 }

@@ -74,34 +74,35 @@ pub fn rewrite(
     if passing.is_none() {
         request_line(head, input, how.prefix, out);
     }
-    let mut passage = Passage::of(passing.unwrap_or_default());
+    let others_pass = !head.connection.names_any() && how.rules.is_none();
+    let mut passage = Passage::new(passing, &head.fields, others_pass);
     let mut host_written = false;
-    for line in head.fields.lines() {
+    for line in passage.lines(&head.fields) {
         match line.known {
             Name::Host => {
                 host_written = true;
                 if is_plain && !line.value.is_empty() && is_written(line, b"Host", input) {
                     passage.line(line, input, out);
                 } else {
-                    passage.end(input, out);
+                    passage.cut(line, input, out);
                     host(head, input, how, out);
                 }
             }
             Name::ContentLength => {
-                passage.end(input, out);
+                passage.cut(line, input, out);
                 content_length(head.framing, out);
             }
             Name::MaxForwards if head.max_forwards().is_some() => {
-                passage.end(input, out);
+                passage.cut(line, input, out);
                 max_forwards(head, out);
             }
             _ if is_kept(line, head, input, how) && !is_ruled_out(line, input, how) => {
                 passage.line(line, input, out);
             }
-            _ => {}
+            _ => passage.cut(line, input, out),
         }
     }
-    passage.end(input, out);
+    passage.end(&head.fields, input, out);
     if !host_written {
         host(head, input, how, out);
     }
@@ -114,16 +115,17 @@ pub fn rewrite(
     if !how.prefix.is_empty() {
         forwarding::prefix(head, input, how, out);
     }
-    out.extend_from_slice(how.client_cert);
+    if !how.client_cert.is_empty() {
+        out.extend_from_slice(how.client_cert);
+    }
     if let Some(rules) = how.rules {
         out.extend_from_slice(rules.lines());
     }
     out.extend_from_slice(b"X-Request-Id: ");
     let request_id = out.len()..out.len() + how.request_id.len();
     value_of_line(how.request_id, out);
-    out.extend_from_slice(b"\r\nX-Attempt: ");
-    let attempt_at = out.len();
-    out.extend_from_slice(b"1\r\n\r\n");
+    out.extend_from_slice(b"\r\nX-Attempt: 1\r\n\r\n");
+    let attempt_at = out.len() - "1\r\n\r\n".len();
     Ok(Rewritten { request_id, attempt_at, framing: head.framing })
 }
 
@@ -249,14 +251,18 @@ fn connection(head: &RequestHead, how: &RequestRewrite<'_>, out: &mut Vec<u8>) {
         (true, true) => b"Connection: upgrade, TE\r\n",
         (true, false) => b"Connection: upgrade\r\n",
         (false, true) => b"Connection: TE\r\n",
-        (false, false) => b"",
+        (false, false) => return,
     });
 }
 
 fn via(head: &RequestHead, how: &RequestRewrite<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"Via: ");
-    out.extend_from_slice(head.version().digits().as_bytes());
-    out.push(b' ');
+    if head.version() == Version::Http11 {
+        out.extend_from_slice(b"Via: 1.1 ");
+    } else {
+        out.extend_from_slice(b"Via: ");
+        out.extend_from_slice(head.version().digits().as_bytes());
+        out.push(b' ');
+    }
     value_of_line(how.via.as_bytes(), out);
     out.extend_from_slice(b"\r\n");
 }

@@ -38,12 +38,12 @@ pub fn rewrite_response(
     out: &mut Vec<u8>,
 ) {
     out.reserve(head.len() + how.extra.len() + 128);
-    let mut passage = if let Some(line) = passing_status_line(head, input) {
-        Passage::of(line)
-    } else {
+    let passing = passing_status_line(head, input);
+    if passing.is_none() {
         status_line(head.status(), head.reason(input), out);
-        Passage::default()
-    };
+    }
+    let others_pass = !head.connection.names_any() && how.rules.is_none();
+    let mut passage = Passage::new(passing, &head.fields, others_pass);
     let mut length = match (delivery.framing, head.status()) {
         (Framing::Length(length), _) => Some(length),
         // On HEAD and 304 it tells the length that the body would have; here there would be none (RFC 9110 §8.6).
@@ -53,15 +53,18 @@ pub fn rewrite_response(
     let is_final = !matches!(head.status(), 100..=199);
     let mut demands_upgrade = false;
     let mut lacks_date = is_final && !how.date.is_empty();
-    for line in head.fields.lines() {
+    for line in passage.lines(&head.fields) {
         match line.known {
             // In its place, but once and in canonical form, however often it was sent.
             Name::ContentLength => {
-                let Some(length) = length.take() else { continue };
-                if is_written(line, b"Content-Length", input) && line.value.len() == decimal_len(length) {
+                let length = length.take();
+                let is_as_sent = length.is_some_and(|length| line.value.len() == decimal_len(length));
+                if is_as_sent && is_written(line, b"Content-Length", input) {
                     passage.line(line, input, out);
-                } else {
-                    passage.end(input, out);
+                    continue;
+                }
+                passage.cut(line, input, out);
+                if let Some(length) = length {
                     out.extend_from_slice(b"Content-Length: ");
                     decimal(length, out);
                     out.extend_from_slice(b"\r\n");
@@ -72,16 +75,20 @@ pub fn rewrite_response(
                 demands_upgrade |= head.status() == 426;
                 copy(line, &head.fields, input, &mut passage, out);
             }
-            Name::Other if head.connection.names(line.name.in_bytes(input), &head.fields, input) => {}
-            known if known.is_hop_by_hop() => {}
-            _ if how.rules.is_some_and(|rules| rules.concern(line.name.in_bytes(input))) => {}
+            Name::Other if head.connection.names(line.name.in_bytes(input), &head.fields, input) => {
+                passage.cut(line, input, out);
+            }
+            known if known.is_hop_by_hop() => passage.cut(line, input, out),
+            _ if how.rules.is_some_and(|rules| rules.concern(line.name.in_bytes(input))) => {
+                passage.cut(line, input, out);
+            }
             known => {
                 lacks_date &= known != Name::Date;
                 copy(line, &head.fields, input, &mut passage, out);
             }
         }
     }
-    passage.end(input, out);
+    passage.end(&head.fields, input, out);
     if delivery.framing == Framing::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
@@ -143,7 +150,7 @@ fn copy(line: &Field, fields: &Fields, input: &[u8], passage: &mut Passage, out:
     if !fields.is_folded(line, input) {
         return passage.line(line, input, out);
     }
-    passage.end(input, out);
+    passage.cut(line, input, out);
     let at = out.len();
     out.extend_from_slice(&input[line.name.start as usize..line.line_end as usize]);
     let end = out.len() - 2;
