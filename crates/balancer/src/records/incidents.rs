@@ -107,6 +107,9 @@ impl Incidents {
 
     /// Takes in that people call a server otherwise from now on.
     pub(crate) fn called(&mut self, before: &Server, now: &Server) {
+        if before.upstream != now.upstream {
+            self.nobody_is_of(before.upstream.as_deref(), now.upstream.as_ref());
+        }
         if let Some(member) = self.members.remove(&before.place()) {
             self.members.insert(now.place(), Member { server: now.clone(), ..member });
         }

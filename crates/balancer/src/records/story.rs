@@ -95,6 +95,11 @@ impl Story {
         self.told().incidents.ask_for_probes(probes);
     }
 
+    /// Takes in that an upstream is no longer in the settings, and that nothing runs on it any more.
+    pub(crate) fn upstream_is_gone(&self, upstream: Option<&str>, at: Instant) {
+        self.told().incidents.upstream_is_gone(upstream, unix_ms_of(at, now()));
+    }
+
     /// Takes in that people call a server otherwise from now on.
     pub(crate) fn called(&self, before: &Server, now: &Server) {
         self.told().incidents.called(before, now);

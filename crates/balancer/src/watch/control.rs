@@ -147,6 +147,7 @@ async fn run(
     }
     control.retire(now());
     publish(&mut control, &orders, &naming, &shared);
+    shared.story.upstream_is_gone(settings.name.as_deref(), now());
 }
 
 /// Goes on with `others`.

@@ -17,6 +17,8 @@ pub(super) struct Episode {
     pub(super) parts: Vec<Part>,
     /// Whose servers they were of which none was left, where there are several upstreams.
     pub(super) of: Option<Arc<str>>,
+    /// That upstream is no longer in the settings.
+    pub(super) is_abandoned: bool,
     pub(super) begun_ms: u64,
     pub(super) last_sign_ms: u64,
     pub(super) ended_ms: Option<u64>,
@@ -96,6 +98,7 @@ impl Episode {
         Self {
             parts: Vec::new(),
             of: upstream,
+            is_abandoned: false,
             begun_ms: at_ms,
             last_sign_ms: at_ms,
             ended_ms: None,

@@ -158,6 +158,29 @@ impl Incidents {
         told.changed = true;
     }
 
+    /// The upstream is no longer in the settings, and the last request on it is over: nobody is waited for there.
+    pub(crate) fn upstream_is_gone(&mut self, upstream: Option<&str>, at_ms: u64) {
+        let Some(Nobody::Told(id)) = self.nobody.remove(upstream.unwrap_or_default()) else { return };
+        let Some(told) = self.told.iter_mut().find(|told| told.id == id) else { return };
+        (told.episode.ended_ms, told.episode.is_abandoned) = (Some(at_ms), true);
+        told.episode.steps.add(at_ms, "the upstream is no longer in the settings".to_owned());
+        told.changed = true;
+    }
+
+    /// An upstream is called otherwise: the only one has no name.
+    pub(super) fn nobody_is_of(&mut self, before: Option<&str>, now: Option<&Arc<str>>) {
+        let Some(mut nobody) = self.nobody.remove(before.unwrap_or_default()) else { return };
+        match &mut nobody {
+            Nobody::Hunch(hunch) => hunch.of = now.cloned(),
+            Nobody::Told(id) => {
+                if let Some(told) = self.told.iter_mut().find(|told| told.id == *id) {
+                    (told.episode.of, told.changed) = (now.cloned(), true);
+                }
+            }
+        }
+        self.nobody.insert(now.cloned().unwrap_or_default(), nobody);
+    }
+
     fn tell_of_nobody(&mut self, upstream: &str, at_ms: u64) {
         let Some(nobody) = self.nobody.get_mut(upstream) else { return };
         if let Nobody::Hunch(hunch) = nobody {

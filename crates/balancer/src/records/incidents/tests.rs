@@ -183,7 +183,7 @@ fn ghosts_are_forgotten_after_five_minutes() {
     set.pass(301_000);
     assert!(set.incidents.gone().is_empty());
     let incident = set.only();
-    assert_eq!(incident.sentence, "server-2 left DNS at 16:58:57.4 UTC.");
+    assert_eq!(incident.sentence, "server-2 was no longer listed from 16:58:57.4 UTC on.");
     assert!(!incident.alarm);
 }
 

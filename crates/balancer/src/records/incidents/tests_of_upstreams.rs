@@ -81,3 +81,40 @@ fn the_sentence_says_of_which_upstream_a_server_is() {
     let sentence = &told[0].sentence;
     assert!(sentence.starts_with("server-1 of web was told by a person to drain at "), "{sentence}");
 }
+
+#[test]
+fn no_server_of_an_upstream_is_over_when_the_upstream_is_taken_out_of_the_settings() {
+    let mut incidents = set();
+    for server in [of("api", 1), of("api", 2)] {
+        down(&mut incidents, &server, 0);
+    }
+    incidents.tick(BEGIN + 1_000);
+    for server in [of("api", 1), of("api", 2)] {
+        incidents.happened(&server, Fact::News(News::Removed), BEGIN + 2_000);
+    }
+    assert_eq!(of_nobody(&incidents)[0].ended_ms, None, "its name may be found again");
+    incidents.upstream_is_gone(Some("api"), BEGIN + 2_000);
+    let told = of_nobody(&incidents);
+    assert_eq!(told[0].ended_ms, Some(BEGIN + 2_000));
+    assert_eq!(
+        told[0].sentence,
+        "No server of api was left at 16:58:57.4 UTC. No request came in vain. The upstream was taken out of the settings at \
+         16:58:59.4 (2.0 s in all)."
+    );
+}
+
+#[test]
+fn no_server_was_left_ends_though_the_upstream_is_called_otherwise_by_then() {
+    let mut incidents = Incidents::new(true);
+    let (alone, of_default) = (server_of(1), of("default", 1));
+    for news in [News::Added, News::Healthy] {
+        incidents.happened(&alone, Fact::News(news), BEGIN);
+    }
+    down(&mut incidents, &alone, 0);
+    incidents.tick(BEGIN + 1_000);
+    incidents.called(&alone, &of_default);
+    assert_eq!(of_nobody(&incidents)[0].upstream.as_deref(), Some("default"));
+    incidents.happened(&of_default, Fact::News(News::Healthy), BEGIN + 3_000);
+    let told = of_nobody(&incidents);
+    assert_eq!((told.len(), told[0].ended_ms), (1, Some(BEGIN + 3_000)));
+}

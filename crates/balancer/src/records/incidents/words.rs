@@ -44,7 +44,7 @@ pub(super) fn headline(episode: &Episode) -> String {
         Cause::Failing => format!("{server} answered with errors from {at} UTC on"),
         Cause::Slow => format!("{server} was outpaced by the others from {at} UTC on"),
         Cause::Drained => format!("{server} was told by a person to drain at {at} UTC"),
-        Cause::Removed => format!("{server} left DNS at {at} UTC"),
+        Cause::Removed => format!("{server} was no longer listed from {at} UTC on"),
         Cause::AllDown => match episode.upstream() {
             Some(upstream) => format!("No server of {upstream} was left at {at} UTC"),
             None => format!("No server was left at {at} UTC"),
@@ -60,6 +60,8 @@ pub(super) fn sentence(episode: &Episode) -> String {
         let nobody = match episode.cause() {
             Cause::Drained | Cause::Removed => None,
             Cause::Crashed => Some("No request was on it"),
+            // Those that were lost with the last server are told with it.
+            Cause::AllDown => Some("No request came in vain"),
             _ => Some("No request was lost"),
         };
         sentences.extend(nobody.map(str::to_owned));
@@ -82,11 +84,13 @@ fn ending(episode: &Episode) -> Option<String> {
     match episode.parts.as_slice() {
         [] => {
             let ended = episode.ended_ms?;
-            words.push(format!(
-                "the first served again at {} ({} in all)",
-                time_of_day(ended),
-                span(episode.begun_ms, ended)
-            ));
+            let what = if episode.is_abandoned {
+                "the upstream was taken out of the settings"
+            } else {
+                "the first served again"
+            };
+            let (at, lasted) = (time_of_day(ended), span(episode.begun_ms, ended));
+            words.push(format!("{what} at {at} ({lasted} in all)"));
         }
         [part] => words.extend(whereabouts(episode, part)),
         parts => {
@@ -151,7 +155,7 @@ pub(super) fn why(episode: &Episode) -> String {
              their kind move once the probe fails too."
         }
         Cause::CutOff => {
-            "Its address left DNS and its connections fell silent without being closed, as when a network is taken away. \
+            "It was no longer listed and its connections fell silent without being closed, as when a network is taken away. \
              Nothing new goes there; safe requests move once it is confirmed."
         }
         Cause::Unreachable => {
