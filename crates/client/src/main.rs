@@ -111,7 +111,13 @@ async fn measure_all(settings: Rc<Settings>) -> ExitCode {
     }
     let status = conclude(&Reports::new(reports, settings.targets.len()), &settings);
     report_is_read(&shutdown).await;
-    status
+    match outlet::stdout().failure() {
+        Some(error) => {
+            tracing::error!(%error, "the report could not be written to the standard output");
+            ExitCode::FAILURE
+        }
+        None => status,
+    }
 }
 
 /// How often it is asked whether the report is out.

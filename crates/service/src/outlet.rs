@@ -46,6 +46,8 @@ struct State {
     lost: u64,
     /// Of the lost ones, those that nobody has been told of.
     unsaid: u64,
+    /// Why a write failed last, other than for want of a reader.
+    failure: Option<Errno>,
 }
 
 /// The standard error of this process.
@@ -149,6 +151,11 @@ impl Outlet {
         self.0.lock().lost
     }
 
+    /// Why some of it was not taken, where that is another reason than that nobody reads any more: a full disk.
+    pub fn failure(&self) -> Option<io::Error> {
+        self.0.lock().failure.map(io::Error::from)
+    }
+
     /// Waits until all is out, as long as each `patience` brings it forward. False when something is left. A hold ends.
     pub fn finish(&self, patience: Duration) -> bool {
         self.release();
@@ -228,12 +235,16 @@ impl Shared {
             // One burst must not keep its memory for ever.
             taken.shrink_to(WAITING_BYTES / 16);
             self.take(&mut taken);
-            let rest = write_all(output, &taken);
+            let (rest, failure) = match write_all(output, &taken) {
+                Ok(()) => (&[][..], None),
+                Err((rest, error)) => (rest, Some(error).filter(|error| *error != Errno::PIPE)),
+            };
             let unsaid = {
                 let mut state = self.lock();
                 state.writing = false;
                 state.written += 1;
                 state.lose(rest);
+                state.failure = failure.or(state.failure);
                 // Saying it where nothing comes through would only be lost as well.
                 if rest.is_empty() { std::mem::take(&mut state.unsaid) } else { 0 }
             };
@@ -253,8 +264,8 @@ impl Shared {
     }
 }
 
-/// Writes all of it, for as long as it takes; returns what the output refuses to take.
-fn write_all<'a>(output: BorrowedFd<'_>, mut bytes: &'a [u8]) -> &'a [u8] {
+/// Writes all of it, for as long as it takes; or says what the output refuses to take, and why.
+fn write_all<'a>(output: BorrowedFd<'_>, mut bytes: &'a [u8]) -> Result<(), (&'a [u8], Errno)> {
     while !bytes.is_empty() {
         match rustix::io::write(output, bytes) {
             Ok(count) if count > 0 => bytes = &bytes[count..],
@@ -262,14 +273,17 @@ fn write_all<'a>(output: BorrowedFd<'_>, mut bytes: &'a [u8]) -> &'a [u8] {
             // Somebody else who holds the same pipe or terminal has made it non-blocking for all.
             Err(Errno::AGAIN) => {
                 let mut ready = [PollFd::from_borrowed_fd(output, PollFlags::OUT)];
-                if poll(&mut ready, None).is_err_and(|error| error != Errno::INTR) {
-                    break;
+                if let Err(error) = poll(&mut ready, None)
+                    && error != Errno::INTR
+                {
+                    return Err((bytes, error));
                 }
             }
-            Ok(_) | Err(_) => break,
+            Ok(_) => return Err((bytes, Errno::IO)),
+            Err(error) => return Err((bytes, error)),
         }
     }
-    bytes
+    Ok(())
 }
 
 #[cfg(test)]

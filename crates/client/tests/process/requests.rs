@@ -245,6 +245,17 @@ fn a_signal_ends_the_sending_and_what_is_in_flight_is_finished_and_reported() {
 }
 
 #[test]
+fn a_report_that_its_output_does_not_take_is_no_success() {
+    let origin = Origin::start(|_| hello(""));
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut client = client(&format!("http://{}", origin.address), &[("CLIENT_REQUESTS", "1")]);
+    let output = client.stdout(full).spawn().unwrap().wait_with_output().unwrap();
+    let (text, status) = finished(&output);
+    assert_eq!(status, 1, "{text}");
+    assert!(text.contains("the report could not be written to the standard output"), "{text}");
+}
+
+#[test]
 fn the_report_is_written_as_json_and_as_a_page() {
     let origin = Origin::start(|_| hello("X-Server: a\r\n"));
     let directory = tempfile::tempdir().unwrap();
