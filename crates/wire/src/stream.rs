@@ -6,12 +6,10 @@ use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpSocket;
 
 use crate::Buffer;
@@ -268,11 +266,34 @@ impl Stream {
         if let Some(session) = &mut self.tls {
             return session.poll_fill(cx, &mut self.tcp, buffer);
         }
-        let mut read = ReadBuf::new(buffer.free_mut());
-        ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut read))?;
-        let count = read.filled().len();
+        let count = ready!(self.tcp.poll_read(cx, buffer.free_mut()))?;
         buffer.advance(count);
         Poll::Ready(Ok(count))
+    }
+
+    /// The same for who waits for nothing: plain bytes are read as far as the runtime knows of some, without asking it to wake anybody.
+    ///
+    /// It counts against no budget: who has not been woken between two of these has to yield elsewhere.
+    ///
+    /// # Panics
+    /// As [`Stream::poll_fill`].
+    pub fn poll_fill_at_once(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut Buffer,
+    ) -> Poll<io::Result<usize>> {
+        assert!(buffer.free() > 0, "no room to read into");
+        if self.tls.is_some() {
+            return self.poll_fill(cx, buffer);
+        }
+        match self.tcp.try_read(buffer.free_mut()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+            done => {
+                let count = done?;
+                buffer.advance(count);
+                Poll::Ready(Ok(count))
+            }
+        }
     }
 
     /// Writes `head` and then `body`, of which the first `sent` bytes together are already out, in one vectored call where it can.
@@ -291,12 +312,12 @@ impl Stream {
         let total = head.len() + body.len();
         while *sent < total {
             let written = if *sent >= head.len() {
-                ready!(Pin::new(&mut self.tcp).poll_write(cx, &body[*sent - head.len()..]))?
+                ready!(self.tcp.poll_write(cx, &body[*sent - head.len()..]))?
             } else if body.is_empty() {
-                ready!(Pin::new(&mut self.tcp).poll_write(cx, &head[*sent..]))?
+                ready!(self.tcp.poll_write(cx, &head[*sent..]))?
             } else {
                 let slices = [IoSlice::new(&head[*sent..]), IoSlice::new(body)];
-                ready!(Pin::new(&mut self.tcp).poll_write_vectored(cx, &slices))?
+                ready!(self.tcp.poll_write_vectored(cx, &slices))?
             };
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -350,7 +371,7 @@ impl Stream {
         if let Some(session) = &mut self.tls {
             ready!(session.poll_part(cx, &mut self.tcp))?;
         }
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
+        Poll::Ready(self.tcp.finish())
     }
 
     /// What TLS has to say before a stream is closed that nobody waits for any longer (`close_notify`), as far as that takes no

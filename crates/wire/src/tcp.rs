@@ -6,13 +6,15 @@
 //! To have a socket watched and forgotten again costs two system calls and some memory. A connection whose first request is
 //! there when it is accepted, and which is over with the answer, needs none of that.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use rustix::io::retry_on_intr;
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
+use socket2::SockRef;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 /// A connected socket that does not block.
@@ -89,108 +91,141 @@ impl Tcp {
         }
     }
 
+    /// Reads what is there, once; 0 is the end of input.
+    ///
+    /// The task yields in time because this counts against its budget, as everything does that the runtime is asked for.
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+        if let Self::Unwatched(tcp) = self {
+            match receive(tcp, room) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+        let tcp = self.watch()?;
+        loop {
+            ready!(tcp.poll_read_ready(cx))?;
+            match once(tcp, Interest::READABLE, room.len(), || receive(tcp, room)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
     /// Reads what is there: of a watched one, as far as the runtime knows, which costs no system call where that is nothing.
     pub(crate) fn try_read(&self, room: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Unwatched(tcp) => (&*tcp).read(room),
-            Self::Watched(tcp) => tcp.try_read(room),
+            Self::Unwatched(tcp) => receive(tcp, room),
+            Self::Watched(tcp) => once(tcp, Interest::READABLE, room.len(), || receive(tcp, room)),
             Self::Lost => Err(io::ErrorKind::NotConnected.into()),
         }
+    }
+
+    /// Writes what is taken, once.
+    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if let Self::Unwatched(tcp) = self {
+            match send(tcp, bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+        let tcp = &*self.watch()?;
+        poll_once_writable(tcp, cx, bytes.len(), || send(tcp, bytes))
+    }
+
+    /// The same of several pieces, one behind the other.
+    pub(crate) fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if let Self::Unwatched(tcp) = self {
+            match send_pieces(tcp, pieces) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+        let tcp = &*self.watch()?;
+        let whole = pieces.iter().map(|piece| piece.len()).sum();
+        poll_once_writable(tcp, cx, whole, || send_pieces(tcp, pieces))
     }
 
     /// Writes what is taken at once.
     pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Unwatched(tcp) => (&*tcp).write(bytes),
-            Self::Watched(tcp) => tcp.try_write(bytes),
+            Self::Unwatched(tcp) => send(tcp, bytes),
+            Self::Watched(tcp) => once(tcp, Interest::WRITABLE, bytes.len(), || send(tcp, bytes)),
             Self::Lost => Err(io::ErrorKind::NotConnected.into()),
         }
     }
-}
 
-impl AsyncRead for Tcp {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match &mut *self {
-            Self::Watched(tcp) => return Pin::new(tcp).poll_read(cx, into),
-            Self::Unwatched(tcp) => match tcp.read(into.initialize_unfilled()) {
-                Ok(count) => {
-                    into.advance(count);
-                    return Poll::Ready(Ok(()));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            },
-            Self::Lost => {}
-        }
-        match self.watch() {
-            Ok(tcp) => Pin::new(tcp).poll_read(cx, into),
-            Err(error) => Poll::Ready(Err(error)),
-        }
-    }
-}
-
-impl AsyncWrite for Tcp {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut *self {
-            Self::Watched(tcp) => return Pin::new(tcp).poll_write(cx, bytes),
-            Self::Unwatched(tcp) => match tcp.write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return Poll::Ready(done),
-            },
-            Self::Lost => {}
-        }
-        match self.watch() {
-            Ok(tcp) => Pin::new(tcp).poll_write(cx, bytes),
-            Err(error) => Poll::Ready(Err(error)),
-        }
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        pieces: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match &mut *self {
-            Self::Watched(tcp) => return Pin::new(tcp).poll_write_vectored(cx, pieces),
-            Self::Unwatched(tcp) => match tcp.write_vectored(pieces) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return Poll::Ready(done),
-            },
-            Self::Lost => {}
-        }
-        match self.watch() {
-            Ok(tcp) => Pin::new(tcp).poll_write_vectored(cx, pieces),
-            Err(error) => Poll::Ready(Err(error)),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let shut = match &*self {
+    /// Says that nothing more will be sent.
+    pub(crate) fn finish(&self) -> io::Result<()> {
+        match self {
             Self::Unwatched(tcp) => tcp.shutdown(Shutdown::Write),
             // The socket itself: the runtime's way is a poll that never waits.
-            Self::Watched(tcp) => socket2::SockRef::from(tcp).shutdown(Shutdown::Write),
+            Self::Watched(tcp) => SockRef::from(tcp).shutdown(Shutdown::Write),
             Self::Lost => Err(io::ErrorKind::NotConnected.into()),
-        };
-        Poll::Ready(shut)
+        }
     }
+}
+
+/// Reads or writes once, as far as the runtime knows that it can be done. Less than the `whole` shows that no more can be for now: so
+/// the runtime is told, which would otherwise have to be shown by one more system call. Its own reading and writing does the same, and
+/// looks at more on the way.
+fn once(
+    tcp: &TcpStream,
+    interest: Interest,
+    whole: usize,
+    io: impl FnOnce() -> io::Result<usize>,
+) -> io::Result<usize> {
+    let mut some = None;
+    let done = tcp.try_io(interest, || {
+        let count = io()?;
+        if 0 < count && count < whole {
+            some = Some(count);
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(count)
+    });
+    some.map_or(done, Ok)
+}
+
+/// Nearly always it is writable, and the runtime need not be asked. Who writes also reads, and yields there.
+fn poll_once_writable(
+    tcp: &TcpStream,
+    cx: &mut Context<'_>,
+    whole: usize,
+    write: impl Fn() -> io::Result<usize>,
+) -> Poll<io::Result<usize>> {
+    loop {
+        match once(tcp, Interest::WRITABLE, whole, &write) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(tcp.poll_write_ready(cx))?,
+            done => return Poll::Ready(done),
+        }
+    }
+}
+
+// The kernel itself is asked: the C library would make each call a point where a thread can be cancelled, with two atomic operations.
+
+fn receive(socket: &impl AsFd, room: &mut [u8]) -> io::Result<usize> {
+    let (count, _) = retry_on_intr(|| rustix::net::recv(socket, &mut *room, RecvFlags::empty()))?;
+    Ok(count)
+}
+
+fn send(socket: &impl AsFd, bytes: &[u8]) -> io::Result<usize> {
+    Ok(retry_on_intr(|| rustix::net::send(socket, bytes, SendFlags::NOSIGNAL))?)
+}
+
+fn send_pieces(socket: &impl AsFd, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    let nothing_beside = &mut SendAncillaryBuffer::default();
+    Ok(retry_on_intr(|| rustix::net::sendmsg(socket, pieces, nothing_beside, SendFlags::NOSIGNAL))?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::future::poll_fn;
+    use std::io::{Read, Write};
     use std::net::TcpListener;
 
     fn pair() -> (Tcp, std::net::TcpStream) {
@@ -203,13 +238,12 @@ mod tests {
 
     async fn read(tcp: &mut Tcp) -> Vec<u8> {
         let mut room = [0; 64];
-        let mut into = ReadBuf::new(&mut room);
-        poll_fn(|cx| Pin::new(&mut *tcp).poll_read(cx, &mut into)).await.unwrap();
-        into.filled().to_vec()
+        let count = poll_fn(|cx| tcp.poll_read(cx, &mut room)).await.unwrap();
+        room[..count].to_vec()
     }
 
     async fn write(tcp: &mut Tcp, bytes: &[u8]) -> usize {
-        poll_fn(|cx| Pin::new(&mut *tcp).poll_write(cx, bytes)).await.unwrap()
+        poll_fn(|cx| tcp.poll_write(cx, bytes)).await.unwrap()
     }
 
     #[tokio::test]
@@ -226,7 +260,7 @@ mod tests {
         let was_watched = tcp.is_watched();
         assert_eq!(write(&mut tcp, b"an answer").await, 9);
         assert_eq!(tcp.is_watched(), was_watched);
-        poll_fn(|cx| Pin::new(&mut tcp).poll_shutdown(cx)).await.unwrap();
+        tcp.finish().unwrap();
         let mut said = String::new();
         peer.read_to_string(&mut said).unwrap();
         assert_eq!(said, "an answer");
@@ -241,10 +275,9 @@ mod tests {
             peer.write_all(b"late").unwrap();
         });
         let mut room = [0; 64];
-        let mut into = ReadBuf::new(&mut room);
         let mut waited = false;
-        poll_fn(|cx| {
-            let read = Pin::new(&mut tcp).poll_read(cx, &mut into);
+        let count = poll_fn(|cx| {
+            let read = tcp.poll_read(cx, &mut room);
             if read.is_pending() && !std::mem::replace(&mut waited, true) {
                 waits.send(()).unwrap();
             }
@@ -253,7 +286,33 @@ mod tests {
         .await
         .unwrap();
         assert!(waited && tcp.is_watched());
-        assert_eq!(into.filled(), b"late");
+        assert_eq!(&room[..count], b"late");
+    }
+
+    /// A task that others wait for is not kept by a peer that always has something to say.
+    #[tokio::test]
+    async fn who_could_read_on_and_on_yields() {
+        const MUCH: usize = 10_000;
+        let (mut tcp, mut peer) = pair();
+        tcp.watch().unwrap();
+        peer.write_all(&[b'x'; MUCH]).unwrap();
+        let mut all = read(&mut tcp).await.len();
+        let mut yielded = 0;
+        while all < MUCH {
+            let mut byte = [0];
+            poll_fn(|cx| match tcp.poll_read(cx, &mut byte) {
+                Poll::Pending => {
+                    yielded += 1;
+                    Poll::Pending
+                }
+                Poll::Ready(count) => {
+                    all += count.unwrap();
+                    Poll::Ready(())
+                }
+            })
+            .await;
+        }
+        assert!(yielded > 10, "{yielded} times");
     }
 
     #[tokio::test]
@@ -262,7 +321,7 @@ mod tests {
         let much = vec![b'x'; 1 << 20];
         let mut written = 0;
         while !tcp.is_watched() {
-            let now = poll_fn(|cx| Poll::Ready(Pin::new(&mut tcp).poll_write(cx, &much))).await;
+            let now = poll_fn(|cx| Poll::Ready(tcp.poll_write(cx, &much))).await;
             if let Poll::Ready(count) = now {
                 written += count.unwrap();
             }

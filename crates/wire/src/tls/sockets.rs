@@ -1,11 +1,9 @@
 //! A connection's socket as TLS reads and writes it: something that blocks.
 
 use std::io::{self, IoSlice, Read, Write};
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
 use crate::tcp::Tcp;
 
@@ -17,9 +15,8 @@ pub(crate) struct Socket<'a, 'b> {
 
 impl Read for Socket<'_, '_> {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        let mut read = ReadBuf::new(room);
-        match Pin::new(&mut *self.tcp).poll_read(self.cx, &mut read) {
-            Poll::Ready(result) => result.map(|()| read.filled().len()),
+        match self.tcp.poll_read(self.cx, room) {
+            Poll::Ready(result) => result,
             Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
@@ -31,7 +28,7 @@ impl Write for Socket<'_, '_> {
     }
 
     fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        match Pin::new(&mut *self.tcp).poll_write_vectored(self.cx, pieces) {
+        match self.tcp.poll_write_vectored(self.cx, pieces) {
             Poll::Ready(result) => result,
             Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
         }

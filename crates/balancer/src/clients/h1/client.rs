@@ -1,8 +1,9 @@
 //! A client's connection: what is kept of it also while it is quiet.
 
 use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use evenkeel_http1::Inbound;
@@ -41,6 +42,16 @@ pub(crate) enum Filled {
     Broken,
     /// The alarm rang first.
     Late,
+}
+
+impl From<io::Result<usize>> for Filled {
+    fn from(filled: io::Result<usize>) -> Self {
+        match filled {
+            Ok(0) => Self::End,
+            Ok(_) => Self::Some,
+            Err(_) => Self::Broken,
+        }
+    }
 }
 
 /// What came of waiting for a head.
@@ -135,9 +146,9 @@ impl Client {
     /// Reads once, until the alarm rings.
     pub(crate) async fn fill(&mut self, received: &mut Buffer) -> Filled {
         make_room(received);
-        poll_fn(|cx| match self.poll_fill(cx, received) {
+        poll_fn(|cx| match self.stream.poll_fill(cx, received) {
             Poll::Pending => self.alarm.poll(cx).map(|()| Filled::Late),
-            filled @ Poll::Ready(_) => filled,
+            Poll::Ready(filled) => Poll::Ready(filled.into()),
         })
         .await
     }
@@ -145,19 +156,11 @@ impl Client {
     /// Reads what is there; `None` where that is nothing.
     async fn fill_at_once(&mut self, received: &mut Buffer) -> Option<Filled> {
         make_room(received);
-        poll_fn(|cx| match self.poll_fill(cx, received) {
+        poll_fn(|cx| match self.stream.poll_fill_at_once(cx, received) {
             Poll::Pending => Poll::Ready(None),
-            Poll::Ready(filled) => Poll::Ready(Some(filled)),
+            Poll::Ready(filled) => Poll::Ready(Some(filled.into())),
         })
         .await
-    }
-
-    fn poll_fill(&mut self, cx: &mut Context<'_>, received: &mut Buffer) -> Poll<Filled> {
-        self.stream.poll_fill(cx, received).map(|filled| match filled {
-            Ok(0) => Filled::End,
-            Ok(_) => Filled::Some,
-            Err(_) => Filled::Broken,
-        })
     }
 
     /// Says that nothing more will come, and waits a bounded time, and at most `quiet` for each sign of it, until the client has
