@@ -85,24 +85,31 @@ pub struct Endpoint {
     failures: CachePadded<Failures>,
 }
 
-/// What a request that goes well reads and writes.
+/// What a request that goes well reads and writes. In this order, so that a pick finds in the first 64 bytes what it looks at.
+///
+/// What is in flight is what was begun and has not ended: so a request that goes well takes two locked instructions here, one at its
+/// beginning and one at its end.
 #[derive(Default)]
+#[repr(C)]
 struct Hot {
     flags: AtomicU32,
-    in_flight: AtomicU32,
     limit: AtomicU32,
     /// Weight × ramp, in [`FULL_SHARE`]ths: slow start scales it.
     share: AtomicU32,
     generation: AtomicU32,
-    trials: AtomicU32,
+    turn: AtomicU64,
+    /// Attempts begun.
+    attempts: AtomicU64,
+    /// Attempts that ended well …
+    successes: AtomicU64,
+    /// … and those that ended otherwise.
+    others_ended: AtomicU64,
     latency: Latency,
+    trials: AtomicU32,
     time_to_head: FadingMean,
     heard: AtomicU64,
     flowed: AtomicU64,
     succeeded: AtomicU64,
-    turn: AtomicU64,
-    attempts: AtomicU64,
-    successes: AtomicU64,
 }
 
 #[derive(Default)]
@@ -232,9 +239,10 @@ impl Endpoint {
         }
     }
 
-    /// Requests in flight on it, over all workers.
+    /// Requests in flight on it, over all workers. For a moment in which some end and others begin, it may be told lower than it is.
     pub fn in_flight(&self) -> u32 {
-        self.hot.in_flight.load(Ordering::Relaxed)
+        // Acquire: what has ended is read afterwards.
+        self.in_flight_of(self.hot.attempts.load(Ordering::Acquire))
     }
 
     /// Rises when idle connections to it are to be dropped: on ejection, and when it begins to drain.
@@ -309,7 +317,19 @@ impl Endpoint {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.in_flight() >= self.hot.limit.load(Ordering::Relaxed)
+        self.is_full_with(self.in_flight())
+    }
+
+    /// Whether so many in flight are as many as it may have.
+    pub(crate) fn is_full_with(&self, in_flight: u32) -> bool {
+        in_flight >= self.hot.limit.load(Ordering::Relaxed)
+    }
+
+    /// How many of so many that were begun have not ended.
+    fn in_flight_of(&self, begun: u64) -> u32 {
+        let Hot { successes, others_ended, .. } = &*self.hot;
+        let ended = successes.load(Ordering::Relaxed) + others_ended.load(Ordering::Relaxed);
+        u32::try_from(begun.saturating_sub(ended)).unwrap_or(u32::MAX)
     }
 
     /// How many requests it may have in flight.
@@ -319,14 +339,11 @@ impl Endpoint {
 
     /// Takes one place below the limit; false when there is none.
     pub(crate) fn begin(&self) -> bool {
-        let limit = self.hot.limit.load(Ordering::Relaxed);
-        // Only those who are about to step back see an endpoint over its limit for a moment.
-        if self.hot.in_flight.fetch_add(1, Ordering::Relaxed) >= limit {
-            self.hot.in_flight.fetch_sub(1, Ordering::Relaxed);
-            return false;
-        }
-        self.hot.attempts.fetch_add(1, Ordering::Relaxed);
-        true
+        let begun = &self.hot.attempts;
+        // That no other has begun is known from the exchange, and those that have ended only become more: so it is never over its
+        // limit. Who has to try again has lost to one who went on.
+        let one_more = |begun| (!self.is_full_with(self.in_flight_of(begun))).then_some(begun + 1);
+        begun.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
     }
 
     /// When it goes next in the rotation of `least_requests`.
@@ -339,8 +356,9 @@ impl Endpoint {
         self.hot.turn.store(turn, Ordering::Relaxed);
     }
 
+    /// An attempt ends otherwise than well.
     pub(crate) fn end(&self) {
-        self.hot.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.hot.others_ended.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Takes one of the trials that are open in probation.
@@ -371,6 +389,7 @@ impl Endpoint {
         self.hot.flowed.store(self.micros(now), Ordering::Relaxed);
     }
 
+    /// An attempt ends well.
     pub(crate) fn succeeded(&self, now: Instant) {
         self.hot.succeeded.store(self.micros(now), Ordering::Relaxed);
         self.hot.successes.fetch_add(1, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! A request's hold on an endpoint. It counts as in flight until it is given back, whatever becomes of the request.
 
 use std::fmt;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,12 +15,14 @@ use crate::upstream::Snapshot;
 #[must_use = "a lease that is dropped at once was taken for nothing"]
 pub struct Lease {
     /// The worker's own handle on the snapshot: cloning it touches no line that other workers write.
-    view: Arc<View>,
+    view: Rc<View>,
     index: usize,
     /// As the endpoint stood when the lease was taken.
     flags: Flags,
     trial: bool,
     bad: bool,
+    /// Its end has been counted.
+    ended: bool,
 }
 
 /// A worker's handle on the snapshot that it last saw.
@@ -40,10 +43,17 @@ pub enum Outcome {
 
 impl Lease {
     /// Takes a place on the endpoint at `index`; `None` when it is at its limit.
-    pub(crate) fn take(view: &Arc<View>, index: usize, trial: bool) -> Option<Self> {
+    pub(crate) fn take(view: &Rc<View>, index: usize, trial: bool) -> Option<Self> {
         let endpoint = view.snapshot.endpoints().get(index)?;
         let flags = endpoint.flags();
-        endpoint.begin().then(|| Self { view: Arc::clone(view), index, flags, trial, bad: false })
+        endpoint.begin().then(|| Self {
+            view: Rc::clone(view),
+            index,
+            flags,
+            trial,
+            bad: false,
+            ended: false,
+        })
     }
 
     /// Whose lease it is.
@@ -100,11 +110,12 @@ impl Lease {
     }
 
     /// Ends the lease. What it returns, if anything, is for [`Control::evidence`](crate::Control::evidence).
-    pub fn finish(self, outcome: Outcome, now: Instant) -> Option<Evidence> {
-        let endpoint = self.endpoint();
+    pub fn finish(mut self, outcome: Outcome, now: Instant) -> Option<Evidence> {
+        let endpoint = &self.view.snapshot.endpoints()[self.index];
         match outcome {
             Outcome::Success if !self.bad => {
                 endpoint.succeeded(now);
+                self.ended = true;
                 // On the usual way there is nothing to tell.
                 let settled = endpoint.flags().has(Flags::HEALTHY) && !endpoint.flags().has(Flags::SUSPECT);
                 (!settled).then_some(Evidence::Succeeded)
@@ -120,7 +131,9 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.endpoint().end();
+        if !self.ended {
+            self.endpoint().end();
+        }
     }
 }
 

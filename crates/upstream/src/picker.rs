@@ -8,6 +8,7 @@
 //!    plain, backup, suspect, busy, leaving, and at last, when nothing is usable at all, those that misbehave but answer
 //!    and then those that take connections and may come to answer.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -69,7 +70,7 @@ pub enum Unavailable {
 pub struct Picker {
     upstream: Upstream,
     generation: u64,
-    view: Arc<View>,
+    view: Rc<View>,
     chosen: PolicySettings,
     policy: Policy,
     heard: Heard,
@@ -80,7 +81,7 @@ impl Picker {
     /// A view with fresh cursors.
     pub fn new(upstream: &Upstream) -> Self {
         let generation = upstream.generation();
-        let view = Arc::new(View { snapshot: upstream.snapshot() });
+        let view = Rc::new(View { snapshot: upstream.snapshot() });
         let chosen = upstream.settings().policy;
         let mut policy = Policy::new(chosen, &upstream.shared().turns);
         policy.adopt();
@@ -180,7 +181,7 @@ impl Picker {
                 self.chosen = snapshot.policy;
                 self.policy = Policy::new(self.chosen, &self.upstream.shared().turns);
             }
-            self.view = Arc::new(View { snapshot });
+            self.view = Rc::new(View { snapshot });
             self.policy.adopt();
         }
     }

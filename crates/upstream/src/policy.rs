@@ -147,7 +147,14 @@ impl Field<'_> {
     }
 
     fn admits_endpoint(&self, endpoint: &Endpoint) -> bool {
-        endpoint.flags().rank() == self.rank && !endpoint.is_full() && !self.tried.has(endpoint.id())
+        self.admits_with(endpoint, endpoint.in_flight())
+    }
+
+    /// The same of an endpoint of which it was read how many it has in flight.
+    fn admits_with(&self, endpoint: &Endpoint, in_flight: u32) -> bool {
+        endpoint.flags().rank() == self.rank
+            && !endpoint.is_full_with(in_flight)
+            && !self.tried.has(endpoint.id())
     }
 
     fn endpoint(&self, index: usize) -> Option<&Endpoint> {

@@ -135,7 +135,7 @@ impl Set {
 
     /// A lease on this endpoint, whatever its standing.
     fn lease_on_any(&self, index: u8) -> crate::Lease {
-        let view = Arc::new(crate::lease::View { snapshot: self.upstream.snapshot() });
+        let view = std::rc::Rc::new(crate::lease::View { snapshot: self.upstream.snapshot() });
         let at = view.snapshot.endpoints().iter().position(|endpoint| endpoint.id() == self.id(index));
         crate::Lease::take(&view, at.unwrap(), false).unwrap()
     }

@@ -23,7 +23,7 @@ pub(crate) struct LeastRequests {
 }
 
 /// The stride of weight 1. Divisible by many weights; 2^40 picks do not overflow a turn.
-const STRIDE: u64 = 720_720;
+const STRIDE: u32 = 720_720;
 
 /// Up to so many endpoints are read to the end for each pick, and keep one rotation over all workers.
 const ENDPOINTS_READ_TO_THE_END: usize = 16;
@@ -42,7 +42,7 @@ impl LeastRequests {
         for index in in_order {
             let endpoint = &endpoints[index];
             let in_flight = endpoint.in_flight();
-            if best.is_none_or(|(_, fewest)| in_flight < fewest) && field.admits_endpoint(endpoint) {
+            if best.is_none_or(|(_, fewest)| in_flight < fewest) && field.admits_with(endpoint, in_flight) {
                 best = Some((index, in_flight));
                 if in_flight == 0 {
                     break;
@@ -57,20 +57,30 @@ impl LeastRequests {
 
 fn by_turn(field: &Field<'_>) -> Option<usize> {
     let mut best: Option<Candidate> = None;
-    let (mut latest, mut longest) = (0, 0);
-    for (index, endpoint) in field.admitted() {
+    // Who has the smallest share has the longest stride.
+    let (mut latest, mut smallest) = (0, u32::MAX);
+    for (index, endpoint) in field.snapshot.endpoints().iter().enumerate() {
         let candidate = Candidate::of(index, endpoint);
+        if !field.admits_with(endpoint, candidate.in_flight) {
+            continue;
+        }
         latest = latest.max(candidate.turn);
-        longest = longest.max(candidate.stride());
+        smallest = smallest.min(candidate.share);
         if best.as_ref().is_none_or(|best| candidate.goes_before(best)) {
             best = Some(candidate);
         }
     }
     let best = best?;
+    let own = stride(best.share);
+    let longest = if smallest == best.share { own } else { stride(smallest) };
     // Turns that were missed, because of load or an ejection, are not made up for in a burst.
     let turn = best.turn.max(latest.saturating_sub(longest));
-    field.snapshot.endpoints()[best.index].set_turn(turn + best.stride());
+    field.snapshot.endpoints()[best.index].set_turn(turn + own);
     Some(best.index)
+}
+
+fn stride(share: u32) -> u64 {
+    u64::from(STRIDE * FULL_SHARE / share)
 }
 
 struct Candidate {
@@ -83,10 +93,6 @@ struct Candidate {
 impl Candidate {
     fn of(index: usize, endpoint: &Endpoint) -> Self {
         Self { index, in_flight: endpoint.in_flight(), share: endpoint.share(), turn: endpoint.turn() }
-    }
-
-    fn stride(&self) -> u64 {
-        STRIDE * u64::from(FULL_SHARE) / u64::from(self.share)
     }
 
     fn goes_before(&self, other: &Self) -> bool {
