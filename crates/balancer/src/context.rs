@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use crate::records::access_log::{AccessLog, WorkerLog};
 use crate::records::events::Events;
 use crate::records::ledger::{Ledger, Pen};
-use crate::records::metrics::{ControlStats, EndpointStats, Stats};
+use crate::records::metrics::{ControlStats, EndpointStats, Met, Stats};
 use crate::records::reloads::Reloads;
 use crate::records::roster::Roster;
 use crate::records::story::Story;
@@ -91,6 +91,7 @@ pub(crate) struct Worker {
     pub(crate) random: Rc<RefCell<fastrand::Rng>>,
     pub(crate) date: Rc<Date>,
     pub(crate) stats: Arc<Stats>,
+    met: Rc<Met>,
     pub(crate) access_log: Option<Rc<WorkerLog>>,
     pub(crate) pen: Option<Rc<Pen>>,
 }
@@ -102,6 +103,7 @@ impl Worker {
             random: Rc::default(),
             date: Rc::default(),
             stats,
+            met: Rc::default(),
             access_log: shared.access_log.as_ref().map(|log| Rc::new(log.worker())),
             pen: shared.ledger.as_ref().map(|ledger| Rc::new(ledger.pen())),
             shared,
@@ -120,6 +122,6 @@ impl Worker {
     /// Counts something of an endpoint.
     pub(crate) fn count(&self, id: EndpointId, count: impl FnOnce(&EndpointStats)) {
         let is_known = |known| self.shared.roster.of(known).is_some();
-        self.stats.by_endpoint.count(id, is_known, count);
+        self.met.count(id, &self.stats.by_endpoint, is_known, count);
     }
 }

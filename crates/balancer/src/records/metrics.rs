@@ -13,7 +13,7 @@ use evenkeel_upstream::attempt::{OutcomeClass, TrailOutcome, Why};
 use evenkeel_upstream::{ProbeFailure, ProbeResult};
 
 pub(crate) use counter::Counter;
-pub(crate) use endpoints::{ByEndpoint, EndpointStats, EndpointTotals, totals};
+pub(crate) use endpoints::{ByEndpoint, EndpointStats, EndpointTotals, Met, totals};
 pub(crate) use exposition::{OfUpstream, Scrape, render};
 pub(crate) use histogram::{Distribution, Histogram, Sample};
 pub(crate) use upstreams::{ByUpstream, CLASSES, UpstreamTotals};

@@ -1,6 +1,7 @@
 //! What each worker counts of each endpoint. Upstream counts attempts and failures itself; here are the times, and how the
 //! connections are used.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -21,27 +22,46 @@ pub(crate) struct EndpointStats {
     pub(crate) reused: Counter,
 }
 
-/// Those of one worker, by endpoint: the worker looks its own up, and whoever asks reads a table that never changes.
-/// A table is replaced when the worker first meets an endpoint; those that are gone are left out then.
-#[derive(Debug, Default)]
-pub(crate) struct ByEndpoint(ArcSwap<FxHashMap<EndpointId, Arc<EndpointStats>>>);
+type Table = FxHashMap<EndpointId, Arc<EndpointStats>>;
 
-impl ByEndpoint {
-    /// Counts something of `id`, for the worker whose table this is. `known` tells which endpoints there still are.
+/// Those of one worker, by endpoint, for whoever asks: a table that never changes. It is replaced when the worker first meets an
+/// endpoint; those that are gone are left out then.
+#[derive(Debug, Default)]
+pub(crate) struct ByEndpoint(ArcSwap<Table>);
+
+/// The same table for the worker that counts, which so needs no locked instruction to find an endpoint.
+#[derive(Debug, Default)]
+pub(crate) struct Met(RefCell<Arc<Table>>);
+
+impl Met {
+    /// Counts something of `id`. `known` tells which endpoints there still are; a new table is shown in `shown`.
     pub(crate) fn count(
         &self,
         id: EndpointId,
+        shown: &ByEndpoint,
         known: impl Fn(EndpointId) -> bool,
         count: impl FnOnce(&EndpointStats),
     ) {
-        let table = self.0.load();
-        if let Some(stats) = table.get(&id) {
+        if let Some(stats) = self.0.borrow().get(&id) {
             return count(stats);
         }
+        count(&self.meet(id, shown, known));
+    }
+
+    #[cold]
+    fn meet(
+        &self,
+        id: EndpointId,
+        shown: &ByEndpoint,
+        known: impl Fn(EndpointId) -> bool,
+    ) -> Arc<EndpointStats> {
+        let mut table = self.0.borrow_mut();
         let kept = table.iter().filter(|&(&other, _)| known(other));
-        let mut larger: FxHashMap<_, _> = kept.map(|(id, stats)| (*id, stats.clone())).collect();
-        count(larger.entry(id).or_default());
-        self.0.store(Arc::new(larger));
+        let mut larger: Table = kept.map(|(id, stats)| (*id, stats.clone())).collect();
+        let stats = larger.entry(id).or_default().clone();
+        *table = Arc::new(larger);
+        shown.0.store(table.clone());
+        stats
     }
 }
 
