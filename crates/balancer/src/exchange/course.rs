@@ -69,7 +69,10 @@ type Senders = ArrayVec<Position, MAX_ATTEMPTS>;
 
 /// What ended a wait.
 enum Woken {
-    Attempt(usize, Happened),
+    /// It is known what the client is to be told.
+    Decided,
+    /// An attempt has an interim response to pass on.
+    Interim(usize),
     Client(Trouble),
     /// In the queue: an endpoint may be below its limit.
     Called,
@@ -89,8 +92,8 @@ impl<C: Caller> Exchange<'_, C> {
                 return answer;
             }
             match poll_fn(|cx| self.poll_course(cx)).await {
-                Woken::Attempt(index, Happened::Interim) => self.pass_on_interim(index).await,
-                Woken::Attempt(index, happened) => self.happened(index, &happened),
+                Woken::Decided => {}
+                Woken::Interim(index) => self.pass_on_interim(index).await,
                 Woken::Client(Trouble::Gone) => {
                     self.tell(Event::ClientGone, now());
                     self.course.answer = Some(Answer::Gone);
@@ -143,21 +146,14 @@ impl<C: Caller> Exchange<'_, C> {
     /// Waits for everything at once; the attempts first, because an answer that is there ends the waiting.
     fn poll_course(&mut self, cx: &mut Context<'_>) -> Poll<Woken> {
         loop {
-            let settings = self.group.settings();
-            for (index, attempt) in self.scratch.live.iter_mut().enumerate() {
-                let asked = Asked {
-                    method: self.request.method,
-                    upgrade: self.request.upgrade.as_deref(),
-                    head: &self.scratch.request,
-                    limits: &self.group.worker.settings().limits,
-                    hold: settings.hold,
-                    verify: settings.verify != Verify::Off,
-                };
-                if let Poll::Ready(happened) = attempt.poll(cx, &asked, &self.scratch.upload) {
-                    return Poll::Ready(Woken::Attempt(index, happened));
-                }
+            if let Poll::Ready(woken) = self.poll_attempts(cx) {
+                return Poll::Ready(woken);
             }
-            let senders: Senders = self.scratch.live.iter().filter_map(Attempt::sending_at).collect();
+            let senders: Senders = if self.scratch.upload.is_at_hand() {
+                Senders::new()
+            } else {
+                self.scratch.live.iter().filter_map(Attempt::sending_at).collect()
+            };
             if self.scratch.upload.follow(senders.iter().copied()) {
                 // Told here and not as an event of its own: it changes what may be done, and starts nothing.
                 let lost = self.attempts.on(Event::BodyLost, self.group.served.upstream.budgets(), now());
@@ -180,6 +176,35 @@ impl<C: Caller> Exchange<'_, C> {
                 }
             }
         }
+    }
+
+    /// Takes in what happens to the attempts, until nothing more does or it is decided what the client is told.
+    fn poll_attempts(&mut self, cx: &mut Context<'_>) -> Poll<Woken> {
+        let mut index = 0;
+        while let Some(attempt) = self.scratch.live.get_mut(index) {
+            let settings = self.group.settings();
+            let asked = Asked {
+                method: self.request.method,
+                upgrade: self.request.upgrade.as_deref(),
+                head: &self.scratch.request,
+                limits: &self.group.worker.settings().limits,
+                hold: settings.hold,
+                verify: settings.verify != Verify::Off,
+            };
+            match attempt.poll(cx, &asked, &self.scratch.upload) {
+                Poll::Pending => index += 1,
+                Poll::Ready(Happened::Interim) => return Poll::Ready(Woken::Interim(index)),
+                Poll::Ready(happened) => {
+                    self.happened(index, &happened);
+                    if self.course.answer.is_some() {
+                        return Poll::Ready(Woken::Decided);
+                    }
+                    // Others may have come or gone for it.
+                    index = 0;
+                }
+            }
+        }
+        Poll::Pending
     }
 
     /// Ready when a client that may be gone is to make room for another.

@@ -23,27 +23,51 @@ const TIMERS: usize = Timer::GoneCheck as usize + 1;
 
 /// The moments that are set. Each is a fixed one: a span from now would move away with each wake.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Timers([Option<Instant>; TIMERS]);
+pub(crate) struct Timers {
+    moments: [Option<Instant>; TIMERS],
+    /// Which of them are set, a bit for each: mostly it is one.
+    set: u8,
+}
+
+const _: () = assert!(TIMERS <= u8::BITS as usize, "each has a bit");
 
 impl Timers {
     /// Sets a timer, or stops it.
     pub(crate) fn set(&mut self, timer: Timer, at: Option<Instant>) {
-        self.0[timer as usize] = at;
+        if at.is_some() {
+            self.moments[timer as usize] = at;
+            self.set |= 1 << timer as u8;
+        } else {
+            self.set &= !(1 << timer as u8);
+        }
     }
 
     /// Sets a timer where it is not set.
     pub(crate) fn start(&mut self, timer: Timer, at: impl FnOnce() -> Instant) {
-        self.0[timer as usize].get_or_insert_with(at);
+        if self.set & 1 << timer as u8 == 0 {
+            self.set(timer, Some(at()));
+        }
     }
 
     /// The first moment of all.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.0.iter().flatten().min().copied()
+        let (mut first, mut left) = (None, self.set);
+        while left != 0 {
+            let at = self.moments[left.trailing_zeros() as usize];
+            first = if first.is_some() { first.min(at) } else { at };
+            left &= left - 1;
+        }
+        first
     }
 
     /// Whether a timer has rung by `now`; it is no longer set then.
     pub(crate) fn rang(&mut self, timer: Timer, now: Instant) -> bool {
-        self.0[timer as usize].take_if(|at| now >= *at).is_some()
+        let is_set = self.set & 1 << timer as u8 != 0;
+        let rang = is_set && self.moments[timer as usize].is_some_and(|at| now >= at);
+        if rang {
+            self.set(timer, None);
+        }
+        rang
     }
 }
 

@@ -95,6 +95,11 @@ impl Upload {
         self.ended
     }
 
+    /// Whether all of it has come and is kept: then it does not matter how far anybody has come in sending it.
+    pub(crate) fn is_at_hand(&self) -> bool {
+        self.ended && self.base == 0 && self.window.len() <= self.keep
+    }
+
     /// Whether more should be read from the client, when this is how far those that still send have come.
     pub(crate) fn wants_more(&self, senders: impl IntoIterator<Item = Position>) -> bool {
         let furthest = senders.into_iter().map(|at| self.in_body(at)).max().unwrap_or(0);
