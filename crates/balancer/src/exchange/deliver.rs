@@ -27,7 +27,7 @@ use crate::settings::verify::Verify;
 
 /// Where an answer that is being delivered comes from.
 pub(super) struct Source {
-    pub(super) connection: ServerConnection,
+    pub(super) connection: Box<ServerConnection>,
     pub(super) answer: Box<Answer>,
     pub(super) lease: Lease,
     /// How much of the request has been written.

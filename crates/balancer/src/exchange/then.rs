@@ -24,7 +24,7 @@ pub(crate) enum Then {
 pub(crate) struct Server {
     /// The upstream that it is of.
     pub(crate) group: Rc<Group>,
-    pub(crate) connection: ServerConnection,
+    pub(crate) connection: Box<ServerConnection>,
     pub(crate) received: Buffer,
     /// It counts as in flight for as long as the tunnel lasts.
     pub(crate) lease: Lease,

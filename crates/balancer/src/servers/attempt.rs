@@ -43,7 +43,7 @@ pub(crate) struct Attempt {
 
 enum Line {
     Opening(Opening),
-    Open { connection: ServerConnection, reused: bool },
+    Open { connection: Box<ServerConnection>, reused: bool },
     Gone,
 }
 
@@ -104,7 +104,7 @@ impl Attempt {
     pub(crate) fn on_idle(
         number: TryNo,
         lease: Lease,
-        connection: ServerConnection,
+        connection: Box<ServerConnection>,
         answer: Box<Answer>,
         now: Instant,
     ) -> Self {
@@ -161,7 +161,7 @@ impl Attempt {
     }
 
     /// The connection, when the attempt is over and it may be of further use.
-    pub(crate) fn into_connection(self) -> Option<(ServerConnection, Box<Answer>, Lease)> {
+    pub(crate) fn into_connection(self) -> Option<(Box<ServerConnection>, Box<Answer>, Lease)> {
         match self.line {
             Line::Open { connection, .. } => Some((connection, self.answer, self.lease)),
             Line::Opening(_) | Line::Gone => None,
@@ -230,7 +230,7 @@ impl Attempt {
                 Ok(stream) => {
                     self.lease.connected(now.saturating_duration_since(self.since));
                     let generation = self.lease.endpoint().generation();
-                    let connection = ServerConnection::fresh(stream, generation);
+                    let connection = Box::new(ServerConnection::fresh(stream, generation));
                     self.line = Line::Open { connection, reused: false };
                     return Poll::Ready(Happened::Connected);
                 }
@@ -393,7 +393,7 @@ pub(crate) fn open_for_later(group: &Rc<Group>, attempt: Attempt) {
         let _ = group.finish(lease, Outcome::Abandoned, now());
         if let Ok(stream) = opening.await {
             group.worker.stats.opened.add(1);
-            let connection = ServerConnection::fresh(stream, generation);
+            let connection = Box::new(ServerConnection::fresh(stream, generation));
             group.idle.put(endpoint.id(), endpoint.generation(), connection, now());
         }
     });

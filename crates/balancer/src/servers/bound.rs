@@ -17,18 +17,18 @@ use crate::servers::idle::ServerConnection;
 /// A bound connection between two requests of its client.
 pub(crate) struct Bound {
     endpoint: EndpointId,
-    connection: ServerConnection,
+    connection: Box<ServerConnection>,
 }
 
 impl Bound {
     /// Keeps a connection whose exchange has ended cleanly.
-    pub(crate) fn new(endpoint: EndpointId, connection: ServerConnection) -> Self {
+    pub(crate) fn new(endpoint: EndpointId, connection: Box<ServerConnection>) -> Self {
         Self { endpoint, connection }
     }
 
     /// The connection, with a place on its endpoint, if both are still good; otherwise it is closed, and the client is asked
     /// to authenticate anew on another.
-    pub(crate) fn resume(self, group: &Group) -> Option<(Lease, ServerConnection)> {
+    pub(crate) fn resume(self, group: &Group) -> Option<(Lease, Box<ServerConnection>)> {
         let Self { endpoint, mut connection } = self;
         if connection.stream.idleness_now() != Idleness::Quiet {
             return None;

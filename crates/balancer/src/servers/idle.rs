@@ -19,7 +19,7 @@ use rustc_hash::FxHashMap;
 
 use crate::clock::now;
 
-/// A connection to a server, between two exchanges or in one.
+/// A connection to a server, between two exchanges or in one. Boxed for as long as it lives, because each exchange moves it about.
 pub(crate) struct ServerConnection {
     pub(crate) stream: Stream,
     pub(crate) machine: Outbound,
@@ -48,7 +48,7 @@ pub(crate) struct IdleConnections {
 }
 
 struct Idle {
-    connection: ServerConnection,
+    connection: Box<ServerConnection>,
     since: Instant,
 }
 
@@ -75,7 +75,7 @@ impl IdleConnections {
         endpoint: &Endpoint,
         idleness: impl Fn(&mut Stream) -> Idleness,
         now: Instant,
-    ) -> Option<ServerConnection> {
+    ) -> Option<Box<ServerConnection>> {
         let mut by_endpoint = self.by_endpoint.borrow_mut();
         let idle = by_endpoint.get_mut(&endpoint.id())?;
         let generation = endpoint.generation();
@@ -97,7 +97,7 @@ impl IdleConnections {
         &self,
         endpoint: EndpointId,
         generation: u32,
-        mut connection: ServerConnection,
+        mut connection: Box<ServerConnection>,
         now: Instant,
     ) {
         let watcher = self.watcher.borrow();
