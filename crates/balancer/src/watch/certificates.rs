@@ -78,7 +78,7 @@ impl Told {
 
 async fn watch(tls: Arc<TlsServer>, mut hangup: Signal, mut told: Told) {
     let mut ticks = tokio::time::interval(INTERVAL);
-    let mut ending = BTreeSet::new();
+    let (mut ending, mut early) = (BTreeSet::new(), BTreeSet::new());
     loop {
         tokio::select! {
             _ = hangup.recv() => {
@@ -97,6 +97,7 @@ async fn watch(tls: Arc<TlsServer>, mut hangup: Signal, mut told: Told) {
             ticks.reset_after(SETTLES);
         }
         tell_ends(&tls, &mut ending);
+        tell_early(&tls, &mut early);
     }
 }
 
@@ -154,6 +155,20 @@ fn tell_ends(tls: &TlsServer, told: &mut BTreeSet<(Ending, bool)>) {
         ending.insert(of_it);
     }
     *told = ending;
+}
+
+/// Warns once of each certificate whose time has not come. The clock that is wrong may be that of this machine.
+fn tell_early(tls: &TlsServer, told: &mut BTreeSet<String>) {
+    let now = SystemTime::now();
+    let early = tls.certificates().into_iter().filter(|one| one.begins > now);
+    let early: BTreeSet<String> = early.map(|one| one.name).collect();
+    for name in early.difference(told) {
+        warn!(
+            certificate = name,
+            "the certificate is not valid yet, clients refuse it until then: look at it, and at the clock of this machine"
+        );
+    }
+    *told = early;
 }
 
 fn warn_of(what: &Ending, left: Option<Duration>) {

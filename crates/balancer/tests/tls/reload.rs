@@ -103,6 +103,18 @@ fn a_certificate_that_has_ended_is_warned_of() {
 }
 
 #[test]
+fn a_certificate_that_is_not_valid_yet_is_warned_of() {
+    let authority = Authority::new();
+    let soon = SystemTime::now() + Duration::from_hours(24);
+    let files = authority.sign_between("shop.example", soon, soon + Duration::from_hours(1_000));
+    fs::write(authority.file("shop.crt"), files.chain).unwrap();
+    fs::write(authority.file("shop.key"), files.key).unwrap();
+    let secured = Secured::of(authority, &[]);
+    secured.stage.balancer.says("the certificate is not valid yet");
+    assert!(fresh(&secured, "shop.example").is_err(), "a client takes it");
+}
+
+#[test]
 fn metrics_say_when_certificates_end() {
     let secured = Secured::new();
     let left = secured.count("evenkeel_certificate_seconds_left{certificate=\"shop\"}");

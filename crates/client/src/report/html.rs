@@ -68,7 +68,7 @@ fn story(page: &mut String, run: &Report) {
             "<article>\n<p><b>{number}</b> <time>{}</time> {}</p>\n<p class=\"faint\">{}</p>\n",
             words::moment(incident.begin_ms.0),
             escaped(&incident.sentence),
-            escaped(&text::cost(incident))
+            escaped(&text::cost(incident, &run.incidents))
         );
         if let Some(why) = &incident.why {
             let _ = writeln!(page, "<details><summary>why?</summary><p>{}</p></details>", escaped(why));

@@ -130,6 +130,20 @@ fn the_story_stands_before_the_figures_and_a_calm_one_is_a_sentence() {
 }
 
 #[test]
+fn an_incident_at_the_time_of_one_with_failures_does_not_claim_that_nothing_failed() {
+    let mut run = report(&[], 10, &[], None);
+    let of = |failed, moments: [u64; 2]| {
+        let [begin_ms, end_ms] = moments.map(|moment| Ms(Duration::from_millis(moment)));
+        Incident { failed, begin_ms, end_ms, ..crate::incident::tests::some_incident() }
+    };
+    run.incidents = vec![of(7, [10, 2_000]), of(0, [1_000, 3_000]), of(0, [5_000, 6_000])];
+    let costs: Vec<_> = run.incidents.iter().map(|incident| text::cost(incident, &run.incidents)).collect();
+    assert!(costs[0].starts_with("7 requests failed for the client; "), "{}", costs[0]);
+    assert!(costs[1].starts_with("requests that failed meanwhile are counted with 1; "), "{}", costs[1]);
+    assert!(costs[2].starts_with("no request failed for the client; "), "{}", costs[2]);
+}
+
+#[test]
 fn a_server_has_one_row_under_the_balancers_name_however_often_it_was_started() {
     let mut run = report(&[], 10, &[], None);
     let server = |name: Option<&str>, called: Option<&str>, right| Server {

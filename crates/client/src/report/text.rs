@@ -54,7 +54,7 @@ fn story(report: &Report) -> String {
         let begin = format!("{number:>3}. {}  ", words::moment(incident.begin_ms.0));
         text += &words::paragraph(&begin, &Tame(&incident.sentence).to_string());
         let below = " ".repeat(begin.chars().count());
-        text += &words::paragraph(&below, &format!("({})", cost(incident)));
+        text += &words::paragraph(&below, &format!("({})", cost(incident, &report.incidents)));
     }
     if report.incidents.is_empty() {
         text += &words::paragraph("     ", &without_incident(report));
@@ -80,12 +80,15 @@ pub(super) fn without_incident(report: &Report) -> String {
 /// A rise of the p99 below this is not worth a word.
 const NOTICED: Duration = Duration::from_millis(5);
 
-/// What an incident was to the client. Of what it found itself, its sentence has counted the requests already.
-pub(super) fn cost(incident: &Incident) -> String {
+/// What one of these incidents was to the client. Of what it found itself, its sentence has counted the requests already.
+pub(super) fn cost(incident: &Incident, all: &[Incident]) -> String {
     let mut parts = Vec::new();
     if incident.told_by == Teller::Balancer {
         parts.push(match incident.failed {
-            0 => "no request failed for the client".to_owned(),
+            0 => match counted_with(incident, all) {
+                Some(number) => format!("requests that failed meanwhile are counted with {number}"),
+                None => "no request failed for the client".to_owned(),
+            },
             failed => format!("{} failed for the client", words::counted(failed, "request")),
         });
         if let Some(masked @ 1..) = incident.masked {
@@ -100,6 +103,15 @@ pub(super) fn cost(incident: &Incident) -> String {
         parts.push(format!("load spread again at {}", words::moment(moment.0)));
     }
     parts.join("; ")
+}
+
+/// The number of an incident at the same time that has failures. The client knows when a request failed, and not of which of two
+/// troubles.
+fn counted_with(incident: &Incident, all: &[Incident]) -> Option<usize> {
+    let meanwhile = |other: &Incident| {
+        other.failed > 0 && other.begin_ms.0 <= incident.end_ms.0 && other.end_ms.0 >= incident.begin_ms.0
+    };
+    all.iter().position(meanwhile).map(|index| index + 1)
 }
 
 /// The slowest request and its way.
