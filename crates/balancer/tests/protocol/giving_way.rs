@@ -6,8 +6,8 @@ use crate::harness::{Balancer, Connection, OK, OK_CLOSE, Stage};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
-/// A client that has asked and closed its sending side, and the server's connection that has its request. It has had an answer
-/// before: on a new connection the end is seen a moment later.
+/// A client that has asked and closed its sending side, and the server's connection that has its request. The end is seen when it
+/// has waited for a moment.
 fn half_closed(stage: &Stage) -> (Connection, Connection) {
     let (mut client, mut server) = stage.answered(OK);
     assert_eq!(client.message().status(), 200);
@@ -120,14 +120,15 @@ fn p45_a_response_that_is_still_taken_is_given_up_for_nobody() {
 #[test]
 fn p45_it_is_given_up_for_a_connection_beyond_the_limit() {
     let stage = Stage::with(&[("MAX_CONNECTIONS", "3")]);
-    let (mut open, _) = stage.answered(OK_CLOSE);
-    assert_eq!(open.message().status(), 200);
     let mut there = [half_closed(&stage), half_closed(&stage)];
-    // One exchange more, and the one worker has seen the ends that came before it.
-    open.send(GET);
+    // It is seen to be gone once it has waited as long as they have: so have they been.
+    let gone = stage.client(GET);
     let mut server = stage.servers.accept();
     server.message();
-    server.send(OK_CLOSE);
+    gone.reset();
+    assert_eq!(server.end().0, b"");
+    stage.balancer.wait_until(|balancer| gauge(balancer, "evenkeel_connections_open") == 2);
+    let (mut open, _) = stage.answered(OK_CLOSE);
     assert_eq!(open.message().status(), 200);
     let (mut client, _server) = stage.answered(OK);
     assert_eq!(client.message().status(), 200);
@@ -166,7 +167,11 @@ fn p45_a_reset_is_noticed_also_behind_requests_that_are_not_read_yet() {
 
 /// How many requests wait for a place.
 fn queued(balancer: &Balancer) -> usize {
+    gauge(balancer, "evenkeel_requests_queued")
+}
+
+fn gauge(balancer: &Balancer, name: &str) -> usize {
     let metrics = balancer.admin("/metrics");
-    let line = metrics.text().lines().find_map(|line| line.strip_prefix("evenkeel_requests_queued "));
+    let line = metrics.text().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.unwrap().parse().unwrap()
 }

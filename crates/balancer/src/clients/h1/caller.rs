@@ -21,6 +21,8 @@ pub(super) struct Asking<'a> {
     pub(super) worker: &'a Worker,
     pub(super) client: &'a mut Client,
     pub(super) storage: &'a mut Storage,
+    /// The answer has let the client wait, which from then on is heard if it goes.
+    waits: bool,
 }
 
 /// The most bytes of pipelined requests that are read ahead: the rest waits in the kernel.
@@ -32,9 +34,9 @@ const COPIED: usize = 2 * 1024;
 /// How often a client that is not read from is asked whether it is still there.
 const GONE_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long a client that has just come waits for its answer until the runtime watches it: most have had it by then, and
-/// many are gone with it.
-const UNWATCHED: Duration = Duration::from_millis(20);
+/// How long a client waits for its answer until it is listened to for whether it goes: most have had it by then, and to have the
+/// runtime listen costs more than to write a small answer's head.
+const UNHEARD: Duration = Duration::from_millis(20);
 
 /// Where nothing is bound, which is where nobody asks.
 const ANYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
@@ -156,7 +158,7 @@ impl Caller for Asking<'_> {
         if self.client.half_closed {
             false
         } else if upload.is_ended() {
-            self.storage.received.len() < READ_AHEAD && self.client.stream.is_watched()
+            self.waits && self.storage.received.len() < READ_AHEAD
         } else {
             wanted
         }
@@ -167,11 +169,12 @@ impl Caller for Asking<'_> {
     }
 
     fn is_asked_again_after(&self) -> Duration {
-        if self.client.stream.is_watched() { GONE_CHECK_INTERVAL } else { UNWATCHED }
+        if self.waits { GONE_CHECK_INTERVAL } else { UNHEARD }
     }
 
-    /// One that is waited for so long is watched from now on.
+    /// One that has waited for so long is listened to from now on.
     fn is_gone(&mut self) -> bool {
+        self.waits = true;
         self.client.stream.watch().is_err() || self.client.stream.is_reset()
     }
 
@@ -181,6 +184,8 @@ impl Caller for Asking<'_> {
 
     fn respond(&mut self, head: &ResponseHead, input: &[u8], how: &ResponseRewrite<'_>) {
         self.note_leaving();
+        // The answer itself may take long.
+        self.waits |= self.client.stream.is_watched();
         self.client.machine.respond(head, input, how, &mut self.storage.reply);
     }
 
@@ -250,7 +255,12 @@ impl Caller for Asking<'_> {
     }
 }
 
-impl Asking<'_> {
+impl<'a> Asking<'a> {
+    /// Who asks the request that comes next.
+    pub(super) fn new(worker: &'a Worker, client: &'a mut Client, storage: &'a mut Storage) -> Self {
+        Self { worker, client, storage, waits: false }
+    }
+
     /// While the balancer leaves, each response tells its client to go.
     fn note_leaving(&mut self) {
         if self.worker.shared.is_leaving() {

@@ -106,7 +106,7 @@ pub(crate) async fn refuse(frontend: Rc<Frontend>, stream: Stream, why: TooMany)
 async fn tell_too_many(frontend: &Frontend, client: &mut Client, why: TooMany) {
     let mut storage = Storage::default();
     let worker = frontend.worker();
-    let mut asking = Asking { worker: &worker, client, storage: &mut storage };
+    let mut asking = Asking::new(&worker, client, &mut storage);
     asking.close_after_this();
     match why {
         TooMany::InAll => reply::too_many_connections(&worker, &mut asking),
@@ -134,7 +134,7 @@ async fn tell_too_many(frontend: &Frontend, client: &mut Client, why: TooMany) {
 #[inline(never)]
 pub(crate) async fn tell_to_speak_tls(worker: &Worker, client: &mut Client) {
     let mut storage = Storage::default();
-    let mut asking = Asking { worker, client, storage: &mut storage };
+    let mut asking = Asking::new(worker, client, &mut storage);
     asking.close_after_this();
     reply::speaks_tls(worker, &mut asking);
     if caller::send(&mut asking, b"", worker.settings().patience()).await.is_ok() {
@@ -245,7 +245,7 @@ async fn serve_some(
         // The request has begun: it ends under what goes now.
         let groups = frontend.groups();
         let worker = &groups.worker;
-        let mut asking = Asking { worker, client, storage };
+        let mut asking = Asking::new(worker, client, storage);
         let then = match next {
             Next::Head => exchange::run(&groups, &mut asking, scratch).await,
             Next::Quiet => return Served::Nothing,
