@@ -1,5 +1,6 @@
-//! Idle connections to servers, of one worker: the newest is used first, each lives for a short while, and all of
-//! them are watched, because a FIN on an idle connection is the earliest sign that a server is gone.
+//! Idle connections to servers, of one worker: the newest is used first, each lives for a short while, and those that have been idle
+//! for a moment are watched, because a FIN on an idle connection is the earliest sign that a server is gone. To be watched costs a good
+//! part of what a small request does: on a busy worker most are used again before.
 //!
 //! ```text
 //! exchange ends ──put──▶ idle ──take──▶ the next exchange
@@ -43,14 +44,20 @@ const IDLE_PER_ENDPOINT: usize = 256;
 pub(crate) struct IdleConnections {
     lifetime: Cell<Duration>,
     by_endpoint: RefCell<FxHashMap<EndpointId, Vec<Idle>>>,
-    /// Of the task in [`IdleConnections::watch`]: each idle connection wakes it.
+    /// Of the task in [`IdleConnections::watch`]: each connection that is watched wakes it.
     watcher: RefCell<Waker>,
+    /// Some may not be watched yet, and that task looks for them soon.
+    looks_soon: Cell<bool>,
 }
 
 struct Idle {
     connection: Box<ServerConnection>,
     since: Instant,
+    watched: bool,
 }
+
+/// How long a connection is idle before it is watched, at least; twice that at most.
+const UNWATCHED: Duration = Duration::from_millis(10);
 
 impl IdleConnections {
     /// None yet; each will live for `lifetime` at most.
@@ -59,6 +66,7 @@ impl IdleConnections {
             lifetime: Cell::new(lifetime),
             by_endpoint: RefCell::default(),
             watcher: RefCell::new(Waker::noop().clone()),
+            looks_soon: Cell::new(false),
         }
     }
 
@@ -79,7 +87,7 @@ impl IdleConnections {
         let mut by_endpoint = self.by_endpoint.borrow_mut();
         let idle = by_endpoint.get_mut(&endpoint.id())?;
         let generation = endpoint.generation();
-        while let Some(Idle { mut connection, since }) = idle.pop() {
+        while let Some(Idle { mut connection, since, .. }) = idle.pop() {
             let young = now < since + self.lifetime.get();
             if young
                 && connection.generation == generation
@@ -100,12 +108,10 @@ impl IdleConnections {
         mut connection: Box<ServerConnection>,
         now: Instant,
     ) {
-        let watcher = self.watcher.borrow();
-        let mut cx = Context::from_waker(&watcher);
         debug_assert!(!connection.bound, "it belongs to one client");
         if connection.bound
             || connection.generation != generation
-            || connection.stream.poll_disturbed(&mut cx).is_ready()
+            || connection.stream.idleness() != Idleness::Quiet
         {
             connection.stream.part();
             return;
@@ -113,7 +119,10 @@ impl IdleConnections {
         let mut by_endpoint = self.by_endpoint.borrow_mut();
         let idle = by_endpoint.entry(endpoint).or_default();
         if idle.len() < IDLE_PER_ENDPOINT {
-            idle.push(Idle { connection, since: now });
+            idle.push(Idle { connection, since: now, watched: false });
+            if !self.looks_soon.replace(true) {
+                self.watcher.borrow().wake_by_ref();
+            }
         }
     }
 
@@ -127,10 +136,7 @@ impl IdleConnections {
             }
             loop {
                 self.drop_disturbed(cx, &mut closed);
-                let lifetime = self.lifetime.get();
-                let next =
-                    self.by_endpoint.borrow().values().flatten().map(|idle| idle.since + lifetime).min();
-                sweep.set(Some(next.unwrap_or_else(|| now() + lifetime)));
+                sweep.set(Some(self.next_look()));
                 if sweep.poll(cx).is_pending() {
                     return Poll::Pending;
                 }
@@ -139,15 +145,29 @@ impl IdleConnections {
         .await;
     }
 
+    /// When one is too old, or some may have been idle for long enough to be watched.
+    fn next_look(&self) -> Instant {
+        let lifetime = self.lifetime.get();
+        let by_endpoint = self.by_endpoint.borrow();
+        let all = || by_endpoint.values().flatten();
+        let first = all().map(|idle| idle.since + lifetime).min();
+        let looks_soon = all().any(|idle| !idle.watched);
+        self.looks_soon.set(looks_soon);
+        let next = now() + if looks_soon { UNWATCHED } else { lifetime };
+        first.map_or(next, |first| first.min(next))
+    }
+
     fn drop_disturbed(&self, cx: &mut Context<'_>, closed: &mut impl FnMut(EndpointId)) {
         let (now, lifetime) = (now(), self.lifetime.get());
         self.by_endpoint.borrow_mut().retain(|endpoint, idle| {
-            idle.retain_mut(|Idle { connection, since }| {
-                if now.saturating_duration_since(*since) >= lifetime {
+            idle.retain_mut(|Idle { connection, since, watched }| {
+                let age = now.saturating_duration_since(*since);
+                if age >= lifetime {
                     connection.stream.part();
                     return false;
                 }
-                if connection.stream.poll_disturbed(cx).is_pending() {
+                *watched |= age >= UNWATCHED;
+                if !*watched || connection.stream.poll_disturbed(cx).is_pending() {
                     return true;
                 }
                 match connection.stream.idleness() {

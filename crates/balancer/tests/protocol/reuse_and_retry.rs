@@ -32,6 +32,14 @@ fn p73_an_idempotent_request_is_sent_again_when_an_idle_connection_was_stale() {
 }
 
 #[test]
+fn p73_the_end_of_an_idle_connection_is_seen_while_nobody_asks() {
+    let stage = Stage::new();
+    let (_client, mut server) = idle(&stage);
+    server.finish();
+    assert_eq!(server.closed(), b"");
+}
+
+#[test]
 fn p73_another_request_is_not_sent_again_once_a_byte_was_written() {
     let stage = Stage::new();
     let (mut client, mut server) = idle(&stage);
