@@ -34,6 +34,8 @@ pub struct Inbound {
     progress: Progress,
     asked: Asked,
     fate: Fate,
+    /// The head of the response has been written, and no interim one.
+    is_answered: bool,
 }
 
 /// What of a request matters to its response.
@@ -95,6 +97,7 @@ impl Inbound {
                 self.progress = Progress::default();
                 self.body = BodyReader::new(head.framing(), Sender::Client);
                 self.writer = BodyWriter::default();
+                self.is_answered = false;
                 self.ask(head);
             }
             Err(refusal) => {
@@ -211,6 +214,12 @@ impl Inbound {
         }
     }
 
+    /// Whether the response has been written whole, nothing follows it, and the request has been read whole: what is sent now is the
+    /// end of what is sent. Not where the client has to be waited for ([`After::Linger`]).
+    pub fn ends_here(&self) -> bool {
+        self.is_answered && self.writer.is_complete() && self.after() == After::Close
+    }
+
     /// Makes this request the connection's last: the response says so if its head is not written yet.
     pub fn close_after_this(&mut self) {
         if self.fate == Fate::Persist {
@@ -268,6 +277,7 @@ impl Inbound {
     /// Decides, before the head is written, whether the connection lasts beyond this response.
     fn settle(&mut self, framing: Framing) {
         self.writer = BodyWriter::new(framing);
+        self.is_answered = true;
         let lasts = self.asked.keep_alive && self.body.is_done() && framing != Framing::UntilClose;
         if !lasts {
             self.close_after_this();

@@ -149,6 +149,24 @@ impl Tcp {
         poll_once_writable(tcp, cx, whole, || send_pieces(tcp, pieces))
     }
 
+    /// The same, and the kernel holds the last segment back, where it is not full, until more is written or the end is said, so that both
+    /// go in one.
+    pub(crate) fn poll_write_held(
+        &mut self,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if let Self::Unwatched(tcp) = self {
+            match send_held(tcp, pieces) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+        let tcp = &*self.watch()?;
+        let whole = pieces.iter().map(|piece| piece.len()).sum();
+        poll_once_writable(tcp, cx, whole, || send_held(tcp, pieces))
+    }
+
     /// Writes what is taken at once.
     pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
@@ -217,8 +235,20 @@ fn send(socket: &impl AsFd, bytes: &[u8]) -> io::Result<usize> {
 }
 
 fn send_pieces(socket: &impl AsFd, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    send_pieces_with(socket, pieces, SendFlags::NOSIGNAL)
+}
+
+fn send_held(socket: &impl AsFd, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    let flags = SendFlags::NOSIGNAL | SendFlags::MORE;
+    match pieces {
+        [piece] => Ok(retry_on_intr(|| rustix::net::send(socket, piece, flags))?),
+        _ => send_pieces_with(socket, pieces, flags),
+    }
+}
+
+fn send_pieces_with(socket: &impl AsFd, pieces: &[IoSlice<'_>], flags: SendFlags) -> io::Result<usize> {
     let nothing_beside = &mut SendAncillaryBuffer::default();
-    Ok(retry_on_intr(|| rustix::net::sendmsg(socket, pieces, nothing_beside, SendFlags::NOSIGNAL))?)
+    Ok(retry_on_intr(|| rustix::net::sendmsg(socket, pieces, nothing_beside, flags))?)
 }
 
 #[cfg(test)]

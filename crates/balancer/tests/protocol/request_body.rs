@@ -233,3 +233,17 @@ fn p71_an_early_answer_that_ends_in_a_reset_reaches_a_client_that_goes_on_sendin
         client.closed();
     }
 }
+
+#[test]
+fn p21_a_client_that_says_more_than_its_last_request_gets_the_answer_all_the_same() {
+    let stage = Stage::new();
+    let mut client =
+        stage.client("POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello");
+    let mut server = stage.servers.accept();
+    assert_eq!(server.message().body, b"hello");
+    client.send("\r\n");
+    server.send(OK);
+    let answer = client.message();
+    assert!(answer.status() == 200 && answer.closes() && answer.body == b"ok", "{answer:?}");
+    client.end();
+}

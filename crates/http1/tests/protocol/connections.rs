@@ -1,7 +1,7 @@
 //! P21, P38, P40 and P71: what becomes of a client's connection.
 
 use evenkeel_http1::{After, Inbound};
-use evenkeel_message::{Limits, RequestHead, ResponseRewrite};
+use evenkeel_message::{Limits, Method, RequestHead, ResponseRewrite};
 
 use crate::proxy::{get_with, receive, relayed};
 
@@ -25,6 +25,45 @@ fn p21_an_answer_before_the_body_was_read_closes_after_a_linger() {
     assert_eq!(inbound.after(), After::Linger);
     inbound.body(b"hello", &Limits::default()).unwrap();
     assert_eq!(inbound.after(), After::Close);
+}
+
+/// Whether what is written for this request, answered with this head, is the end of what is sent: after the head, and after two
+/// bytes of content.
+fn ends(request: &[u8], response: &[u8]) -> [bool; 2] {
+    let (mut inbound, _) = connection(request);
+    let received = receive(Method::Get, response, false).unwrap();
+    let mut out = Vec::new();
+    inbound.respond_informational(&received.head, response, &ResponseRewrite::default(), &mut out);
+    assert!(!inbound.ends_here(), "nothing has been answered yet");
+    inbound.respond(&received.head, response, &ResponseRewrite::default(), &mut out);
+    let after_head = inbound.ends_here();
+    if !received.outbound.body_ended() {
+        inbound.before_data(2, &mut out);
+    }
+    [after_head, inbound.ends_here()]
+}
+
+#[test]
+fn p38_the_end_of_what_is_sent_is_where_a_last_response_is_whole() {
+    let (ok, none) = (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", b"HTTP/1.1 204 None\r\n\r\n");
+    let last = get_with("Connection: close\r\n");
+    assert_eq!(ends(&last, ok), [false, true]);
+    assert_eq!(ends(&last, none), [true, true]);
+    assert_eq!(ends(&get_with(""), ok), [false, false], "another request may follow");
+    assert_eq!(ends(b"GET / HTTP/1.0\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"), [false, false], "more may come");
+    let unread = b"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 5\r\n\r\n";
+    assert_eq!(ends(unread, ok), [false, false], "the client is to be waited for");
+}
+
+#[test]
+fn p38_so_is_an_answer_of_the_balancer_s_own_and_not_once_another_request_has_come() {
+    let (mut inbound, _) = connection(&get_with(""));
+    inbound.close_after_this();
+    assert!(!inbound.ends_here());
+    answer(&mut inbound);
+    assert!(inbound.ends_here());
+    inbound.head(&get_with(""), &mut RequestHead::new(), &Limits::default()).unwrap();
+    assert!(!inbound.ends_here());
 }
 
 #[test]

@@ -219,9 +219,14 @@ impl Caller for Asking<'_> {
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, behind: &[u8], moved: &mut usize) -> Poll<io::Result<()>> {
+        let is_last = self.client.machine.ends_here() && !self.worker.shared.is_leaving();
         let Storage { reply, sent, .. } = &mut *self.storage;
         let before = *sent;
-        let done = self.client.stream.poll_send(cx, reply, behind, sent);
+        let done = if is_last {
+            self.client.stream.poll_send_last(cx, reply, behind, sent)
+        } else {
+            self.client.stream.poll_send(cx, reply, behind, sent)
+        };
         *moved += *sent - before;
         if matches!(done, Poll::Ready(Ok(()))) {
             reply.clear();
