@@ -143,6 +143,7 @@ async fn serve<C: Caller>(way: &Way<'_>, caller: &mut C, scratch: &mut Scratch) 
         }
     };
     scratch.account.identify(request.id.clone(), &scratch.request);
+    let head = scratch.request.len();
     let expects_continue = request.expects_continue;
     let mut exchange = Exchange {
         attempts: Attempts::new(request.plan(), &group.settings().rules.attempts, now()),
@@ -155,6 +156,8 @@ async fn serve<C: Caller>(way: &Way<'_>, caller: &mut C, scratch: &mut Scratch) 
     };
     let answer = exchange.answer().await;
     let then = exchange.give(answer).await;
+    // Who keeps a record of the request keeps nothing of its body.
+    exchange.scratch.request.truncate(head);
     exchange.scratch.account.attempted(&exchange.attempts);
     if exchange.attempts.is_masked() {
         group.worker.stats.masked.add(1);
@@ -169,7 +172,10 @@ impl<C: Caller> Exchange<'_, C> {
             return Answer::Options;
         }
         match self.gather().await {
-            Ok(()) => self.attempt().await,
+            Ok(()) => {
+                self.scratch.upload.join(&mut self.scratch.request);
+                self.attempt().await
+            }
             Err(Trouble::Gone) => Answer::Gone,
             Err(Trouble::Refused(refusal)) => Answer::Refused(refusal),
         }
