@@ -180,10 +180,10 @@ fn turn_away(frontend: &Rc<Frontend>, transport: Transport, tcp: TcpStream, why:
 }
 
 fn serve(frontend: &Rc<Frontend>, transport: Transport, tcp: TcpStream, peer: SocketAddr, permit: Permit) {
-    let (frontend, stream) = (frontend.clone(), Stream::accepted(tcp));
+    let stream = Stream::accepted(tcp);
     match transport {
-        Transport::Tcp => _ = tokio::task::spawn_local(connection::serve(frontend, stream, peer, permit)),
-        Transport::Tls => _ = tokio::task::spawn_local(tls::serve(frontend, stream, peer, permit)),
+        Transport::Tcp => connection::serve(frontend, stream, peer, permit),
+        Transport::Tls => _ = tokio::task::spawn_local(tls::serve(frontend.clone(), stream, peer, permit)),
     }
 }
 

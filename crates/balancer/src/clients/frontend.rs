@@ -5,6 +5,7 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::clients::h1::attendants::Attendants;
 use crate::clients::h1::connection;
 use crate::clients::h1::storage::Busy;
 use crate::clients::parked::Parked;
@@ -24,6 +25,7 @@ pub(crate) struct Frontend {
     pub(crate) quiet: Cell<usize>,
     /// What connections need while they are busy.
     pub(crate) spare: Spare<Busy>,
+    pub(crate) attendants: Attendants,
 }
 
 impl Frontend {
@@ -35,6 +37,7 @@ impl Frontend {
             refused: Cell::new(0),
             quiet: Cell::new(0),
             spare: Spare::default(),
+            attendants: Attendants::default(),
             groups: RefCell::new(groups),
         }))
     }
@@ -76,7 +79,7 @@ impl Frontend {
         self.parked
             .watch(
                 &shared.leaving,
-                |idle| _ = tokio::task::spawn_local(connection::resume(self.clone(), idle)),
+                |idle| connection::resume(&self, idle),
                 |idle| _ = tokio::task::spawn_local(connection::take_leave(idle)),
             )
             .await;

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod allocations;
+pub(crate) mod attendants;
 mod caller;
 pub(crate) mod client;
 pub(crate) mod connection;

@@ -38,9 +38,9 @@ pub(crate) fn serve(
 ) -> impl Future<Output = ()> {
     frontend.worker().stats.connections.add(1);
     clock::still(Box::pin(async move {
-        let mut client = connection::begin(&frontend, stream, peer);
+        let mut client = connection::begin(&frontend, stream, peer, now());
         if shake_hands(&frontend.worker(), &mut client, &mut permit).await {
-            connection::last(client, frontend, permit).await;
+            connection::last_since(now(), client, &frontend, permit).await;
         }
     }))
 }

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use evenkeel_wire::Stream;
 
+use super::attendants::{Coming, attend};
 use super::caller::Asking;
 use super::client::{Client, Next};
 use super::mistaken;
@@ -25,7 +26,7 @@ use super::storage::{Busy, Storage};
 use crate::clients::frontend::Frontend;
 use crate::clients::introduction;
 use crate::clients::parked::{Idle, QUIET_WHILE_LEAVING};
-use crate::clock::{self, now};
+use crate::clock::now;
 use crate::context::Worker;
 use crate::context::permit::Permit;
 use crate::exchange::caller::{self, Caller};
@@ -49,35 +50,31 @@ const LINGER_WHILE_LEAVING: Duration = Duration::from_millis(200);
 const REFUSED_LINGERING: usize = 64;
 
 /// Serves a client that has just connected.
-pub(crate) fn serve(
-    frontend: Rc<Frontend>,
-    stream: Stream,
-    peer: SocketAddr,
-    permit: Permit,
-) -> impl Future<Output = ()> {
+pub(crate) fn serve(frontend: &Rc<Frontend>, stream: Stream, peer: SocketAddr, permit: Permit) {
     frontend.worker().stats.connections.add(1);
-    let client = begin(&frontend, stream, peer);
-    clock::still(Box::pin(last(client, frontend, permit)))
+    let since = now();
+    let client = begin(frontend, stream, peer, since);
+    attend(frontend, Coming { client, since, permit });
 }
 
 /// A client that has just connected.
-pub(crate) fn begin(frontend: &Frontend, stream: Stream, peer: SocketAddr) -> Client {
+pub(crate) fn begin(frontend: &Frontend, stream: Stream, peer: SocketAddr, now: Instant) -> Client {
     let worker = frontend.worker();
     let settings = worker.settings();
     let mut client = Client::new(stream, peer);
     client.introduced = !settings.proxy_protocol;
-    client.first_byte_by = Some(now() + settings.first_byte_timeout);
+    client.first_byte_by = Some(now + settings.first_byte_timeout);
     client
 }
 
 /// Serves a client that was parked and has something to say.
-pub(crate) async fn resume(frontend: Rc<Frontend>, idle: Idle) {
+pub(crate) fn resume(frontend: &Rc<Frontend>, idle: Idle) {
     let Idle { stream, peer, destination, introduced, first_byte_by, since, permit } = idle;
     let mut client = Client::new(Stream::resume(stream), peer);
     client.destination = destination.map(|destination| *destination);
     client.introduced = introduced;
     client.first_byte_by = first_byte_by;
-    clock::still(Box::pin(last_since(since, client, frontend, permit))).await;
+    attend(frontend, Coming { client, since, permit });
 }
 
 /// Closes the connection of a client that has been quiet, in order: one that begins to ask in this very moment finds an end of
@@ -148,24 +145,24 @@ pub(crate) async fn see_off(worker: &Worker, client: &mut Client) {
     client.linger(lingering(worker)).await;
 }
 
-/// Serves a client until its connection is over, or can be parked.
-pub(crate) fn last(client: Client, frontend: Rc<Frontend>, permit: Permit) -> impl Future<Output = ()> {
-    last_since(now(), client, frontend, permit)
-}
-
-/// The same for one that has not asked for anything since then.
-async fn last_since(mut since: Instant, mut client: Client, frontend: Rc<Frontend>, mut permit: Permit) {
+/// Serves a client, who has not asked for anything since then, until its connection is over, or can be parked.
+pub(crate) async fn last_since(
+    mut since: Instant,
+    mut client: Client,
+    frontend: &Frontend,
+    mut permit: Permit,
+) {
     // Who is here now has come with a request, or has just broken a long silence.
     let mut is_heard = client.introduced;
-    while is_heard || hears_a_byte(&mut client, &frontend, since).await {
+    while is_heard || hears_a_byte(&mut client, frontend, since).await {
         is_heard = false;
         let mut busy = frontend.spare.take();
-        let served = serve_some(&frontend, &mut client, &mut busy, &mut permit).await;
+        let served = serve_some(frontend, &mut client, &mut busy, &mut permit).await;
         frontend.spare.give_back(busy);
         match served {
             Served::Some => since = now(),
             // Bytes that are no request, such as a piece of a record of TLS, renew nothing, however many of them come.
-            Served::Nothing if now() < idles_until(&client, &frontend, since) => {}
+            Served::Nothing if now() < idles_until(&client, frontend, since) => {}
             Served::Nothing | Served::All => {
                 if client.stream.is_broken() {
                     frontend.worker().stats.tls_broken.add(1);
@@ -179,7 +176,7 @@ async fn last_since(mut since: Instant, mut client: Client, frontend: Rc<Fronten
         // It was waited for as long as a parked connection is.
         return;
     }
-    let until = idles_until(&client, &frontend, since);
+    let until = idles_until(&client, frontend, since);
     let Ok(stream) = client.stream.rest() else { return };
     let Client { peer, destination, introduced, first_byte_by, .. } = client;
     let destination = destination.map(Box::new);
