@@ -134,7 +134,7 @@ fn an_incident_at_the_time_of_one_with_failures_does_not_claim_that_nothing_fail
     let mut run = report(&[], 10, &[], None);
     let of = |failed, moments: [u64; 2]| {
         let [begin_ms, end_ms] = moments.map(|moment| Ms(Duration::from_millis(moment)));
-        Incident { failed, begin_ms, end_ms, ..crate::incident::tests::some_incident() }
+        Incident { begin_ms, end_ms, failed, ..crate::incident::tests::some_incident() }
     };
     run.incidents = vec![of(7, [10, 2_000]), of(0, [1_000, 3_000]), of(0, [5_000, 6_000])];
     let costs: Vec<_> = run.incidents.iter().map(|incident| text::cost(incident, &run.incidents)).collect();
