@@ -24,9 +24,11 @@ const BROWSER: &[u8] = b"GET /products/list?sort=price&page=2 HTTP/1.1\r\n\
     Sec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Site: same-origin\r\n\
     Connection: keep-alive\r\n\r\n";
 
+/// What nginx answers for a file.
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\n\
-    Server: nginx\r\nDate: Mon, 23 Nov 2026 12:00:00 GMT\r\nContent-Type: text/plain\r\n\
-    Content-Length: 60\r\nConnection: keep-alive\r\n\r\n";
+    Server: nginx/1.26.3\r\nDate: Mon, 23 Nov 2026 12:00:00 GMT\r\nContent-Type: text/plain\r\n\
+    Content-Length: 60\r\nLast-Modified: Mon, 23 Nov 2026 11:00:00 GMT\r\nConnection: keep-alive\r\n\
+    ETag: \"6923-3c\"\r\nAccept-Ranges: bytes\r\n\r\n";
 
 fn request_heads(criterion: &mut Criterion) {
     let limits = Limits::default();

@@ -67,6 +67,7 @@ pub(crate) fn of_valid(value: &[u8]) -> impl Iterator<Item = Hop<'_>> + Clone {
 
 /// Appends this proxy's own hop. `text` is where in `out` the client's address already stands;
 /// `host` is a valid authority or empty.
+#[inline]
 pub(crate) fn element(client: IpAddr, text: Range<usize>, scheme: &[u8], host: &[u8], out: &mut Vec<u8>) {
     let is_v6 = client.to_canonical().is_ipv6();
     if is_v6 {
@@ -104,6 +105,7 @@ pub(crate) fn element_of(node: Node<'_>, scheme: &[u8], host: &[u8], out: &mut V
     about(host, scheme, out);
 }
 
+#[inline]
 fn about(host: &[u8], scheme: &[u8], out: &mut Vec<u8>) {
     if !host.is_empty() {
         out.extend_from_slice(b";host=\"");

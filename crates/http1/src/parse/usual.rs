@@ -3,7 +3,7 @@
 //! Whatever is different goes the [long way](super::request), which knows what it means or what is wrong with it. So nothing is
 //! refused here; and what is read here is read as it would be there, to which a test holds it.
 
-use evenkeel_message::text::is_token_byte;
+use evenkeel_message::text::{is_token_byte, trim};
 use evenkeel_message::{Limits, Line, RequestHead, RequestLine, ResponseHead, Span, StatusLine, Version};
 
 /// Reads the head that begins at `start`, up to its [`finish`](RequestHead::finish), for which this is where it ends. `None` where
@@ -44,11 +44,11 @@ pub(super) fn response(head: &mut ResponseHead, input: &[u8], limits: &Limits) -
 #[inline(always)]
 fn lines(input: &[u8], mut at: usize, most: usize, mut each: impl FnMut(&Line)) -> Option<usize> {
     for _ in 0..=most {
-        let name = token(input, at);
-        if name.end == at {
+        if input.get(at) == Some(&b'\r') {
             return input[at..].starts_with(b"\r\n").then_some(at + 2);
         }
-        if input.get(name.end) != Some(&b':') {
+        let name = token(input, at);
+        if name.end == at || input.get(name.end) != Some(&b':') {
             return None;
         }
         let end = line_end(input, name.end + 1)?;
@@ -129,17 +129,16 @@ fn begun_block(rest: &[u8]) -> [u8; BLOCK] {
     block
 }
 
-/// Without the spaces and tabs around it (OWS, RFC 9110 §5.6.3). `end` is that of the line.
-fn trimmed(input: &[u8], mut start: usize, mut end: usize) -> Span {
-    let is_space = |at: usize| matches!(input[at], b' ' | b'\t');
-    // There is a CR at the end.
-    while is_space(start) {
-        start += 1;
+/// Without the spaces and tabs around it (OWS, RFC 9110 §5.6.3). A line has one before its value, nearly always.
+#[expect(clippy::inline_always, reason = "a step of each line")]
+#[inline(always)]
+fn trimmed(input: &[u8], start: usize, end: usize) -> Span {
+    let value = &input[start..end];
+    let start = start + usize::from(value.first() == Some(&b' '));
+    match &input[start..end] {
+        [b' ' | b'\t', ..] | [.., b' ' | b'\t'] => Span::of(trim(value), input),
+        _ => span(start, end),
     }
-    while end > start && is_space(end - 1) {
-        end -= 1;
-    }
-    span(start, end)
 }
 
 /// What begins like a token.

@@ -73,6 +73,8 @@ pub(crate) struct Fields {
     notable: u64,
     /// Stretches of lines each of which begins where the one before it ends.
     stretches: u32,
+    /// Where a line begins that adds to the last of them.
+    stretch_end: u32,
     may_be_folded: bool,
 }
 
@@ -83,6 +85,7 @@ impl Fields {
         self.known = 0;
         self.notable = 0;
         self.stretches = 0;
+        self.stretch_end = u32::MAX;
         self.may_be_folded = may_be_folded;
     }
 
@@ -91,9 +94,12 @@ impl Fields {
     #[inline(always)]
     pub(crate) fn push(&mut self, input: &[u8], line: &Line) {
         let known = Name::of(line.name.in_bytes(input));
-        self.known |= 1 << known as u32;
-        self.notable |= notable(known, self.lines.len());
-        self.stretches += u32::from(self.lines.last().is_none_or(|last| last.line_end != line.name.start));
+        if known != Name::Other {
+            self.known |= 1 << known as u32;
+            self.notable |= notable(known, self.lines.len());
+        }
+        self.stretches += u32::from(line.name.start != self.stretch_end);
+        self.stretch_end = line.end;
         self.lines.push(Field { known, name: line.name, value: line.value, line_end: line.end });
     }
 

@@ -40,9 +40,17 @@ pub(crate) enum Name {
 }
 
 impl Name {
-    /// Recognises a name: by length and first letter, then all at once without regard to case.
+    /// Recognises a name. Nearly all that are other show it by their length and first letter.
     #[inline]
     pub(crate) fn of(name: &[u8]) -> Self {
+        let Some(first) = name.first() else { return Self::Other };
+        let letters = LETTERS[name.len().min(LETTERS.len() - 1)];
+        if letters >> (first & 0x1f) & 1 == 0 { Self::Other } else { Self::of_such(name) }
+    }
+
+    /// Recognises one by length and first letter, then all at once without regard to case.
+    #[inline(never)]
+    fn of_such(name: &[u8]) -> Self {
         match (name.len(), name.first().map_or(0, |first| first | 0x20)) {
             (2, b't') if is(name, b"te") => Self::Te,
             (3, b'v') if is(name, b"via") => Self::Via,
@@ -143,6 +151,53 @@ impl Name {
     }
 }
 
+/// The first letters of known names, by the length of these: a bit for each, by its place in the alphabet. The last are those
+/// of all that are as long or longer.
+const LETTERS: [u32; 20] = {
+    let mut letters = [0; 20];
+    let mut names: &[&[u8]] = &[
+        b"te",
+        b"via",
+        b"date",
+        b"host",
+        b"expect",
+        b"upgrade",
+        b"forwarded",
+        b"x-real-ip",
+        b"x-attempt",
+        b"connection",
+        b"keep-alive",
+        b"client-cert",
+        b"repr-digest",
+        b"traceparent",
+        b"max-forwards",
+        b"x-request-id",
+        b"authorization",
+        b"cache-control",
+        b"content-length",
+        b"content-digest",
+        b"x-evenkeel-run",
+        b"x-evenkeel-fault",
+        b"proxy-connection",
+        b"www-authenticate",
+        b"client-cert-chain",
+        b"transfer-encoding",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+    ];
+    while let [name, rest @ ..] = names {
+        letters[name.len()] |= 1 << (name[0] & 0x1f);
+        names = rest;
+    }
+    // And what begins with `x-forwarded-`.
+    let mut len = "x-forwarded-".len() + 1;
+    while len < letters.len() {
+        letters[len] |= 1 << (b'x' & 0x1f);
+        len += 1;
+    }
+    letters
+};
+
 /// Whether a name is this one but for the case of its letters, eight at a time: every field of every message is asked.
 #[expect(clippy::inline_always, reason = "what is known of the lowercase name is worked out beforehand")]
 #[inline(always)]
@@ -198,6 +253,20 @@ mod tests {
         assert_eq!(Name::of(b"X-FORWARDED-PROTO"), Name::XForwardedProto);
         assert_eq!(Name::of(b"x-forwarded-host"), Name::XForwardedHost);
         assert_eq!(Name::of(b"X-Forwarded-Port"), Name::XForwardedOther);
+        assert_eq!(Name::of(b"x-forwarded-of-a-long-name"), Name::XForwardedOther);
+        assert_eq!(Name::of(b"via"), Name::Via);
+        assert_eq!(Name::of(b"TE"), Name::Te);
+        assert_eq!(Name::of(b"expect"), Name::Expect);
+        assert_eq!(Name::of(b"Upgrade"), Name::Upgrade);
+        assert_eq!(Name::of(b"forwarded"), Name::Forwarded);
+        assert_eq!(Name::of(b"connection"), Name::Connection);
+        assert_eq!(Name::of(b"Keep-Alive"), Name::KeepAlive);
+        assert_eq!(Name::of(b"max-forwards"), Name::MaxForwards);
+        assert_eq!(Name::of(b"Authorization"), Name::Authorization);
+        assert_eq!(Name::of(b"cache-control"), Name::CacheControl);
+        assert_eq!(Name::of(b"proxy-connection"), Name::ProxyConnection);
+        assert_eq!(Name::of(b"Proxy-Authenticate"), Name::ProxyAuthenticate);
+        assert_eq!(Name::of(b"proxy-AUTHORIZATION"), Name::ProxyAuthorization);
     }
 
     #[test]

@@ -107,6 +107,8 @@ const IN_NAMES: [bool; 256] = {
 fn is_port(text: &[u8]) -> bool {
     match text {
         [] | [b':'] => true,
+        // No such number is too large.
+        [b':', digits @ ..] if digits.len() <= 4 => digits.iter().all(u8::is_ascii_digit),
         [b':', digits @ ..] => {
             let number = digits.iter().try_fold(0_u16, |number, digit| match digit {
                 b'0'..=b'9' => number.checked_mul(10)?.checked_add(u16::from(digit - b'0')),
