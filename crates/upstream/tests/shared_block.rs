@@ -157,8 +157,7 @@ fn work(upstream: &Upstream, counted: &Counted, seed: u64, now: Instant) {
             }
         };
         counted.begun.fetch_add(1, Ordering::Relaxed);
-        // Those who are about to step back are seen for a moment, one for each thread.
-        assert!(lease.endpoint().in_flight() <= LIMIT + THREADS as u32);
+        assert!(lease.endpoint().in_flight() <= LIMIT);
         match rng.u8(0..4) {
             0 => held.push(lease),
             1 => {
