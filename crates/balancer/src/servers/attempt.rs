@@ -18,7 +18,7 @@ use evenkeel_wire::{Buffer, TlsFailure};
 
 use crate::clock::now;
 use crate::servers::answer::Answer;
-use crate::servers::digest::{self, Promised};
+use crate::servers::digest;
 use crate::servers::group::Group;
 use crate::servers::idle::ServerConnection;
 use crate::servers::opening::{Opening, connect_failure, open, tls_failure};
@@ -339,8 +339,11 @@ impl Attempt {
                 Some(Happened::Broken(ResponseFailure::Garbage))
             }
             Ok(Some(length)) => {
-                *promised =
-                    if asked.verify { Promised::by(head, received.filled()) } else { Promised::default() };
+                if asked.verify {
+                    promised.read(head, received.filled());
+                } else {
+                    promised.forget();
+                }
                 let held = digest::body_to_hold(head, asked.hold);
                 self.progress = held.map_or(Progress::Parked, |body| Progress::Holding(length + body));
                 Some(Happened::Head { status: head.status(), held: held.is_some() })

@@ -33,29 +33,36 @@ pub(crate) enum Finding {
 }
 
 impl Promised {
-    /// Reads the fields of a response's head. Nothing is promised about a body that does not follow: HEAD, 204, 304.
+    /// Takes in what the fields of a response's head promise, in place: it is large, and mostly it is nothing. Nothing is promised
+    /// about a body that does not follow: HEAD, 204, 304.
     ///
     /// A digest in a trailer is verified where it was announced, because the bytes have to be hashed on their way.
-    pub(crate) fn by(head: &ResponseHead, input: &[u8]) -> Self {
+    pub(crate) fn read(&mut self, head: &ResponseHead, input: &[u8]) {
+        self.forget();
         if head.framing() == Framing::Empty {
-            return Self::default();
+            return;
         }
         // 206 carries a part: its Repr-Digest is over bytes that are not here (RFC 9530 §3).
         let is_whole = head.status() == 200;
         let mut content = head.content_digest(input).peekable();
         let mut representation = head.repr_digest(input).filter(|_| is_whole).peekable();
         let (no_content, no_representation) = (content.peek().is_none(), representation.peek().is_none());
-        let announced = Announced::by(head, input).only(no_content, is_whole && no_representation);
+        self.announced = Announced::by(head, input).only(no_content, is_whole && no_representation);
         if no_content && no_representation {
-            return Self { announced, ..Self::default() };
+            return;
         }
-        let content = Expected::parse(content).unwrap_or_default();
+        self.content = Expected::parse(content).unwrap_or_default();
         let representation = Expected::parse(representation).unwrap_or_default();
-        Self {
-            content,
-            representation: if representation == content { Expected::default() } else { representation },
-            announced,
+        if representation != self.content {
+            self.representation = representation;
         }
+    }
+
+    /// Nothing is promised any more.
+    pub(crate) fn forget(&mut self) {
+        self.content = Expected::default();
+        self.representation = Expected::default();
+        self.announced = Announced::default();
     }
 
     /// Whether the head has no digest to verify.
@@ -144,7 +151,14 @@ pub(crate) mod tests {
         machine.begin(method, None);
         let mut parsed = ResponseHead::new();
         machine.head(head.as_bytes(), &mut parsed, &Limits::default()).unwrap().unwrap();
-        (Promised::by(&parsed, head.as_bytes()), parsed)
+        // A reused one: what was promised before must not hold for what comes now.
+        let mut promised = Promised {
+            content: Expected::parse([&b"sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=:"[..]])
+                .unwrap(),
+            ..Promised::default()
+        };
+        promised.read(&parsed, head.as_bytes());
+        (promised, parsed)
     }
 
     fn with_digest(status: &str, field: &str, of: &[u8]) -> String {
