@@ -92,7 +92,7 @@ fn p71_an_early_response_says_that_it_is_the_last() {
     let limits = Limits::default();
     let (mut inbound, _) = connection(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n");
     let response = b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n";
-    let received = receive(evenkeel_message::Method::Post, response, false).unwrap();
+    let received = receive(Method::Post, response, false).unwrap();
     let mut out = Vec::new();
     inbound.respond(&received.head, response, &ResponseRewrite::default(), &mut out);
     assert_eq!(
