@@ -16,6 +16,22 @@ fn idle(stage: &Stage) -> (Connection, Connection) {
 }
 
 #[test]
+fn a_response_that_fills_the_buffer_it_is_held_in_leaves_its_connection_for_the_next() {
+    let stage = Stage::new();
+    let mut client = stage.client(GET);
+    let mut server = stage.servers.accept();
+    for length in [17 << 10, 32 << 10, 40_000, 64 << 10] {
+        server.message();
+        server.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{}", "x".repeat(length)));
+        assert_eq!(client.message().text().len(), length);
+        client.send(GET);
+    }
+    server.message();
+    server.send(OK);
+    assert_eq!(client.message().text(), "ok");
+}
+
+#[test]
 fn p73_an_idempotent_request_is_sent_again_when_an_idle_connection_was_stale() {
     for end in [Connection::reset, drop] {
         let stage = Stage::new();
