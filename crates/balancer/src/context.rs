@@ -17,6 +17,7 @@ pub(crate) mod spare;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use evenkeel_upstream::EndpointId;
 use evenkeel_wire::TlsServer;
@@ -42,6 +43,8 @@ pub(crate) struct Shared {
     /// `None` where no TLS is spoken.
     pub(crate) tls: Option<Arc<TlsServer>>,
     pub(crate) connections: Arc<Connections>,
+    /// How many pipes for long responses there are.
+    pub(crate) pipes: AtomicUsize,
     /// How far it is on its way out: from some moment on each response tells its client to go.
     pub(crate) leaving: Leaving,
     /// How the settings came to be in force.

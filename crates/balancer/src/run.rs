@@ -16,6 +16,7 @@ use std::io;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::thread;
 
 use evenkeel_service::{Shutdown, exit, vital};
@@ -93,6 +94,7 @@ async fn serve(settings: Settings) -> io::Result<()> {
     let shared = Arc::new(Shared {
         editions: watch::Sender::new(Edition::new(settings, upstreams, gate)),
         connections,
+        pipes: AtomicUsize::default(),
         leaving: Leaving::default(),
         tls,
         reloads: Reloads::new(file),

@@ -10,6 +10,7 @@ pub(crate) mod idle;
 pub(crate) mod kind;
 pub(crate) mod large;
 pub(crate) mod opening;
+pub(crate) mod pipes;
 pub(crate) mod runs_on;
 pub(crate) mod status;
 pub(crate) mod upload;

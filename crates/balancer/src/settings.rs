@@ -69,6 +69,8 @@ pub(crate) struct Settings {
     pub(crate) trail: bool,
     pub(crate) limits: Limits,
     pub(crate) max_connections: usize,
+    /// How many pipes for long responses there may be.
+    pub(crate) max_pipes: usize,
     pub(crate) head_timeout: Duration,
     pub(crate) body_timeout: Duration,
     /// `None` for any.
@@ -131,6 +133,10 @@ pub(crate) struct InForce {
 /// listeners, probes, look-ups and logs.
 const RESERVED_DESCRIPTORS: u64 = 2 * evenkeel_service::admin::CONNECTIONS as u64;
 
+/// The most pipes for long responses, however many descriptors there are: half of what Linux lets a user have whose pipes are of that
+/// size.
+const MOST_PIPES: u64 = 128;
+
 /// The most connections of clients, however many descriptors there are.
 const MOST_CONNECTIONS: u64 = 1 << 20;
 
@@ -148,6 +154,7 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
     let trail = reading.value("TRAIL");
     let limits = limits(reading);
     let max_connections = reading.optional::<NonZero<usize>>("MAX_CONNECTIONS");
+    let descriptors = descriptors::raise();
     let head_timeout = duration(reading, "HEAD_TIMEOUT");
     let body_timeout = duration(reading, "BODY_TIMEOUT");
     let min_rate = reading.value_with("MIN_RATE", pace::min_rate);
@@ -179,7 +186,8 @@ pub(crate) fn read(reading: &mut Reading<'_>) -> Result<Settings, Reported> {
         upstreams: upstreams?,
         trail: trail?,
         limits: limits?,
-        max_connections: max_connections?.map_or_else(most_connections, NonZero::get),
+        max_connections: max_connections?.map_or_else(|| most_connections(descriptors), NonZero::get),
+        max_pipes: most_pipes(descriptors),
         head_timeout: head_timeout?,
         body_timeout: body_timeout?,
         min_rate: min_rate?,
@@ -330,8 +338,13 @@ fn pseudonym(text: &str) -> Result<String, String> {
     }
 }
 
+/// Of so many descriptors, how many pipes for long responses there may be: two descriptors each, together a sixteenth.
+fn most_pipes(descriptors: u64) -> usize {
+    (descriptors / 32).min(MOST_PIPES) as usize
+}
+
 /// Each client may need a connection to a server beside its own, and a second one in a race.
-fn most_connections() -> usize {
-    let connections = descriptors::raise().saturating_sub(RESERVED_DESCRIPTORS) / 2;
-    connections.clamp(1, MOST_CONNECTIONS) as usize
+fn most_connections(descriptors: u64) -> usize {
+    let others = RESERVED_DESCRIPTORS + 2 * most_pipes(descriptors) as u64;
+    (descriptors.saturating_sub(others) / 2).clamp(1, MOST_CONNECTIONS) as usize
 }

@@ -77,6 +77,22 @@ impl BodyReader {
         }
     }
 
+    /// How much content is still to come, where that is known.
+    pub(crate) fn left(&self) -> Option<u64> {
+        match self {
+            Self::Length(left) => Some(*left),
+            Self::Chunked(_) | Self::UntilClose => None,
+        }
+    }
+
+    /// Counts content of a body of known length that nobody reads here.
+    pub(crate) fn passed(&mut self, count: u64) {
+        if let Self::Length(left) = self {
+            debug_assert!(count <= *left, "more has passed than there was");
+            *left = left.saturating_sub(count);
+        }
+    }
+
     pub(crate) fn trailers(&self) -> &[u8] {
         match self {
             Self::Chunked(chunked) => chunked.trailers(),

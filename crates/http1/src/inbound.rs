@@ -186,6 +186,11 @@ impl Inbound {
         }
     }
 
+    /// Whether the response's data has a length and goes out as it is, with nothing before it, between it or behind it.
+    pub fn has_plain_body(&self) -> bool {
+        self.writer.is_plain()
+    }
+
     /// What goes before `len` bytes of the response's data.
     pub fn before_data(&mut self, len: usize, out: &mut Vec<u8>) {
         self.writer.before_data(len, out);

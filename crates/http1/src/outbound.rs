@@ -92,6 +92,16 @@ impl Outbound {
         })
     }
 
+    /// How much of the response's content is still to come, where its head said so. That much comes as it is.
+    pub fn content_left(&self) -> Option<u64> {
+        self.body.left()
+    }
+
+    /// So much of [`Outbound::content_left`] has come and gone without being shown to [`Outbound::body`].
+    pub fn passed(&mut self, count: u64) {
+        self.body.passed(count);
+    }
+
     /// Whether the response has been read whole.
     pub fn body_ended(&self) -> bool {
         matches!(self.phase, Phase::Body) && self.body.is_done()

@@ -5,6 +5,7 @@
 mod alarm;
 mod buffer;
 mod client;
+mod pipe;
 mod resolve;
 mod stream;
 mod tcp;
@@ -13,6 +14,7 @@ mod tls;
 pub use alarm::{Alarm, ring_together};
 pub use buffer::Buffer;
 pub use client::{ClientConnection, ResponseFailure};
+pub use pipe::Pipe;
 pub use resolve::{ResolveError, Resolver};
 pub use stream::{ConnectError, Idleness, Resting, Stream, connect, connect_securely, keep_alive};
 pub use tls::{

@@ -10,14 +10,15 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::Interest;
 use tokio::net::TcpSocket;
 
-use crate::Buffer;
 use crate::tcp::Tcp;
 use crate::tls::{
     AtOnce, AtOnceAsOfNow, Handshake, HandshakeFailure, Session, Socket, TlsClient, TlsFailure, TlsName,
     TlsServer, still_holds,
 };
+use crate::{Buffer, Pipe};
 
 /// A connected TCP stream with Nagle's algorithm off, with or without TLS on it.
 #[derive(Debug)]
@@ -355,6 +356,33 @@ impl Stream {
         // Closing alone would send the end as well, but instead of what is held back where the client has sent what nobody has read.
         // This fails where the client has gone, which is no news.
         let _ = self.tcp.finish();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Puts what has been received into an empty pipe, up to `most` bytes; 0 is the end of input. Of a stream without TLS.
+    pub fn poll_fill_pipe(
+        &mut self,
+        cx: &mut Context<'_>,
+        pipe: &mut Pipe,
+        most: usize,
+    ) -> Poll<io::Result<usize>> {
+        self.tcp.poll_io(cx, Interest::READABLE, |socket| pipe.take_from(socket, most))
+    }
+
+    /// Sends all that is in the pipe. Ready when everything is out; `sent` grows by what has gone. Of a stream without TLS.
+    pub fn poll_send_pipe(
+        &mut self,
+        cx: &mut Context<'_>,
+        pipe: &mut Pipe,
+        sent: &mut usize,
+    ) -> Poll<io::Result<()>> {
+        debug_assert!(!self.is_secured(), "what is not encrypted must not go out");
+        while !pipe.is_empty() {
+            match ready!(self.tcp.poll_io(cx, Interest::WRITABLE, |socket| pipe.give_to(socket)))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => *sent += count,
+            }
+        }
         Poll::Ready(Ok(()))
     }
 

@@ -176,6 +176,32 @@ impl Tcp {
         }
     }
 
+    /// Does something with the socket that does not block, and again once it is ready for it. An unwatched one is watched from when
+    /// it would have blocked.
+    pub(crate) fn poll_io<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        interest: Interest,
+        mut io: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        if let Self::Unwatched(tcp) = self {
+            match io(tcp.as_fd()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+        let tcp = self.watch()?;
+        loop {
+            let is_ready =
+                if interest.is_readable() { tcp.poll_read_ready(cx) } else { tcp.poll_write_ready(cx) };
+            ready!(is_ready)?;
+            match tcp.try_io(interest, || io(tcp.as_fd())) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
     /// Says that nothing more will be sent.
     pub(crate) fn finish(&self) -> io::Result<()> {
         match self {

@@ -41,6 +41,7 @@ async fn admin(token: Option<&str>) -> Admin {
     let shared = Arc::new(Shared {
         editions: watch::Sender::new(Edition::new(settings, vec![served], None)),
         connections: Connections::new(1, None),
+        pipes: AtomicUsize::default(),
         leaving: Leaving::default(),
         tls: None,
         reloads: Reloads::new(None),

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use evenkeel_service::Reading;
 use evenkeel_upstream::EndpointIds;
@@ -38,6 +39,7 @@ pub(crate) fn set_up(servers: &[SocketAddr]) -> Arc<Shared> {
     Arc::new(Shared {
         editions: watch::Sender::new(Edition::new(settings, vec![served], gate)),
         connections: Connections::new(1, None),
+        pipes: AtomicUsize::default(),
         leaving: Leaving::default(),
         tls: None,
         reloads: Reloads::new(None),

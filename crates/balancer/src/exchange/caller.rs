@@ -18,7 +18,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use evenkeel_message::{Refusal, RequestHead, ResponseHead, ResponseRewrite};
-use evenkeel_wire::Alarm;
+use evenkeel_wire::{Alarm, Pipe};
 
 use crate::clock::now;
 use crate::exchange::pace::Pace;
@@ -106,6 +106,21 @@ pub(crate) trait Caller {
     /// # Errors
     /// When the client takes nothing any more.
     fn poll_send(&mut self, cx: &mut Context<'_>, behind: &[u8], moved: &mut usize) -> Poll<io::Result<()>>;
+
+    /// Whether content may go to it through a pipe: it goes out as it is, and nobody on the way has to see it.
+    fn takes_pipes(&self) -> bool;
+
+    /// Sends content that is in a pipe, after all else that was written. Adds to `moved` how many bytes have gone. Ready once the
+    /// pipe is empty.
+    ///
+    /// # Errors
+    /// When the client takes nothing any more.
+    fn poll_send_pipe(
+        &mut self,
+        cx: &mut Context<'_>,
+        pipe: &mut Pipe,
+        moved: &mut usize,
+    ) -> Poll<io::Result<()>>;
 
     /// This is the last request that comes this way, where others could follow: its response says so.
     fn close_after_this(&mut self);

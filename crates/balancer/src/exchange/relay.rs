@@ -3,10 +3,11 @@
 //! ```text
 //! server ──fill──▶ received ──decode, verify──▶ framed for the client ──send──▶ client
 //! ```
-//! One buffer: what the client does not take is not read from the server. The last piece goes out only after the digest,
+//! One buffer, or [a pipe](piped) in its place: what the client does not take is not read from the server. The last piece goes out only after the digest,
 //! where one was promised, has been found right; otherwise the client's connection ends in a reset.
 
 mod open_ended;
+mod piped;
 mod waits;
 
 use std::fmt;
@@ -25,6 +26,7 @@ use super::deliver::Source;
 use super::timers::{Timer, Timers};
 use crate::clock::now;
 use crate::servers::digest::{Finding, Verification};
+use crate::servers::pipes::LentPipe;
 use crate::settings::verify::Verify;
 use waits::{Stalled, Waits};
 
@@ -40,6 +42,8 @@ pub(super) enum Broke {
     Silent,
     WrongDigest,
 }
+
+const TRUNCATED: Broke = Broke::Server(ResponseFailure::Truncated);
 
 /// What a read asks for while a large body passes, bytes, where there is no [large buffer](crate::servers::large) for it.
 const LARGE_READ: usize = 64 * 1024;
@@ -75,6 +79,7 @@ impl<C: Caller> Exchange<'_, C> {
             upload_broken: false,
             filled_up: false,
             small: None,
+            pipe: None,
             waits,
             half_closed_at: None,
             taken_at: now(),
@@ -101,6 +106,8 @@ struct Relay<'a, 'b, C> {
     filled_up: bool,
     /// The buffer whose place a large one has taken.
     small: Option<Buffer>,
+    /// A pipe with content that goes out before all else; `None` where there is none.
+    pipe: Option<LentPipe>,
     waits: Waits,
     /// When the client closed its sending side, and when it last took something.
     half_closed_at: Option<Instant>,
@@ -128,6 +135,7 @@ impl<C: Caller> Relay<'_, '_, C> {
 
     fn poll_download(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broke>> {
         loop {
+            ready!(self.poll_send_pipe(cx))?;
             self.decode()?;
             let data = &self.source.answer.received.filled()[self.piece.clone()];
             if self.exchange.caller.unsent() > 0 || !data.is_empty() {
@@ -141,7 +149,7 @@ impl<C: Caller> Relay<'_, '_, C> {
                 self.went_out();
             } else if self.ended {
                 return Poll::Ready(Ok(()));
-            } else {
+            } else if !(self.is_piped() && ready!(self.poll_fill_pipe(cx))?) {
                 ready!(self.poll_fill(cx))?;
             }
         }
@@ -206,7 +214,6 @@ impl<C: Caller> Relay<'_, '_, C> {
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broke>> {
-        let truncated = Broke::Server(ResponseFailure::Truncated);
         let received = &mut self.source.answer.received;
         let is_small = received.capacity() < LARGE_READ;
         // A buffer that came back full once says that more is waiting.
@@ -218,16 +225,21 @@ impl<C: Caller> Relay<'_, '_, C> {
         }
         match ready!(self.source.connection.stream.poll_fill(cx, received)) {
             Ok(0) => {
-                self.source.connection.machine.end_of_input().map_err(|_| truncated)?;
+                self.source.connection.machine.end_of_input().map_err(|_| TRUNCATED)?;
                 self.end()?;
             }
             Ok(_) => self.filled_up = received.free() == 0,
-            Err(_) => return Poll::Ready(Err(truncated)),
+            Err(_) => return Poll::Ready(Err(TRUNCATED)),
         }
+        self.server_moved();
+        Poll::Ready(Ok(()))
+    }
+
+    /// The server has sent something, or its end.
+    fn server_moved(&mut self) {
         let now = now();
         self.waits.moves(now);
         self.source.lease.flows(now);
-        Poll::Ready(Ok(()))
     }
 
     /// The other direction: what the client still sends goes to the server, for as long as that takes it; and a client
@@ -319,7 +331,7 @@ impl<C: Caller> Relay<'_, '_, C> {
 
     /// Whether the client has to take something before anything else can move.
     fn is_down_to_client(&self) -> bool {
-        self.exchange.caller.unsent() > 0 || !self.piece.is_empty()
+        self.exchange.caller.unsent() > 0 || !self.piece.is_empty() || self.pipe.is_some()
     }
 }
 

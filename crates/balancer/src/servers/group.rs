@@ -22,6 +22,7 @@ use crate::servers::answer::Answer;
 use crate::servers::attempt::Attempt;
 use crate::servers::idle::IdleConnections;
 use crate::servers::large::LargeBuffers;
+use crate::servers::pipes::Pipes;
 use crate::settings::upstream::UpstreamSettings;
 
 /// One worker's own of an upstream.
@@ -39,6 +40,8 @@ pub(crate) struct Group {
     pub(crate) answers: Rc<Spare<Answer>>,
     /// For responses that are long.
     pub(crate) large: Rc<LargeBuffers>,
+    /// For those of them that nobody has to see.
+    pub(crate) pipes: Rc<Pipes>,
     watched: Rc<OnceCell<Watched>>,
 }
 
@@ -59,6 +62,7 @@ impl Group {
             running_on: Rc::default(),
             answers: Rc::default(),
             large: Rc::default(),
+            pipes: Pipes::new(worker.shared.clone()),
             watched: Rc::default(),
             worker,
             settings,

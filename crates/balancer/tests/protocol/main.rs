@@ -16,6 +16,7 @@ mod forwarding;
 mod giving_way;
 mod integrity;
 mod introduction;
+mod large_responses;
 mod lasting;
 mod letting_go;
 mod memory;

@@ -38,6 +38,11 @@ impl BodyWriter {
         Self { framing, in_chunk: false, ended: framing == Framing::Empty }
     }
 
+    /// Whether nothing goes around the data, of which there is as much as was announced.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self.framing, Framing::Length(_))
+    }
+
     /// What goes before `len` bytes of data, which must not go beyond a length announced. For no data nothing is written: a chunk of 0 bytes is the end.
     pub fn before_data(&mut self, len: usize, out: &mut Vec<u8>) {
         match &mut self.framing {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use evenkeel_http1::After as Fate;
 use evenkeel_message::{Refusal, RequestHead, ResponseHead, ResponseRewrite, Version};
-use evenkeel_wire::{Alarm, Buffer};
+use evenkeel_wire::{Alarm, Buffer, Pipe};
 
 use super::client::Client;
 use super::storage::Storage;
@@ -232,6 +232,23 @@ impl Caller for Asking<'_> {
             reply.clear();
             *sent = 0;
         }
+        done
+    }
+
+    fn takes_pipes(&self) -> bool {
+        !self.client.stream.is_secured() && self.client.machine.has_plain_body()
+    }
+
+    fn poll_send_pipe(
+        &mut self,
+        cx: &mut Context<'_>,
+        pipe: &mut Pipe,
+        moved: &mut usize,
+    ) -> Poll<io::Result<()>> {
+        debug_assert!(self.storage.reply.is_empty(), "what was written goes first");
+        let before = *moved;
+        let done = self.client.stream.poll_send_pipe(cx, pipe, moved);
+        self.client.machine.before_data(*moved - before, &mut self.storage.reply);
         done
     }
 

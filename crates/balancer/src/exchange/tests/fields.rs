@@ -9,7 +9,7 @@ use evenkeel_message::{
     Delivery, Form, Framing, Limits, Refusal, RequestBuilder, RequestHead, ResponseHead, ResponseRewrite,
     rewrite_response,
 };
-use evenkeel_wire::Alarm;
+use evenkeel_wire::{Alarm, Pipe};
 
 use crate::exchange::caller::{After, Caller, Placed, Trouble};
 use crate::servers::bound::Bound;
@@ -180,6 +180,19 @@ impl Caller for FieldsCaller {
         *moved += self.waiting.len();
         self.content.append(&mut self.waiting);
         Poll::Ready(Ok(()))
+    }
+
+    fn takes_pipes(&self) -> bool {
+        false
+    }
+
+    fn poll_send_pipe(
+        &mut self,
+        _cx: &mut Context<'_>,
+        _pipe: &mut Pipe,
+        _moved: &mut usize,
+    ) -> Poll<io::Result<()>> {
+        unreachable!("it takes none")
     }
 
     fn close_after_this(&mut self) {
