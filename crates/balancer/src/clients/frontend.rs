@@ -52,6 +52,12 @@ impl Frontend {
         self.groups.borrow().worker.clone()
     }
 
+    /// Frees some of what a connection needs while it is busy: one that was has gone quiet.
+    pub(crate) fn release_spare(&self) {
+        self.spare.release();
+        self.groups.borrow().release_spare();
+    }
+
     /// Takes up each edition as it comes, for as long as the worker runs: what begins from then on begins under it.
     pub(crate) async fn take_up_editions(self: Rc<Self>) {
         let mut editions = self.worker().shared.editions.subscribe();

@@ -14,8 +14,11 @@ pub(crate) struct Spare<T> {
     kept: RefCell<Vec<Box<T>>>,
 }
 
-/// The most that wait; those beyond are freed.
-const SPARE: usize = 64;
+/// The most that wait, of so many clients at once; those beyond are freed.
+const MANY: usize = 512;
+
+/// So many wait even where hardly anybody asks.
+const FEW: usize = 64;
 
 impl<T: Reusable> Spare<T> {
     /// One that was used before, where there is one.
@@ -30,8 +33,16 @@ impl<T: Reusable> Spare<T> {
     /// Keeps one that is no longer used.
     pub(crate) fn give_back(&self, mut used: Box<T>) {
         let mut kept = self.kept.borrow_mut();
-        if kept.len() < SPARE && used.forget() {
+        if kept.len() < MANY && used.forget() {
             kept.push(used);
+        }
+    }
+
+    /// Frees one, where there are more than a [`FEW`]: somebody who used them has gone quiet.
+    pub(crate) fn release(&self) {
+        let mut kept = self.kept.borrow_mut();
+        if kept.len() > FEW {
+            kept.pop();
         }
     }
 }
@@ -59,11 +70,27 @@ mod tests {
     }
 
     #[test]
+    fn as_many_as_were_used_at_once_are_kept_until_those_who_used_them_go_quiet() {
+        let spare = Spare::<Vec<u8>>::default();
+        let used: Vec<_> = (0..2 * MANY).map(|_| spare.take()).collect();
+        for used in used {
+            spare.give_back(used);
+        }
+        assert_eq!(spare.kept.borrow().len(), MANY);
+        for left in (FEW..MANY).rev() {
+            spare.release();
+            assert_eq!(spare.kept.borrow().len(), left);
+        }
+        spare.release();
+        assert_eq!(spare.kept.borrow().len(), FEW);
+    }
+
+    #[test]
     fn what_has_grown_and_what_is_too_many_is_freed() {
         let spare = Spare::<Vec<u8>>::default();
         spare.give_back(Box::new(Vec::with_capacity(9)));
         assert!(spare.kept.borrow().is_empty());
-        (0..=SPARE).for_each(|_| spare.give_back(Box::default()));
-        assert_eq!(spare.kept.borrow().len(), SPARE);
+        (0..=MANY).for_each(|_| spare.give_back(Box::default()));
+        assert_eq!(spare.kept.borrow().len(), MANY);
     }
 }

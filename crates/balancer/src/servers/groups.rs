@@ -78,6 +78,11 @@ impl Groups {
         self.all.iter().for_each(|group| group.watch_idle());
     }
 
+    /// Frees some of what requests were answered with.
+    pub(crate) fn release_spare(&self) {
+        self.all.iter().for_each(|group| group.answers.release());
+    }
+
     /// Where the request with this head goes.
     ///
     /// # Errors

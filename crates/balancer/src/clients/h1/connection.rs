@@ -182,6 +182,7 @@ pub(crate) async fn last_since(
     let destination = destination.map(Box::new);
     let idle = Idle { stream, peer, destination, introduced, first_byte_by, since, permit };
     let leaving = frontend.worker().shared.is_leaving().then(|| since + QUIET_WHILE_LEAVING);
+    frontend.release_spare();
     frontend.parked.park(idle, leaving.map_or(until, |leaving| leaving.min(until)));
 }
 
