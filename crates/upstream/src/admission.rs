@@ -51,6 +51,8 @@ struct Shared {
 struct Line {
     waiting: VecDeque<Waiting>,
     doubts: Doubts,
+    /// Places at endpoints that were given up for who waits, and that nobody has come for yet.
+    given_up: usize,
     next: u64,
 }
 
@@ -196,6 +198,7 @@ impl Drop for Place {
         let mut line = self.queue.line();
         let Some(at) = line.position(self.number) else { return };
         line.waiting.remove(at);
+        line.given_up = if line.waiting.is_empty() { 0 } else { line.given_up.saturating_sub(1) };
         self.queue.measure(&line);
         let next = if at == 0 { line.call() } else { None };
         drop(line);

@@ -121,7 +121,8 @@ impl Line {
             // It may have been called already, and whoever is first now looks in its stead.
             wakers.extend(self.call());
         }
-        let mut waiting = self.waiting.iter().filter(|waiting| !waiting.doubtful).count();
+        let waiting = self.waiting.iter().filter(|waiting| !waiting.doubtful).count();
+        let mut waiting = waiting.saturating_sub(self.given_up);
         for doubt in &mut self.doubts.0 {
             match doubt.state {
                 _ if waiting == 0 => break,
@@ -167,6 +168,9 @@ impl Drop for Doubtful {
         let mut line = self.queue.line();
         let Some(at) = line.doubts.0.iter().position(|doubt| doubt.number == self.number) else { return };
         let doubt = line.doubts.0.remove(at);
+        if doubt.state == (State::GivesUp { for_line: true }) && !line.waiting.is_empty() {
+            line.given_up += 1;
+        }
         // It had its answer before it heard that it was asked: another has to give up in its stead.
         let asked =
             if doubt.state == (State::Asked { for_line: true }) { line.make_way() } else { Vec::new() };
@@ -268,6 +272,25 @@ mod tests {
         let third = queue.doubt(None);
         drop(other);
         assert!(!is_asked(&third), "the place that was given up is as good as taken");
+    }
+
+    #[test]
+    fn what_one_gave_up_is_not_asked_of_another_until_somebody_has_come_for_it() {
+        let queue = queue(8);
+        let gives_up = queue.doubt(None);
+        let waits = join(&queue);
+        assert!(is_asked(&gives_up));
+        drop(gives_up);
+        let other = queue.doubt(None);
+        assert!(!is_asked(&other), "one for one");
+        let second = join(&queue);
+        assert!(is_asked(&other), "and one for the next");
+        drop((waits, other));
+        let last = queue.doubt(None);
+        assert!(!is_asked(&last));
+        drop(second);
+        let _waits = join(&queue);
+        assert!(is_asked(&last), "nothing is owed to a line that was empty");
     }
 
     #[test]
