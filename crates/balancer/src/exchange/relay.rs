@@ -3,8 +3,8 @@
 //! ```text
 //! server ──fill──▶ received ──decode, verify──▶ framed for the client ──send──▶ client
 //! ```
-//! One buffer, or [a pipe](piped) in its place: what the client does not take is not read from the server. The last piece goes out only after the digest,
-//! where one was promised, has been found right; otherwise the client's connection ends in a reset.
+//! One buffer, or [a pipe](piped) in its place: what the client does not take is not read from the server. The last piece goes out
+//! only after the digest, where one was promised, has been found right; otherwise the client's connection ends in a reset.
 
 mod open_ended;
 mod piped;

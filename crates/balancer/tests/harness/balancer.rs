@@ -203,6 +203,14 @@ impl Balancer {
         std::fs::read_dir(format!("/proc/{}/fd", self.process.id())).unwrap().count()
     }
 
+    /// How many ends of pipes it has open.
+    pub(crate) fn pipe_ends(&self) -> usize {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.process.id())).unwrap();
+        // One that is closed in this moment leads nowhere.
+        let links = open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        links.filter(|link| link.to_string_lossy().starts_with("pipe:")).count()
+    }
+
     /// How many threads it has.
     pub(crate) fn threads(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap().count()

@@ -62,11 +62,11 @@ fn what_a_slow_client_has_not_taken_waits_in_a_pipe_and_comes_when_it_does() {
     client.send(GET);
     let mut server = stage.servers.accept();
     server.message();
-    let before = stage.balancer.descriptors();
+    let before = stage.balancer.pipe_ends();
     let content = content(LARGE);
     let response = [head(LARGE), content.clone()].concat();
     let got = while_sending(&mut server, &response, || {
-        stage.balancer.wait_until(|balancer| balancer.descriptors() == before + 2);
+        stage.balancer.wait_until(|balancer| balancer.pipe_ends() == before + 2);
         client.message()
     });
     assert!(got.body == content);
