@@ -122,14 +122,7 @@ impl Tcp {
 
     /// Writes what is taken, once.
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if let Self::Unwatched(tcp) = self {
-            match send(tcp, bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return Poll::Ready(done),
-            }
-        }
-        let tcp = &*self.watch()?;
-        poll_once_writable(tcp, cx, bytes.len(), || send(tcp, bytes))
+        self.poll_out(cx, bytes.len(), |socket| send(&socket, bytes))
     }
 
     /// The same of several pieces, one behind the other.
@@ -138,15 +131,8 @@ impl Tcp {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if let Self::Unwatched(tcp) = self {
-            match send_pieces(tcp, pieces) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return Poll::Ready(done),
-            }
-        }
-        let tcp = &*self.watch()?;
         let whole = pieces.iter().map(|piece| piece.len()).sum();
-        poll_once_writable(tcp, cx, whole, || send_pieces(tcp, pieces))
+        self.poll_out(cx, whole, |socket| send_pieces(&socket, pieces))
     }
 
     /// The same, and the kernel holds the last segment back, where it is not full, until more is written or the end is said, so that both
@@ -156,15 +142,26 @@ impl Tcp {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let whole = pieces.iter().map(|piece| piece.len()).sum();
+        self.poll_out(cx, whole, |socket| send_held(&socket, pieces))
+    }
+
+    /// Writes once, of `whole` bytes.
+    #[inline]
+    fn poll_out(
+        &mut self,
+        cx: &mut Context<'_>,
+        whole: usize,
+        write: impl Fn(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
         if let Self::Unwatched(tcp) = self {
-            match send_held(tcp, pieces) {
+            match write(tcp.as_fd()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 done => return Poll::Ready(done),
             }
         }
         let tcp = &*self.watch()?;
-        let whole = pieces.iter().map(|piece| piece.len()).sum();
-        poll_once_writable(tcp, cx, whole, || send_held(tcp, pieces))
+        poll_once_writable(tcp, cx, whole, || write(tcp.as_fd()))
     }
 
     /// Writes what is taken at once.
