@@ -1,7 +1,7 @@
 //! Numbers, addresses and field lines as text, appended without allocation; and lists taken apart again.
 
 use std::io::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Appends `number` in decimal.
 pub fn decimal(number: u64, out: &mut Vec<u8>) {
@@ -43,14 +43,9 @@ pub fn hexadecimal(number: u64, out: &mut Vec<u8>) {
 pub fn address(address: IpAddr, out: &mut Vec<u8>) {
     match address.to_canonical() {
         IpAddr::V4(address) => {
-            let mut text = [0; 4 * OCTET];
-            let mut len = 0;
-            for octet in address.octets() {
-                text[len..len + OCTET].copy_from_slice(&OCTETS[usize::from(octet)]);
-                len += 2 + usize::from(octet >= 10) + usize::from(octet >= 100);
-            }
+            let (text, len) = dotted(address);
             // As many bytes each time, and then those that are none of it taken away: that is less than to copy so many.
-            let end = out.len() + len - ".".len();
+            let end = out.len() + len;
             out.extend_from_slice(&text);
             out.truncate(end);
         }
@@ -59,6 +54,18 @@ pub fn address(address: IpAddr, out: &mut Vec<u8>) {
             let _ = write!(out, "{address}");
         }
     }
+}
+
+/// An IPv4 address at the beginning of so many bytes, and how many of them it takes.
+#[inline]
+pub fn dotted(address: Ipv4Addr) -> ([u8; 4 * OCTET], usize) {
+    let mut text = [0; 4 * OCTET];
+    let mut len = 0;
+    for octet in address.octets() {
+        text[len..len + OCTET].copy_from_slice(&OCTETS[usize::from(octet)]);
+        len += 2 + usize::from(octet >= 10) + usize::from(octet >= 100);
+    }
+    (text, len - ".".len())
 }
 
 /// The most that an octet takes with the point after it.

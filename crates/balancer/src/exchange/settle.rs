@@ -18,7 +18,8 @@ pub(crate) fn settle(worker: &Worker, peer: SocketAddr, scratch: &Scratch) {
     let now = now();
     let account = &scratch.account;
     let roster = &worker.shared.roster;
-    worker.stats.request_times.add(account.took(now));
+    let took = account.took(now);
+    worker.stats.request_times.add(took);
     if !account.queued.is_zero() {
         worker.stats.queue_times.add(account.queued);
     }
@@ -26,7 +27,7 @@ pub(crate) fn settle(worker: &Worker, peer: SocketAddr, scratch: &Scratch) {
         settle_attempt(worker, entry);
     }
     if let Some(upstream) = &account.upstream {
-        count_for(worker, upstream, account.status, account.took(now));
+        count_for(worker, upstream, account.status, took);
     }
     if let Some(pen) = &worker.pen {
         pen.record(account, roster);
@@ -34,7 +35,7 @@ pub(crate) fn settle(worker: &Worker, peer: SocketAddr, scratch: &Scratch) {
     worker.shared.story.note(account, &scratch.request, roster, now);
     if let Some(log) = &worker.access_log {
         let received = if scratch.request.is_empty() { 0 } else { scratch.upload.taken() };
-        log.write(&Entry { peer, head: &scratch.request, received, account, now }, roster);
+        log.write(&Entry { peer, head: &scratch.request, received, account, took, now }, roster);
     }
 }
 

@@ -1,8 +1,8 @@
 //! The access log: one structured line a request, written by a thread of its own.
 //!
 //! ```text
-//! worker 1 ── line ──▶ its buffer ─┐
-//! worker 2 ── line ──▶ its buffer ─┴── taken at 256 KiB, or after 100 ms ──▶ writer ──▶ standard output or a file
+//! worker 1 ── line ──▶ its lines ─┐
+//! worker 2 ── line ──▶ its lines ─┴── taken at 256 KiB, or after 100 ms ──▶ writer ──▶ standard output or a file
 //! ```
 //! A worker only appends to memory. The writer exchanges the buffer for an empty one, in a few instructions, and never
 //! holds it while it writes, so an output that blocks stalls nobody: the buffers fill up to [`BUFFERED_BYTES`], and lines beyond that
@@ -12,6 +12,7 @@
 //! keep secret is not in it.
 
 mod line;
+mod lines;
 mod names;
 mod output;
 
@@ -31,6 +32,7 @@ use crate::records::account::Account;
 use crate::records::roster::Roster;
 use crate::settings::access_log::{AccessLogSettings, Format};
 use line::Clock;
+use lines::Lines;
 use names::Names;
 use output::Output;
 
@@ -54,13 +56,6 @@ pub(crate) struct AccessLog {
     sample: u64,
     lost: Arc<AtomicU64>,
     writer: SyncSender<ToWriter>,
-}
-
-/// Lines of one worker that wait for the writer.
-#[derive(Debug, Default)]
-struct Lines {
-    text: Vec<u8>,
-    count: u64,
 }
 
 type Buffer = Arc<Mutex<Lines>>;
@@ -146,6 +141,8 @@ pub(crate) struct Entry<'a> {
     /// Bytes of the request's body.
     pub(crate) received: u64,
     pub(crate) account: &'a Account,
+    /// How long it took, as of `now`.
+    pub(crate) took: Duration,
     pub(crate) now: Instant,
 }
 
@@ -156,20 +153,19 @@ impl WorkerLog {
             return;
         }
         let mut lines = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.text.len() >= BUFFERED_BYTES {
+        let before = lines.len();
+        if before >= BUFFERED_BYTES {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let before = lines.text.len();
         let mut clock = self.clock.borrow_mut();
         let time = clock.show(entry.now);
         let names = &mut self.names.borrow_mut();
         match self.format {
-            Format::Text => line::text(&mut lines.text, time, entry, names, roster),
-            Format::Json => line::json(&mut lines.text, time, entry, names, roster),
+            Format::Text => line::text(&mut lines, time, entry, names, roster),
+            Format::Json => line::json(&mut lines, time, entry, names, roster),
         }
-        lines.count += 1;
-        if before < FULL_BUFFER && lines.text.len() >= FULL_BUFFER {
+        if before < FULL_BUFFER && lines.len() >= FULL_BUFFER {
             drop(lines);
             // A writer that is called already, or that waits for its output, comes by itself.
             let _ = self.writer.try_send(ToWriter::Take);
@@ -211,11 +207,7 @@ impl Writer {
     fn write_all(&mut self, spare: &mut Vec<u8>) {
         self.output.reopen_if_moved();
         for buffer in &self.buffers {
-            let count = {
-                let mut lines = buffer.lock().unwrap_or_else(PoisonError::into_inner);
-                std::mem::swap(&mut lines.text, spare);
-                std::mem::take(&mut lines.count)
-            };
+            let count = buffer.lock().unwrap_or_else(PoisonError::into_inner).take(spare);
             if !spare.is_empty() && !self.output.write(spare) {
                 self.lost.fetch_add(count, Ordering::Relaxed);
             }
@@ -245,7 +237,7 @@ mod tests {
 
     fn write(log: &WorkerLog, account: &Account) {
         let peer = "10.1.2.3:4567".parse().unwrap();
-        let entry = Entry { peer, head: HEAD, received: 0, account, now: now() };
+        let entry = Entry { peer, head: HEAD, received: 0, account, took: Duration::ZERO, now: now() };
         log.write(&entry, &Roster::default());
     }
 
@@ -307,7 +299,7 @@ mod tests {
     #[test]
     fn an_output_that_takes_nothing_costs_lines_and_stalls_nobody() {
         let buffer = Buffer::default();
-        buffer.lock().unwrap().text = vec![b'x'; BUFFERED_BYTES];
+        buffer.lock().unwrap().put(&vec![b'x'; BUFFERED_BYTES]);
         let worker = WorkerLog {
             format: Format::Text,
             sample: 1,
@@ -320,7 +312,7 @@ mod tests {
         };
         write(&worker, &usual());
         assert_eq!(worker.lost.load(Ordering::Relaxed), 1);
-        assert_eq!(buffer.lock().unwrap().text.len(), BUFFERED_BYTES);
+        assert_eq!(buffer.lock().unwrap().len(), BUFFERED_BYTES);
     }
 
     #[test]

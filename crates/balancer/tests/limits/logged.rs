@@ -74,3 +74,35 @@ fn the_text_names_host_and_peer_as_well() {
     let line = stage.balancer.said(" 2001:db8::7 \"GET /of-three\" status=200");
     assert!(line.contains(" peer=127.0.0.1:") && line.contains(" host=shop.example id="), "{line}");
 }
+
+#[test]
+fn a_request_as_usual_is_one_line_to_its_last_byte() {
+    let shape = |line: &str| {
+        let digits =
+            |part: &str| part.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect::<String>();
+        let mut shape = digits(line);
+        while shape.contains("00") {
+            shape = shape.replace("00", "0");
+        }
+        shape
+    };
+    for (format, expected) in [
+        (
+            "text",
+            "0-0-0T0:0:0.0Z 0.0.0.0:0 \"GET /of-four\" status=0 end=complete in=0 out=0 took=0.0ms host=shop.example \
+             id=own route=0.0.0.0:0/first/0/0.0ms",
+        ),
+        (
+            "json",
+            "{\"time\":\"0-0-0T0:0:0.0Z\",\"client\":\"0.0.0.0:0\",\"method\":\"GET\",\"host\":\"shop.example\",\
+             \"path\":\"/of-four\",\"status\":0,\"end\":\"complete\",\"request_id\":\"own\",\"bytes_in\":0,\
+             \"bytes_out\":0,\"duration_ms\":0.0,\"queued_ms\":0.0,\"masked\":false,\"attempts\":[{\
+             \"endpoint\":\"0.0.0.0:0\",\"reason\":\"first\",\"outcome\":\"answered\",\"status\":0,\"reused\":false,\
+             \"begun_ms\":0.0,\"took_ms\":0.0}]}",
+        ),
+    ] {
+        let stage = Stage::with(&[("ACCESS_LOG", format), ("ACCESS_LOG_PATH", "/dev/stderr")]);
+        stage.forwarded(get("shop.example", "/of-four?token=x", "X-Request-Id: own\r\n"));
+        assert_eq!(shape(&stage.balancer.said("/of-four")), expected);
+    }
+}

@@ -1,143 +1,153 @@
-//! A request as one line. Numbers and times are written by hand into the worker's buffer: formatting machinery would be most
-//! of what a line costs.
+//! A request as one line: what it says, in which order.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
-use evenkeel_message::text::{address, decimal};
 use evenkeel_upstream::attempt::TrailOutcome;
 use jiff::Timestamp;
 
 use super::Entry;
+use super::lines::{Lines, three_digits};
 use super::names::Names;
-use crate::records::account::Account;
 use crate::records::roster::{Roster, Server};
 
 /// For a program: one JSON object.
-pub(super) fn json(line: &mut Vec<u8>, time: &[u8], entry: &Entry<'_>, names: &mut Names, roster: &Roster) {
+pub(super) fn json(line: &mut Lines, time: &Time, entry: &Entry<'_>, names: &mut Names, roster: &Roster) {
     let account = entry.account;
-    let (method, path) = asked(entry.head);
-    line.extend_from_slice(b"{\"time\":\"");
-    line.extend_from_slice(time);
-    line.extend_from_slice(b"\",\"client\":\"");
-    client(line, entry);
-    line.push(b'"');
-    if is_introduced(entry) {
-        line.extend_from_slice(b",\"peer\":\"");
-        shown(line, entry.peer);
-        line.push(b'"');
+    let asked = asked(entry.head);
+    line.put(b"{\"time\":\"");
+    line.put(time);
+    line.put(b"\",\"client\":\"");
+    let introduced = is_introduced(entry);
+    client(line, entry, introduced);
+    line.put(b"\"");
+    if introduced {
+        line.put(b",\"peer\":\"");
+        line.socket(entry.peer);
+        line.put(b"\"");
     }
-    line.extend_from_slice(b",\"method\":\"");
-    quoted(line, method);
+    line.put(b",\"method\":\"");
+    line.quoted(asked.method);
     let host = host(entry.head);
     if !host.is_empty() {
-        line.extend_from_slice(b"\",\"host\":\"");
-        quoted(line, host);
+        line.put(b"\",\"host\":\"");
+        line.quoted(host);
     }
-    line.extend_from_slice(b"\",\"path\":\"");
-    whole_path(line, account, path);
-    line.push(b'"');
-    string(line, "upstream", account.upstream.as_deref().unwrap_or_default().as_bytes());
-    line.extend_from_slice(b",\"status\":");
-    decimal(account.status.into(), line);
-    string(line, "end", account.end.name().as_bytes());
-    string(line, "error", account.error.unwrap_or_default().as_bytes());
-    string(line, "request_id", entry.head.get(account.id.clone()).unwrap_or_default());
-    string(line, "trace_id", account.trace.as_ref().map_or(b"", <[u8; 32]>::as_slice));
-    line.extend_from_slice(b",\"bytes_in\":");
-    decimal(entry.received, line);
-    line.extend_from_slice(b",\"bytes_out\":");
-    decimal(account.sent, line);
-    line.extend_from_slice(b",\"duration_ms\":");
-    millis(line, account.took(entry.now));
-    line.extend_from_slice(b",\"queued_ms\":");
-    millis(line, account.queued);
-    line.extend_from_slice(if account.masked { b",\"masked\":true" } else { b",\"masked\":false" });
-    line.extend_from_slice(b",\"attempts\":[");
+    line.put(b"\",\"path\":\"");
+    if let Some(prefix) = &account.prefix {
+        line.quoted(prefix.as_bytes());
+    }
+    line.quoted(asked.path);
+    line.put(b"\"");
+    string(line, b",\"upstream\":\"", account.upstream.as_deref().unwrap_or_default().as_bytes());
+    line.put(b",\"status\":");
+    line.decimal(account.status.into());
+    string(line, b",\"end\":\"", account.end.name().as_bytes());
+    string(line, b",\"error\":\"", account.error.unwrap_or_default().as_bytes());
+    string(line, b",\"request_id\":\"", entry.head.get(account.id.clone()).unwrap_or_default());
+    string(line, b",\"trace_id\":\"", account.trace.as_ref().map_or(b"", <[u8; 32]>::as_slice));
+    line.put(b",\"bytes_in\":");
+    line.decimal(entry.received);
+    line.put(b",\"bytes_out\":");
+    line.decimal(account.sent);
+    line.put(b",\"duration_ms\":");
+    line.millis(entry.took);
+    line.put(b",\"queued_ms\":");
+    line.millis(account.queued);
+    line.put(if account.masked { b",\"masked\":true" } else { b",\"masked\":false" });
+    line.put(b",\"attempts\":[");
     for (index, attempt) in account.trail.iter().enumerate() {
-        line.extend_from_slice(if index == 0 { b"{" } else { b",{" });
-        line.extend_from_slice(names.of(attempt.endpoint, roster));
-        string(line, "reason", attempt.why.name().as_bytes());
-        string(line, "outcome", attempt.outcome.class().name().as_bytes());
+        line.put(if index == 0 { b"{" } else { b",{" });
+        line.put(names.of(attempt.endpoint, roster));
+        string(line, b",\"reason\":\"", attempt.why.name().as_bytes());
+        string(line, b",\"outcome\":\"", attempt.outcome.class().name().as_bytes());
         if let TrailOutcome::Responded(_, status) = attempt.outcome {
-            line.extend_from_slice(b",\"status\":");
-            decimal(status.into(), line);
+            line.put(b",\"status\":");
+            line.decimal(status.into());
         }
-        line.extend_from_slice(if attempt.reused { b",\"reused\":true" } else { b",\"reused\":false" });
-        line.extend_from_slice(b",\"begun_ms\":");
-        millis(line, account.after(attempt.begun));
-        line.extend_from_slice(b",\"took_ms\":");
-        millis(line, attempt.since.saturating_duration_since(attempt.begun));
-        line.push(b'}');
+        line.put(if attempt.reused { b",\"reused\":true" } else { b",\"reused\":false" });
+        line.put(b",\"begun_ms\":");
+        line.millis(account.after(attempt.begun));
+        line.put(b",\"took_ms\":");
+        line.millis(attempt.since.saturating_duration_since(attempt.begun));
+        line.put(b"}");
     }
-    line.extend_from_slice(b"]}\n");
+    line.put(b"]}");
+    line.end();
 }
 
 /// For people: `name=value`, the route of the attempts at the end.
-pub(super) fn text(line: &mut Vec<u8>, time: &[u8], entry: &Entry<'_>, names: &mut Names, roster: &Roster) {
+pub(super) fn text(line: &mut Lines, time: &Time, entry: &Entry<'_>, names: &mut Names, roster: &Roster) {
     let account = entry.account;
-    let (method, path) = asked(entry.head);
-    line.extend_from_slice(time);
-    line.push(b' ');
-    client(line, entry);
-    line.extend_from_slice(b" \"");
-    quoted(line, method);
-    line.push(b' ');
-    whole_path(line, account, path);
-    line.extend_from_slice(b"\" status=");
-    decimal(account.status.into(), line);
-    word(line, "upstream", account.upstream.as_deref().unwrap_or_default().as_bytes());
-    word(line, "end", account.end.name().as_bytes());
-    word(line, "error", account.error.unwrap_or_default().as_bytes());
-    line.extend_from_slice(b" in=");
-    decimal(entry.received, line);
-    line.extend_from_slice(b" out=");
-    decimal(account.sent, line);
-    line.extend_from_slice(b" took=");
-    millis(line, account.took(entry.now));
-    line.extend_from_slice(b"ms");
-    if !account.queued.is_zero() {
-        line.extend_from_slice(b" queued=");
-        millis(line, account.queued);
-        line.extend_from_slice(b"ms");
+    let asked = asked(entry.head);
+    line.put(time);
+    line.put(b" ");
+    let introduced = is_introduced(entry);
+    client(line, entry, introduced);
+    line.put(b" \"");
+    match &account.prefix {
+        None => line.quoted(asked.method_and_path),
+        Some(prefix) => {
+            line.quoted(asked.method);
+            line.put(b" ");
+            line.quoted(prefix.as_bytes());
+            line.quoted(asked.path);
+        }
     }
-    if is_introduced(entry) {
-        line.extend_from_slice(b" peer=");
-        shown(line, entry.peer);
+    line.put(b"\" status=");
+    line.decimal(account.status.into());
+    word(line, b" upstream=", account.upstream.as_deref().unwrap_or_default().as_bytes());
+    word(line, b" end=", account.end.name().as_bytes());
+    word(line, b" error=", account.error.unwrap_or_default().as_bytes());
+    line.put(b" in=");
+    line.decimal(entry.received);
+    line.put(b" out=");
+    line.decimal(account.sent);
+    line.put(b" took=");
+    line.millis(entry.took);
+    line.put(b"ms");
+    if !account.queued.is_zero() {
+        line.put(b" queued=");
+        line.millis(account.queued);
+        line.put(b"ms");
+    }
+    if introduced {
+        line.put(b" peer=");
+        line.socket(entry.peer);
     }
     let host = host(entry.head);
     if !host.is_empty() {
-        line.extend_from_slice(b" host=");
-        quoted(line, host);
+        line.put(b" host=");
+        line.quoted(host);
     }
-    word(line, "id", entry.head.get(account.id.clone()).unwrap_or_default());
-    word(line, "trace", account.trace.as_ref().map_or(b"", <[u8; 32]>::as_slice));
+    word(line, b" id=", entry.head.get(account.id.clone()).unwrap_or_default());
+    word(line, b" trace=", account.trace.as_ref().map_or(b"", <[u8; 32]>::as_slice));
     for (index, attempt) in account.trail.iter().enumerate() {
-        line.extend_from_slice(if index == 0 { b" route=" } else { b"," });
-        line.extend_from_slice(names.of(attempt.endpoint, roster));
-        line.push(b'/');
-        line.extend_from_slice(attempt.why.name().as_bytes());
-        line.push(b'/');
+        line.put(if index == 0 { b" route=" } else { b"," });
+        line.put(names.of(attempt.endpoint, roster));
+        line.put(b"/");
+        line.put(attempt.why.name().as_bytes());
+        line.put(b"/");
         match attempt.outcome {
-            TrailOutcome::Responded(_, status) => decimal(status.into(), line),
-            outcome => line.extend_from_slice(outcome.class().name().as_bytes()),
+            TrailOutcome::Responded(_, status) => line.decimal(status.into()),
+            outcome => line.put(outcome.class().name().as_bytes()),
         }
-        line.push(b'/');
-        millis(line, attempt.since.saturating_duration_since(attempt.begun));
-        line.extend_from_slice(b"ms");
+        line.put(b"/");
+        line.millis(attempt.since.saturating_duration_since(attempt.begun));
+        line.put(b"ms");
     }
-    line.push(b'\n');
+    line.end();
 }
 
 /// Who asks: without a port where a trusted proxy names it.
-fn client(line: &mut Vec<u8>, entry: &Entry<'_>) {
+fn client(line: &mut Lines, entry: &Entry<'_>, introduced: bool) {
     match entry.account.client {
-        Some(client) if is_introduced(entry) => address(client, line),
-        _ => shown(line, entry.peer),
+        Some(client) if introduced => line.ip(client),
+        _ => line.socket(entry.peer),
     }
 }
 
 /// Whether it is somebody else than the other end of the connection.
+#[inline]
 fn is_introduced(entry: &Entry<'_>) -> bool {
     entry.account.client.is_some_and(|client| client.to_canonical() != entry.peer.ip().to_canonical())
 }
@@ -148,26 +158,32 @@ const LONGEST_HOST: usize = 255;
 /// The host in a head as it goes to the servers, or as it was kept.
 fn host(head: &[u8]) -> &[u8] {
     const HOST: &[u8] = b"\r\nHost: ";
-    let Some(at) = memchr::memmem::find(head, HOST) else { return b"" };
-    let value = &head[at + HOST.len()..];
+    let fields = &head[memchr::memchr(b'\r', head).unwrap_or(head.len())..];
+    // Most clients name it first.
+    let value =
+        fields.strip_prefix(HOST).or_else(|| fields.get(memchr::memmem::find(fields, HOST)? + HOST.len()..));
+    let Some(value) = value else { return b"" };
     let value = &value[..memchr::memchr(b'\r', value).unwrap_or(value.len())];
     &value[..value.len().min(LONGEST_HOST)]
 }
 
-/// The path as the client asked for it.
-fn whole_path(line: &mut Vec<u8>, account: &Account, path: &[u8]) {
-    if let Some(prefix) = &account.prefix {
-        quoted(line, prefix.as_bytes());
-    }
-    quoted(line, path);
+/// What a request asks for; `-` where it came to none. The path is without the query, which may hold what nobody else should read,
+/// and without what was taken off it on the way.
+struct Asked<'a> {
+    method: &'a [u8],
+    path: &'a [u8],
+    /// Both, as they stand in the head.
+    method_and_path: &'a [u8],
 }
 
-/// Method and path of a head as it goes to the servers; `-` where the request came to none. The path is without the query,
-/// which may hold what nobody else should read.
-fn asked(head: &[u8]) -> (&[u8], &[u8]) {
-    let Some(space) = memchr::memchr(b' ', head) else { return (b"-", b"-") };
+/// What a head as it goes to the servers asks for, or one as it was kept.
+fn asked(head: &[u8]) -> Asked<'_> {
+    let Some(space) = head.iter().position(|&byte| byte == b' ') else {
+        return Asked { method: b"-", path: b"-", method_and_path: b"- -" };
+    };
     let (method, rest) = (&head[..space], &head[space + 1..]);
-    (method, &rest[..memchr::memchr2(b' ', b'?', rest).unwrap_or(rest.len())])
+    let path = &rest[..memchr::memchr2(b' ', b'?', rest).unwrap_or(rest.len())];
+    Asked { method, path, method_and_path: &head[..space + 1 + path.len()] }
 }
 
 /// The time of day: asked for and written out once a second, counted on from there.
@@ -177,32 +193,44 @@ pub(super) struct Clock {
     /// Since the Unix epoch, when it was asked for.
     told: Duration,
     second: u64,
-    shown: Vec<u8>,
+    shown: Time,
 }
+
+/// `2026-11-23T15:20:30.308Z`
+pub(super) type Time = [u8; 24];
 
 impl Clock {
     pub(super) fn new(now: Instant) -> Self {
-        Self { asked: now, told: since_epoch(), second: 0, shown: Vec::new() }
+        Self { asked: now, told: since_epoch(), second: 0, shown: *b"1970-01-01T00:00:00.000Z" }
     }
 
     /// `now` as in RFC 3339, in UTC, to the millisecond.
-    pub(super) fn show(&mut self, now: Instant) -> &[u8] {
-        if now.saturating_duration_since(self.asked) >= Duration::from_secs(1) {
-            (self.asked, self.told) = (now, since_epoch());
+    pub(super) fn show(&mut self, now: Instant) -> &Time {
+        let mut passed = now.saturating_duration_since(self.asked);
+        if passed >= Duration::from_secs(1) {
+            (self.asked, self.told, passed) = (now, since_epoch(), Duration::ZERO);
         }
-        self.write(self.told + now.saturating_duration_since(self.asked))
+        self.write(self.told + passed)
     }
 
-    fn write(&mut self, since_epoch: Duration) -> &[u8] {
-        if self.shown.is_empty() || since_epoch.as_secs() != self.second {
-            self.second = since_epoch.as_secs();
-            let second = Timestamp::from_second(self.second.cast_signed()).unwrap_or_default();
-            self.shown = second.strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string().into_bytes();
+    fn write(&mut self, since_epoch: Duration) -> &Time {
+        if since_epoch.as_secs() != self.second {
+            self.write_second(since_epoch.as_secs());
         }
-        if let [.., hundreds, tens, ones, b'Z'] = self.shown.as_mut_slice() {
-            [*hundreds, *tens, *ones] = three_digits(since_epoch.subsec_millis());
-        }
+        let [.., hundreds, tens, ones, _] = &mut self.shown;
+        [*hundreds, *tens, *ones] = three_digits(since_epoch.subsec_millis());
         &self.shown
+    }
+
+    #[cold]
+    fn write_second(&mut self, second: u64) {
+        self.second = second;
+        let shown = Timestamp::from_second(second.cast_signed()).unwrap_or_default();
+        let shown = shown.strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string();
+        // Its length is always that: the last year that there is has four digits.
+        if let Ok(shown) = shown.as_bytes().try_into() {
+            self.shown = shown;
+        }
     }
 }
 
@@ -211,99 +239,140 @@ fn since_epoch() -> Duration {
 }
 
 /// `,"name":"value"`, or nothing when there is no value. A value that needs no quoting: a word of ours, a sane id.
-fn string(line: &mut Vec<u8>, name: &str, value: &[u8]) {
+#[inline]
+fn string(line: &mut Lines, name: &[u8], value: &[u8]) {
     if !value.is_empty() {
-        line.extend_from_slice(b",\"");
-        line.extend_from_slice(name.as_bytes());
-        line.extend_from_slice(b"\":\"");
-        line.extend_from_slice(value);
-        line.push(b'"');
+        line.put(name);
+        line.put(value);
+        line.put(b"\"");
     }
 }
 
 /// ` name=value`, or nothing when there is no value. A value as for [`string`].
-fn word(line: &mut Vec<u8>, name: &str, value: &[u8]) {
+#[inline]
+fn word(line: &mut Lines, name: &[u8], value: &[u8]) {
     if !value.is_empty() {
-        line.push(b' ');
-        line.extend_from_slice(name.as_bytes());
-        line.push(b'=');
-        line.extend_from_slice(value);
-    }
-}
-
-/// Within quotes: a request's method and path are visible ASCII, and what is not is left out of the line.
-fn quoted(line: &mut Vec<u8>, value: &[u8]) {
-    let is_plain = |&byte: &u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
-    // Without an early end, many bytes are looked at at once.
-    if value.iter().fold(true, |plain, byte| plain & is_plain(byte)) {
-        line.extend_from_slice(value);
-        return;
-    }
-    for &byte in value {
-        match byte {
-            b'"' | b'\\' => line.extend_from_slice(&[b'\\', byte]),
-            b' '..=b'~' => line.push(byte),
-            _ => line.push(b'?'),
-        }
+        line.put(name);
+        line.put(value);
     }
 }
 
 /// `"endpoint":"172.18.0.4:8080","server":"server-2"`
-pub(super) fn named_json(line: &mut Vec<u8>, server: Option<&Server>) {
-    line.extend_from_slice(b"\"endpoint\":\"");
+pub(super) fn named_json(line: &mut Lines, server: Option<&Server>) {
+    line.put(b"\"endpoint\":\"");
     match server {
         Some(server) => {
-            shown(line, server.address);
-            line.push(b'"');
-            string(line, "server", server.name.as_deref().unwrap_or_default().as_bytes());
+            line.socket(server.address);
+            line.put(b"\"");
+            string(line, b",\"server\":\"", server.name.as_deref().unwrap_or_default().as_bytes());
         }
-        None => line.extend_from_slice(b"gone\""),
+        None => line.put(b"gone\""),
     }
 }
 
 /// `server-2@172.18.0.4:8080`
-pub(super) fn named_text(line: &mut Vec<u8>, server: Option<&Server>) {
-    let Some(server) = server else { return line.extend_from_slice(b"gone") };
+pub(super) fn named_text(line: &mut Lines, server: Option<&Server>) {
+    let Some(server) = server else { return line.put(b"gone") };
     if let Some(name) = &server.name {
-        line.extend_from_slice(name.as_bytes());
-        line.push(b'@');
+        line.put(name.as_bytes());
+        line.put(b"@");
     }
-    shown(line, server.address);
-}
-
-fn shown(line: &mut Vec<u8>, at: SocketAddr) {
-    match at {
-        SocketAddr::V4(v4) => {
-            address((*v4.ip()).into(), line);
-            line.push(b':');
-            decimal(v4.port().into(), line);
-        }
-        SocketAddr::V6(_) => line.extend_from_slice(at.to_string().as_bytes()),
-    }
-}
-
-/// Milliseconds to the microsecond: `1.204`.
-fn millis(line: &mut Vec<u8>, duration: Duration) {
-    decimal(duration.as_secs() * 1000 + u64::from(duration.subsec_millis()), line);
-    line.push(b'.');
-    line.extend_from_slice(&three_digits(duration.subsec_micros() % 1000));
-}
-
-/// Of a number below 1000.
-fn three_digits(number: u32) -> [u8; 3] {
-    [number / 100, number / 10 % 10, number % 10].map(|digit| b'0' + digit as u8)
+    line.socket(server.address);
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::names;
     use super::*;
+    use crate::records::account::{Account, End};
+
+    const HEAD: &[u8] =
+        b"POST /b\"c?token=x HTTP/1.1\r\nHost: shop.example:81\r\nX-Request-Id: r-1\r\nX-Attempt: 1\r\n\r\n";
+
+    /// A request that nothing was left out of, before it came to a server, as both formats have it.
+    fn told(account: &Account, head: &[u8]) -> [String; 2] {
+        type Write = fn(&mut Lines, &Time, &Entry<'_>, &mut Names, &Roster);
+        let formats: [(Write, names::Write); 2] = [(text, named_text), (json, named_json)];
+        formats.map(|(write, named)| {
+            let (mut lines, mut taken) = (Lines::default(), Vec::new());
+            let peer = "10.1.2.3:4567".parse().unwrap();
+            let entry = Entry {
+                peer,
+                head,
+                received: 1_234_567,
+                account,
+                took: Duration::ZERO,
+                now: crate::clock::now(),
+            };
+            let time = b"2026-11-23T15:20:30.308Z";
+            write(&mut lines, time, &entry, &mut Names::new(named), &Roster::default());
+            lines.take(&mut taken);
+            String::from_utf8(taken).unwrap()
+        })
+    }
+
+    #[test]
+    fn a_line_says_all_that_there_is_to_say_in_one_order() {
+        let id = HEAD.windows(3).position(|bytes| bytes == b"r-1").unwrap();
+        let mut account = Account::default();
+        account.status = 503;
+        account.sent = 89;
+        account.queued = Duration::from_micros(2_050_007);
+        account.end = End::Failed;
+        account.error = Some("destination_unavailable");
+        account.masked = true;
+        account.client = Some("2001:db8::7".parse().unwrap());
+        account.upstream = Some("api".into());
+        account.prefix = Some("/a".into());
+        account.trace = Some([b'7'; 32]);
+        account.identify(id..id + 3, HEAD);
+        let trace = "7".repeat(32);
+        assert_eq!(
+            told(&account, HEAD),
+            [
+                format!(
+                    "2026-11-23T15:20:30.308Z 2001:db8::7 \"POST /a/b\\\"c\" status=503 upstream=api end=failed \
+                     error=destination_unavailable in=1234567 out=89 took=0.000ms queued=2050.007ms \
+                     peer=10.1.2.3:4567 host=shop.example:81 id=r-1 trace={trace}\n"
+                ),
+                format!(
+                    "{{\"time\":\"2026-11-23T15:20:30.308Z\",\"client\":\"2001:db8::7\",\"peer\":\"10.1.2.3:4567\",\
+                     \"method\":\"POST\",\"host\":\"shop.example:81\",\"path\":\"/a/b\\\"c\",\"upstream\":\"api\",\"status\":503,\
+                     \"end\":\"failed\",\"error\":\"destination_unavailable\",\"request_id\":\"r-1\",\"trace_id\":\"{trace}\",\
+                     \"bytes_in\":1234567,\"bytes_out\":89,\"duration_ms\":0.000,\"queued_ms\":2050.007,\"masked\":true,\
+                     \"attempts\":[]}}\n"
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_there_is_none_of_is_not_said() {
+        let mut account = Account::default();
+        (account.status, account.end) = (400, End::Refused);
+        let [text, json] = told(&account, b"");
+        assert_eq!(
+            text,
+            "2026-11-23T15:20:30.308Z 10.1.2.3:4567 \"- -\" status=400 end=refused in=1234567 out=0 took=0.000ms\n"
+        );
+        assert_eq!(
+            json,
+            "{\"time\":\"2026-11-23T15:20:30.308Z\",\"client\":\"10.1.2.3:4567\",\"method\":\"-\",\"path\":\"-\",\
+             \"status\":400,\"end\":\"refused\",\"bytes_in\":1234567,\"bytes_out\":0,\"duration_ms\":0.000,\
+             \"queued_ms\":0.000,\"masked\":false,\"attempts\":[]}\n"
+        );
+    }
 
     #[test]
     fn the_path_is_without_the_query() {
-        let asked = |head: &'static str| asked(head.as_bytes());
-        assert_eq!(asked("GET /a/b?token=x HTTP/1.1\r\nHost: h\r\n\r\n"), (&b"GET"[..], &b"/a/b"[..]));
-        assert_eq!(asked("OPTIONS * HTTP/1.1\r\n\r\n"), (&b"OPTIONS"[..], &b"*"[..]));
-        assert_eq!(asked(""), (&b"-"[..], &b"-"[..]));
+        let asked = |head: &'static str| {
+            let Asked { method, path, method_and_path } = asked(head.as_bytes());
+            [method, path, method_and_path].map(|part| str::from_utf8(part).unwrap())
+        };
+        assert_eq!(asked("GET /a/b?token=x HTTP/1.1\r\nHost: h\r\n\r\n"), ["GET", "/a/b", "GET /a/b"]);
+        assert_eq!(asked("OPTIONS * HTTP/1.1\r\n\r\n"), ["OPTIONS", "*", "OPTIONS *"]);
+        assert_eq!(asked("GET /a"), ["GET", "/a", "GET /a"]);
+        assert_eq!(asked(""), ["-", "-", "- -"]);
     }
 
     #[test]
@@ -313,31 +382,21 @@ mod tests {
             of("GET /?\\r\\nHost: x HTTP/1.1\r\nX-Host: y\r\nHost: shop.example:81\r\nA: b\r\n\r\n"),
             "shop.example:81"
         );
+        assert_eq!(of("GET / HTTP/1.1\r\nHost: a\r\nX-Host: y\r\n\r\n"), "a");
+        assert_eq!(of("GET / \r\nHost: b"), "b");
         assert_eq!(of("GET / \r\nHost: \r\nX-Request-Id: a\r\n"), "");
+        assert_eq!(of("GET / HTTP/1.1\r\nX-Host: y\r\n\r\n"), "");
         assert_eq!(of(""), "");
         assert_eq!(of(&format!("GET / \r\nHost: {}\r\n", "a".repeat(999))).len(), LONGEST_HOST);
     }
 
     #[test]
-    fn numbers_and_times_are_written_out() {
-        let mut line = Vec::new();
-        millis(&mut line, Duration::from_micros(1_204_007));
-        line.push(b' ');
-        millis(&mut line, Duration::from_nanos(999_999));
-        line.push(b' ');
-        shown(&mut line, "192.0.2.7:80".parse().unwrap());
-        line.push(b' ');
-        shown(&mut line, "[2001:db8::7]:65535".parse().unwrap());
-        assert_eq!(line, b"1204.007 0.999 192.0.2.7:80 [2001:db8::7]:65535");
-    }
-
-    #[test]
     fn the_clock_shows_each_millisecond() {
         let mut clock = Clock::new(Instant::now());
-        let mut at = |millis| clock.write(Duration::from_millis(millis)).to_owned();
-        assert_eq!(at(7), b"1970-01-01T00:00:00.007Z");
-        assert_eq!(at(999), b"1970-01-01T00:00:00.999Z");
-        assert_eq!(at(86_400_010), b"1970-01-02T00:00:00.010Z");
+        let mut at = |millis| *clock.write(Duration::from_millis(millis));
+        assert_eq!(at(7), *b"1970-01-01T00:00:00.007Z");
+        assert_eq!(at(999), *b"1970-01-01T00:00:00.999Z");
+        assert_eq!(at(86_400_010), *b"1970-01-02T00:00:00.010Z");
     }
 
     #[test]
@@ -349,12 +408,5 @@ mod tests {
         assert!(clock.show(begin + Duration::from_millis(999)).ends_with(b":10.999Z"));
         clock.show(begin + Duration::from_secs(1));
         assert!(clock.told > Duration::from_hours(24), "{:?}", clock.told);
-    }
-
-    #[test]
-    fn quotes_and_controls_cannot_break_a_line() {
-        let mut line = Vec::new();
-        quoted(&mut line, b"/a\"b\\c\nd\xff");
-        assert_eq!(line, b"/a\\\"b\\\\c?d?");
     }
 }

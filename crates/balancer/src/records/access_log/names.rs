@@ -5,10 +5,11 @@ use std::collections::hash_map::Entry;
 use evenkeel_upstream::EndpointId;
 use rustc_hash::FxHashMap;
 
+use super::lines::Lines;
 use crate::records::roster::{Roster, Server};
 
 /// Writes a server as a line of some format names it; `None` is one that nobody knows any more.
-pub(super) type Write = fn(&mut Vec<u8>, Option<&Server>);
+pub(super) type Write = fn(&mut Lines, Option<&Server>);
 
 #[derive(Debug)]
 pub(super) struct Names {
@@ -33,7 +34,9 @@ impl Names {
             Entry::Occupied(written) => written.into_mut(),
             Entry::Vacant(vacant) => {
                 let mut written = Vec::new();
-                (self.write)(&mut written, roster.of(id).as_deref());
+                let mut line = Lines::default();
+                (self.write)(&mut line, roster.of(id).as_deref());
+                line.take(&mut written);
                 vacant.insert(written)
             }
         }
