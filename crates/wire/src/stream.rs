@@ -64,7 +64,7 @@ pub enum Idleness {
 /// Why a connection could not be opened.
 #[derive(Debug)]
 pub enum ConnectError {
-    /// The address answered with a reset: nobody listens there.
+    /// The address answered with a reset: nobody listens there, or no longer.
     Refused,
     /// No route, or the network said so.
     Unreachable(io::Error),
@@ -98,7 +98,8 @@ impl From<io::Error> for ConnectError {
         /// `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`, `EADDRNOTAVAIL` on Linux: ours to suffer, not the endpoint's fault.
         const LOCAL: [i32; 5] = [24, 23, 105, 12, 99];
         match error.kind() {
-            io::ErrorKind::ConnectionRefused => Self::Refused,
+            // A listener that closes resets whom nobody has accepted yet, and that may be known before the connection is.
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => Self::Refused,
             io::ErrorKind::TimedOut => Self::TimedOut,
             _ if error.raw_os_error().is_some_and(|code| LOCAL.contains(&code)) => Self::Local(error),
             _ => Self::Unreachable(error),
@@ -466,6 +467,13 @@ mod tests {
     use std::time::Instant;
 
     const PATIENCE: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn who_is_reset_while_it_connects_is_refused() {
+        let of = |kind: io::ErrorKind| ConnectError::from(io::Error::from(kind));
+        assert!(matches!(of(io::ErrorKind::ConnectionReset), ConnectError::Refused));
+        assert!(matches!(of(io::ErrorKind::NetworkUnreachable), ConnectError::Unreachable(_)));
+    }
 
     /// What the kernel comes to know of a stream whose other end did this, while the runtime looks at nothing.
     async fn after(what: impl FnOnce(std::net::TcpStream)) -> Idleness {
