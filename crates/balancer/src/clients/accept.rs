@@ -155,6 +155,7 @@ fn admit(
     let in_stead = || worker.shared.asks_one_to_go().then(|| connections.admit_in_stead());
     let Some(mut permit) = connections.admit().or_else(in_stead) else {
         worker.stats.refused_connections.add(1);
+        tell_of_no_room(settings.max_connections);
         turn_away(frontend, transport, tcp, TooMany::InAll);
         return;
     };
@@ -170,6 +171,17 @@ fn admit(
     }
     // A worker that is gone has dropped its queue: so is the process.
     let _ = others[share - 1].send(Arrival { tcp, peer, permit, transport });
+}
+
+#[cold]
+fn tell_of_no_room(limit: usize) {
+    static NO_ROOM: Rarely = Rarely::new(1);
+    if let Some(more) = NO_ROOM.admit(now()) {
+        warn!(
+            "a client is turned away: {limit} connections are all that BALANCER_MAX_CONNECTIONS, or without it the limit of \
+             descriptors (ulimit -n), allows{more}"
+        );
+    }
 }
 
 /// To say anything over TLS takes a handshake, which is what there is no room for.

@@ -2,8 +2,10 @@
 
 use std::time::Instant;
 
+use evenkeel_service::Rarely;
 use evenkeel_upstream::attempt::{Event, TryNo, Why};
 use evenkeel_upstream::{Place, Queue, Unavailable};
+use tracing::warn;
 
 use super::Exchange;
 use super::caller::Caller;
@@ -19,11 +21,11 @@ pub(super) struct Queued {
 impl<C: Caller> Exchange<'_, C> {
     pub(super) fn join_queue(&mut self, number: TryNo, why: Why, now: Instant) {
         let joined = self.group.served.upstream.queue().join(now);
-        match joined {
-            Ok(place) => {
-                self.wait_in_queue(place, number, why, now);
-            }
-            Err(_) => self.tell(Event::NoneLeft(Unavailable::AllBusy), now),
+        if let Ok(place) = joined {
+            self.wait_in_queue(place, number, why, now);
+        } else {
+            tell_of_full(self.group.settings().name.as_deref(), now);
+            self.tell(Event::NoneLeft(Unavailable::AllBusy), now);
         }
     }
 
@@ -47,9 +49,25 @@ impl<C: Caller> Exchange<'_, C> {
                 self.scratch.account.queued = (now + timeout).saturating_duration_since(place.deadline);
                 drop(place);
                 if let Err(why) = picked {
+                    if why == Unavailable::AllBusy {
+                        tell_of_full(self.group.settings().name.as_deref(), now);
+                    }
                     self.tell(Event::NoneLeft(why), now);
                 }
             }
         }
+    }
+}
+
+/// No server has done anything wrong, so nobody else tells of it.
+#[cold]
+fn tell_of_full(upstream: Option<&str>, now: Instant) {
+    static FULL: Rarely = Rarely::new(1);
+    if let Some(more) = FULL.admit(now) {
+        let (of, upstream) = upstream.map_or(("", ""), |upstream| (" of ", upstream));
+        warn!(
+            "a request got 503: all servers{of}{upstream} have as many as BALANCER_MAX_IN_FLIGHT allows, and BALANCER_MAX_QUEUE requests \
+             wait for them already, or it waited for BALANCER_QUEUE_TIMEOUT{more}"
+        );
     }
 }

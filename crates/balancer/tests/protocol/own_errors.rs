@@ -119,6 +119,7 @@ fn p77_a_connection_beyond_the_limit_gets_503() {
     let mut second = stage.client(GET);
     expect_error(&mut second, "even-1", 503, "connection_limit_reached");
     assert_eq!(second.closed(), b"");
+    stage.balancer.says("a client is turned away: 1 connections are all that BALANCER_MAX_CONNECTIONS");
 }
 
 #[test]
@@ -126,6 +127,7 @@ fn p77_a_request_beyond_the_queue_gets_503_at_once() {
     let stage = Stage::with(&[NAME, ("MAX_IN_FLIGHT", "1"), ("MAX_QUEUE", "0")]);
     let (mut first, mut server) = stage.answered("");
     expect_error(&mut stage.client(GET), "even-1", 503, "connection_limit_reached");
+    stage.balancer.says("a request got 503: all servers have as many as BALANCER_MAX_IN_FLIGHT allows");
     server.send(OK);
     assert_eq!(first.message().status(), 200);
 }
@@ -135,6 +137,7 @@ fn p77_a_request_that_waited_too_long_in_the_queue_gets_503() {
     let stage = Stage::with(&[NAME, ("MAX_IN_FLIGHT", "1"), ("QUEUE_TIMEOUT", SHORT)]);
     let (mut first, mut server) = stage.answered("");
     expect_error(&mut stage.client(GET), "even-1", 503, "connection_limit_reached");
+    stage.balancer.says("a request got 503: all servers have as many as BALANCER_MAX_IN_FLIGHT allows");
     let mut third = stage.client("GET /third HTTP/1.1\r\nHost: h\r\n\r\n");
     server.send(OK);
     assert_eq!(first.message().status(), 200);
