@@ -112,9 +112,19 @@ fn blanks(entry: &str) -> Option<String> {
     if is_server(first) && others.iter().all(is_server) {
         return Some(format!("`{entry}` are several servers; write {}", words.join(",")));
     }
-    let is_joined = first.ends_with(';') || entry.contains(" ;");
-    (is_server(first) && others.iter().all(is_option) && !is_joined)
-        .then(|| format!("`{entry}` has a blank before an option; write {}", words.join(";")))
+    if first.ends_with(';') || entry.contains(" ;") {
+        return None;
+    }
+    if is_server(first) && others.iter().all(is_option) {
+        return Some(format!("`{entry}` has a blank before an option; write {}", words.join(";")));
+    }
+    // The line of another proxy: `server web1 10.0.0.1:80 weight 2 check`, or with an option that only that one has.
+    let server =
+        words.iter().enumerate().find(|(at, word)| is_server(word) && (*at == 0 || !word.contains('=')));
+    let (_, server) = server?;
+    Some(format!(
+        "`{entry}` is not how a server is written here; write {server}, and behind it ;weight=2 or ;backup where it has one"
+    ))
 }
 
 fn parse_entry(entry: &str, problems: &mut Vec<String>) -> Option<NameSpec> {
@@ -273,6 +283,11 @@ mod tests {
                 "`/run/app.sock` is a Unix socket, and servers are spoken to over TCP alone; write",
             ),
             ("unix:", "`unix:` is a Unix socket"),
+            (
+                "server web1 10.0.0.1:80 weight 2 check",
+                "write 10.0.0.1:80, and behind it ;weight=2 or ;backup",
+            ),
+            ("a:80 max_fails=3", "`a:80 max_fails=3` is not how a server is written here; write a:80, and"),
         ] {
             assert_eq!(problems(text).len(), 1, "{text}");
             assert!(problems(text)[0].contains(problem), "{text}: {}", problems(text)[0]);

@@ -47,10 +47,24 @@ impl Setting for ProbeHost {
 impl Setting for ProbeKind {
     fn parse(text: &str) -> Result<Self, String> {
         let wrong = || not(text, "a probe", "http:/readyz, http:9090/readyz, tcp or off");
+        if text.starts_with('/') {
+            return Err(not(text, "a probe", &format!("http:{text}")));
+        }
         match text {
             "off" => return Ok(Self::Off),
             "tcp" => return Ok(Self::Tcp),
             _ => {}
+        }
+        // It would be the path //host/readyz, which a server may well answer with a 404 that passes.
+        if let Some((scheme, place)) = text.split_once("://") {
+            let path = place.find('/').map_or("/", |slash| &place[slash..]);
+            return Err(if scheme == "http" {
+                format!(
+                    "`{text}` names a host, and each server is probed at its own address; write http:{path}"
+                )
+            } else {
+                format!("`{text}` is no probe; write http:{path}, which is over TLS where requests are")
+            });
         }
         let rest = text.strip_prefix("http:").ok_or_else(wrong)?;
         let slash = rest.find('/').ok_or_else(wrong)?;
@@ -88,6 +102,17 @@ mod tests {
         {
             assert!(ProbeKind::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn who_writes_an_address_is_told_what_to_write() {
+        let said = |text| ProbeKind::parse(text).unwrap_err();
+        assert!(said("http://localhost/health").ends_with("write http:/health"));
+        assert!(said("http://web:8080").ends_with("write http:/"));
+        assert!(
+            said("https://web/health").contains("write http:/health, which is over TLS where requests are")
+        );
+        assert!(said("/health").ends_with("write it as http:/health"));
     }
 
     #[test]

@@ -96,7 +96,23 @@ fn field(line: &str, way: Way) -> Result<(String, String), String> {
             "the value of `{name}` is longer than {LONGEST_VALUE} bytes or has other than visible ASCII characters"
         ));
     }
+    if is_variable_elsewhere(value) {
+        return Err(format!(
+            "`{value}` would be sent as it stands: a value is fixed, and nothing is replaced in it"
+        ));
+    }
     Ok((name, value.to_owned()))
+}
+
+/// A value that is nothing but what nginx, `HAProxy` or Caddy would put something else in place of.
+fn is_variable_elsewhere(value: &str) -> bool {
+    let between = |before, after| value.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+    let is_name = |name: &str| {
+        name.starts_with(|first: char| first.is_ascii_alphabetic())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+    };
+    let names = [value.strip_prefix('$'), between("${", "}"), between("{", "}")];
+    between("%[", "]").is_some() || names.into_iter().flatten().any(is_name)
 }
 
 /// Names, separated by commas.
@@ -209,6 +225,18 @@ mod tests {
         }
         for name in ["Server", "X-Powered-By", "Set-Cookie", "Cache-Control"] {
             assert_eq!(names(name, Way::Response), Ok(vec![name.to_owned()]));
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_a_variable_elsewhere_is_refused() {
+        for bad in ["$host", "${HOST}", "%[src]", "{http.request.remote.host}", "$proxy_add_x_forwarded_for"]
+        {
+            let said = lines(&format!("X-A: {bad}"), Way::Request).unwrap_err();
+            assert!(said.starts_with(&format!("`{bad}` would be sent as it stands")), "{said}");
+        }
+        for good in ["$5", "a$host", "{\"group\":\"x\"}", "{}", "100%", "$"] {
+            assert!(lines(&format!("X-A: {good}"), Way::Request).is_ok(), "{good}");
         }
     }
 

@@ -142,6 +142,7 @@ fn a_sticky_session_needs_a_cookie_and_a_key_that_nobody_guesses() {
     let with = |more: &[(&str, &str)]| of(&[&[("BALANCER_UPSTREAM", "a:1")], more].concat());
     assert!(with(&[("BALANCER_STICKY_COOKIE", "at")]).unwrap().upstreams.all[0].sticky.is_some());
     assert!(with(&[("BALANCER_STICKY_COOKIE", "a;b")]).is_err());
+    assert!(with(&[("BALANCER_STICKY_COOKIE", "on")]).unwrap_err().contains("`on` is not a cookie's name"));
     assert!(with(&[("BALANCER_STICKY_KEY", "0123456789abcdef")]).unwrap_err().contains("STICKY_COOKIE"));
     let short = [("BALANCER_STICKY_COOKIE", "at"), ("BALANCER_STICKY_KEY", "short")];
     assert!(with(&short).unwrap_err().contains("at least 16 characters"));

@@ -190,7 +190,9 @@ fn rules(reading: &mut Reading<'_>) -> Result<evenkeel_upstream::Settings, Repor
 /// Sticky sessions, where a cookie is named.
 fn sticky(reading: &mut Reading<'_>, name: Option<&str>) -> Result<Option<Sticky>, Reported> {
     let cookie = reading.optional_with("STICKY_COOKIE", |text| {
-        if is_token(text) { Ok(text.to_owned()) } else { Err(not(text, "a cookie's name", "server")) }
+        // Other switches are on or off: a cookie of such a name is not what was meant.
+        let is_name = is_token(text) && !["on", "off"].contains(&text);
+        if is_name { Ok(text.to_owned()) } else { Err(not(text, "a cookie's name", "server")) }
     });
     let secret = reading.secret("STICKY_KEY");
     let (cookie, secret) = (cookie?, secret?);

@@ -108,6 +108,8 @@ pub(super) fn pattern(text: &str) -> Result<HostPattern, String> {
         return Err(format!("`{text}` has a port, which makes no difference; write {star}{host}"));
     }
     match is_name(&normal) {
+        // The name in nginx of whoever asks for a host that nobody has: as a host it would take nothing.
+        true if normal == "_" => Err(no_host(text)),
         true if is_below => Ok(HostPattern::Below(normal)),
         true => Ok(HostPattern::Exact(normal)),
         false => Err(no_host(text)),

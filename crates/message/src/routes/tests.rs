@@ -166,6 +166,7 @@ fn a_route_that_says_nothing_sensible_is_refused_with_what_to_write() {
         ("https://a/b", "leave that out: a/b"),
         ("a:80/b", "write a"),
         ("a b", "is no host"),
+        ("_", "write example.com, *.example.com or /path for every host"),
         ("*.*.a", "is no host"),
         ("[::1", "is no host"),
         ("/a//b", "is no path"),
