@@ -205,7 +205,7 @@ where
     let runtime =
         Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default())?;
     runtime.block_on(async {
-        tokio::task::spawn_local(vital::task("alarms", ring_together()));
+        tokio::task::spawn_local(vital::task("alarms", ring_together()?));
         let groups = Groups::new(Worker::new(shared, stats));
         let frontend = Frontend::new(groups)?;
         tokio::task::spawn_local(vital::task("watch over the settings", frontend.clone().take_up_editions()));

@@ -1,21 +1,28 @@
-//! The alarms of a thread that ring together, with two timers of the runtime for all of them.
+//! The alarms of a thread that ring together, with one timer of the kernel for all of them.
 //!
-//! Where each alarm has a timer of its own, one that is set to an earlier moment than all others costs a system call: the runtime wakes
-//! itself, though it is not asleep, and with deadlines of milliseconds that is one for many a request. Here one timer rings each
-//! [`TICK`] while alarms are being set, and only for the next alarm when none is.
+//! The runtime's own timers cost system calls: it wakes itself, though it is not asleep, for one that is set to an earlier moment than
+//! all others, and it never waits for sockets but with a timeout, which the kernel sets up and takes back each time. With deadlines
+//! of milliseconds that is a good part of a small request. So here a descriptor becomes readable when it is time (`timerfd`), and is
+//! set anew for the next alarm when it has rung; while alarms are being set one after the other, for a moment that is before any of
+//! them.
 //!
 //! Nobody is told that a moment has come until the runtime has looked at its sockets after that moment, as with a timer of its own:
-//! a process that was kept from running would otherwise take for late what has long been there. So the wheel is turned to where a
+//! a process that was kept from running would otherwise take for late what has long been there. So the wheel is turned to where the
 //! timer has rung, and not by the clock.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use tokio::time::Sleep;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use super::wheel::{Key, Tick, Wheel};
 
@@ -28,15 +35,21 @@ thread_local! {
 
 /// Has all alarms that are used on this thread from now on ring together, for as long as what this returns is being waited for: a
 /// runtime with one thread has to do that for as long as it has alarms.
-pub fn ring_together() -> impl Future<Output = ()> {
-    let together = Rc::new(Together::begin(now()));
+///
+/// # Errors
+/// The process has no descriptor left for the timer.
+///
+/// # Panics
+/// Outside of a runtime that looks at descriptors.
+pub fn ring_together() -> io::Result<impl Future<Output = ()>> {
+    let mut timer = Timer::new()?;
+    let together = Rc::new(Together::begin());
     OF_THIS_THREAD.set(Some(together.clone()));
     let ends = Ends;
-    async move {
+    Ok(async move {
         let _ends = ends;
-        let mut timers = Timers::default();
-        poll_fn(|cx| together.poll(cx, &mut timers)).await;
-    }
+        poll_fn(|cx| together.poll(cx, &mut timer)).await;
+    })
 }
 
 /// Alarms that are used on this thread later have a timer of their own again.
@@ -58,10 +71,10 @@ pub(super) fn of_this_thread() -> Option<Rc<Together>> {
 pub(super) struct Together {
     wheel: RefCell<Wheel>,
     begun: Instant,
-    /// When the first timer rings.
+    /// When the timer rings.
     until: Cell<Tick>,
-    /// An alarm has been put into the wheel since that was last turned.
-    busy: Cell<bool>,
+    /// The shortest time for which an alarm was put into the wheel since that was last turned.
+    shortest: Cell<Option<Tick>>,
     /// Of whoever turns the wheel.
     waker: RefCell<Waker>,
 }
@@ -69,12 +82,12 @@ pub(super) struct Together {
 const NEVER: Tick = Tick::MAX;
 
 impl Together {
-    fn begin(now: Instant) -> Self {
+    fn begin() -> Self {
         Self {
             wheel: RefCell::new(Wheel::new()),
-            begun: now,
+            begun: Instant::now(),
             until: Cell::new(NEVER),
-            busy: Cell::new(false),
+            shortest: Cell::new(None),
             waker: RefCell::new(Waker::noop().clone()),
         }
     }
@@ -90,12 +103,14 @@ impl Together {
     /// Ready when that moment has come; wakes then otherwise.
     pub(super) fn poll_alarm(&self, key: Key, wanted: Instant, cx: &Context<'_>) -> Poll<()> {
         let wanted = self.tick_at(wanted);
-        match self.wheel.borrow_mut().wait(key, wanted, cx.waker()) {
+        let mut wheel = self.wheel.borrow_mut();
+        match wheel.wait(key, wanted, cx.waker()) {
             None => return Poll::Ready(()),
             Some(false) => return Poll::Pending,
             Some(true) => {}
         }
-        self.busy.set(true);
+        let time = wanted - wheel.turned();
+        self.shortest.set(Some(self.shortest.get().map_or(time, |shortest| shortest.min(time))));
         if wanted < self.until.get() {
             self.until.set(wanted);
             self.waker.borrow().wake_by_ref();
@@ -103,27 +118,29 @@ impl Together {
         Poll::Pending
     }
 
-    /// Turns the wheel, and has a timer ring for the next turn.
-    fn poll(&self, cx: &mut Context<'_>, timers: &mut Timers) -> Poll<()> {
+    /// Turns the wheel, and has the timer ring for the next turn.
+    fn poll(&self, cx: &mut Context<'_>, timer: &mut Timer) -> Poll<()> {
         if !self.waker.borrow().will_wake(cx.waker()) {
             self.waker.borrow_mut().clone_from(cx.waker());
         }
-        let mut rung = timers.poll(cx);
         loop {
+            let rung = timer.poll(cx, self.begun);
             let mut wheel = self.wheel.borrow_mut();
-            if let Some(moment) = rung {
+            if let Poll::Ready(moment) = rung {
                 wheel.turn(moment, Waker::wake);
             }
             let next = wheel.next().unwrap_or(NEVER);
             drop(wheel);
-            let now = self.ticks_by(now());
-            // While alarms are set one after the other, the next may be due before all others.
-            let busy = self.busy.take();
-            let wanted = if busy { now + 1 } else { next.max(now + 1) };
-            let moment = |tick| self.begun + Duration::from_millis(tick);
-            self.until.set(timers.arrange(wanted, busy, now, moment));
-            rung = timers.poll(cx);
-            if rung.is_none() {
+            let now = self.ticks_by(Instant::now());
+            // While alarms are set one after the other, the next may be due before all others, and need not set the timer anew.
+            let before_others = self.shortest.take().map_or(NEVER, |shortest| now + shortest);
+            let wanted = next.min(before_others).max(now + 1);
+            if timer.at.is_none_or(|at| wanted < at) && wanted != NEVER {
+                timer.set(wanted, self.begun);
+            }
+            self.until.set(timer.at.unwrap_or(NEVER));
+            // The descriptor has been asked since it last rang: it wakes the task.
+            if rung.is_pending() {
                 return Poll::Pending;
             }
         }
@@ -141,58 +158,49 @@ impl Together {
     }
 }
 
-/// Two timers in turns: the runtime need not wake itself for a timer that is set while one that is due earlier is running.
-#[derive(Default)]
-struct Timers([Timer; 2]);
-
-#[derive(Default)]
+/// A timer of the kernel, which the runtime looks at together with its sockets.
 struct Timer {
-    sleep: Option<Pin<Box<Sleep>>>,
+    descriptor: AsyncFd<OwnedFd>,
     /// When it rings.
     at: Option<Tick>,
 }
 
-impl Timers {
-    /// Has the first of them ring at `wanted` or before, and while it is busy the other one behind it. Returns when the first rings.
-    fn arrange(&mut self, wanted: Tick, busy: bool, now: Tick, moment: impl Fn(Tick) -> Instant) -> Tick {
-        if self.first() > wanted
-            && let Some(last) = self.0.iter_mut().max_by_key(|timer| timer.at.unwrap_or(NEVER))
-        {
-            last.set(wanted, &moment);
-        }
-        let first = self.first();
-        if busy {
-            let idle = self.0.iter_mut().filter(|timer| timer.at.is_none());
-            idle.for_each(|timer| timer.set(first.max(now) + 1, &moment));
-        }
-        first
-    }
-
-    fn first(&self) -> Tick {
-        self.0.iter().filter_map(|timer| timer.at).min().unwrap_or(NEVER)
-    }
-
-    /// The moment for which one has rung, the later one of both; wakes when one rings.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Option<Tick> {
-        let rung = |Timer { sleep, at }: &mut Timer| {
-            let is_ready = at.is_some() && sleep.as_mut()?.as_mut().poll(cx).is_ready();
-            at.take_if(|_| is_ready)
-        };
-        self.0.iter_mut().filter_map(rung).max()
-    }
-}
-
 impl Timer {
-    fn set(&mut self, at: Tick, moment: impl Fn(Tick) -> Instant) {
-        let when = moment(at).into();
-        match &mut self.sleep {
-            Some(sleep) => sleep.as_mut().reset(when),
-            None => self.sleep = Some(Box::pin(tokio::time::sleep_until(when))),
-        }
+    fn new() -> io::Result<Self> {
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        let descriptor = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        #[expect(
+            deprecated,
+            reason = "its successor is unsafe, for types whose descriptor changes; an OwnedFd's does not"
+        )]
+        let descriptor = AsyncFd::with_interest(descriptor, Interest::READABLE)?;
+        Ok(Self { descriptor, at: None })
+    }
+
+    fn set(&mut self, at: Tick, begun: Instant) {
+        let from_now = (begun + Duration::from_millis(at)).saturating_duration_since(Instant::now());
+        // Zero would stop it.
+        let from_now = from_now.max(Duration::from_nanos(1));
+        let value = Timespec {
+            tv_sec: from_now.as_secs().try_into().unwrap_or(i64::MAX),
+            tv_nsec: from_now.subsec_nanos().into(),
+        };
+        let once = Itimerspec { it_interval: Timespec::default(), it_value: value };
+        let set = timerfd_settime(&self.descriptor, TimerfdTimerFlags::empty(), &once);
+        debug_assert!(set.is_ok(), "{set:?} for {value:?}");
         self.at = Some(at);
     }
-}
 
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
+    /// Ready with the moment for which it has rung; wakes when it rings otherwise. It is not read: what it has counted is gone when
+    /// it is set anew.
+    fn poll(&mut self, cx: &mut Context<'_>, begun: Instant) -> Poll<Tick> {
+        while let Poll::Ready(Ok(mut rung)) = self.descriptor.poll_read_ready(cx) {
+            rung.clear_ready();
+            let is_over = |at: &mut Tick| begun + Duration::from_millis(*at) <= Instant::now();
+            if let Some(at) = self.at.take_if(is_over) {
+                return Poll::Ready(at);
+            }
+        }
+        Poll::Pending
+    }
 }

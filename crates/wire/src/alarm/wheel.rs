@@ -102,6 +102,11 @@ impl Wheel {
         Some(moves)
     }
 
+    /// All slots up to this tick have been looked at.
+    pub(super) fn turned(&self) -> Tick {
+        self.turned
+    }
+
     /// The tick of the next slot to look at.
     pub(super) fn next(&self) -> Option<Tick> {
         let level = self.occupied.iter().position(|&occupied| occupied != 0)?;

@@ -26,8 +26,8 @@ const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent
 const WARM_UP: usize = 100;
 const COUNTED: usize = 1_000;
 
-/// A timer that has rung is made anew. With a busy machine a few do; one each request would be a thousand.
-const TIMERS: u64 = 20;
+/// A table grows once. One allocation each request would be a thousand.
+const SELDOM: u64 = 5;
 
 /// A connection that is waited for is watched by the runtime, which allocates for that. With a busy machine some are; one each
 /// would be a thousand.
@@ -57,7 +57,7 @@ fn the_usual_request_allocates_nothing() {
     let (stream, peer) = front.accept().unwrap();
     stream.set_nonblocking(true).unwrap();
     runtime.block_on(async {
-        tokio::task::spawn_local(ring_together());
+        tokio::task::spawn_local(ring_together().unwrap());
         let permit = shared.connections.admit().unwrap();
         let group = Groups::new(Worker::new(shared, Arc::default()));
         let frontend = Frontend::new(group).unwrap();
@@ -68,7 +68,7 @@ fn the_usual_request_allocates_nothing() {
         go.send(()).unwrap();
         runtime.block_on(is_done).unwrap();
     });
-    assert!(counted.count_total <= TIMERS, "{counted:?} in {COUNTED} requests");
+    assert!(counted.count_total <= SELDOM, "{counted:?} in {COUNTED} requests");
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_new_connection_for_each_request_allocates_nothing() {
     });
     let (_stays_open, close) = oneshot::channel();
     runtime.block_on(async {
-        tokio::task::spawn_local(ring_together());
+        tokio::task::spawn_local(ring_together().unwrap());
         let group = Groups::new(Worker::new(shared, Arc::default()));
         let frontend = Frontend::new(group).unwrap();
         tokio::task::spawn_local(accept(frontend, front, Transport::Tcp, Vec::new(), close));
