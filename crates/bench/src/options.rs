@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
-use crate::Result;
+use crate::{Result, servers::Kind};
 
 /// What `--help` prints before the rows.
 pub(crate) const USAGE: &str = "\
@@ -16,7 +16,7 @@ Measures the balancer beside nginx, HAProxy, Envoy and Caddy on the same work, i
   scripts/bench --runs 3              all of it so many times, each with processes of its own
   scripts/bench --connections 64      so many keep-alive connections
   scripts/bench --against PATH        a second build of the balancer as one more contender; may be repeated
-  scripts/bench --servers ours        our own servers behind all, instead of nginx
+  scripts/bench --servers nginx       nginx behind all (or `ours`, our own servers), instead of a loop that costs less
   scripts/bench --json FILE           everything that was measured, as JSON
   scripts/bench --no-build            with the binaries there are
   scripts/bench --page                measures nothing: writes docs/speed.json's figures into docs/speed.md and docs/speed.svg
@@ -43,8 +43,8 @@ pub(crate) struct Options {
     pub(crate) connections: usize,
     /// Further balancers to compare with.
     pub(crate) against: Vec<PathBuf>,
-    /// Our own servers behind all, even where nginx is there.
-    pub(crate) own_servers: bool,
+    /// Whose servers stand behind all.
+    pub(crate) servers: Kind,
     /// Where the JSON goes.
     pub(crate) json: Option<PathBuf>,
     /// Nothing is measured: the page is made of figures there are.
@@ -74,7 +74,7 @@ impl Options {
             runs: 1,
             connections: 64,
             against: Vec::new(),
-            own_servers: false,
+            servers: Kind::Loop,
             json: None,
             page: None,
             scratch: PathBuf::new(),
@@ -89,7 +89,7 @@ impl Options {
                 "--runs" => options.runs = number(&argument, &value()?)?,
                 "--connections" => options.connections = number(&argument, &value()?)?,
                 "--against" => options.against.push(value()?.into()),
-                "--servers" => options.own_servers = is_own(&value()?)?,
+                "--servers" => options.servers = kind(&value()?)?,
                 "--page" => options.page = options.page.or(Some(Page::Write)),
                 "--check" => options.page = Some(Page::Check),
                 "--json" => options.json = Some(value()?.into()),
@@ -116,11 +116,12 @@ fn number<T: FromStr + PartialEq + From<u8>>(argument: &str, text: &str) -> Resu
     }
 }
 
-fn is_own(text: &str) -> Result<bool> {
+fn kind(text: &str) -> Result<Kind> {
     match text {
-        "ours" => Ok(true),
-        "nginx" => Ok(false),
-        _ => Err(format!("--servers: `{text}` is neither ours nor nginx").into()),
+        "loop" => Ok(Kind::Loop),
+        "nginx" => Ok(Kind::Nginx),
+        "ours" => Ok(Kind::Own),
+        _ => Err(format!("--servers: `{text}` is none of loop, nginx and ours").into()),
     }
 }
 
@@ -153,11 +154,19 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_behind_all_costs_little_unless_told_otherwise() {
+        let servers = |line| read(line).unwrap().servers;
+        assert_eq!(servers("--scratch /s"), Kind::Loop);
+        assert_eq!(servers("--servers nginx --scratch /s"), Kind::Nginx);
+        assert_eq!(servers("--servers ours --scratch /s"), Kind::Own);
+    }
+
+    #[test]
     fn a_bad_value_names_its_argument() {
         assert_eq!(read("--rounds 0").unwrap_err().to_string(), "--rounds: `0` is not a whole number from 1");
         assert_eq!(
             read("--servers apache").unwrap_err().to_string(),
-            "--servers: `apache` is neither ours nor nginx"
+            "--servers: `apache` is none of loop, nginx and ours"
         );
         assert_eq!(read("--json").unwrap_err().to_string(), "--json needs a value");
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    figures::{Statistic, edges, rounded},
+    figures::{Statistic, edges, median, rounded},
     machine::Machine,
     rounds::Measured,
     stage::Stage,
@@ -98,6 +98,9 @@ pub(crate) struct Figures {
     pub(crate) limit: Option<Goal>,
     /// Whether it is; `None` where there is no limit.
     pub(crate) met: Option<bool>,
+    /// Which part of its core it had: the median of its rounds, where that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) share: Option<f64>,
 }
 
 /// How the subject of a row stands to another one.
@@ -167,7 +170,9 @@ impl Row {
         let subject = measured.samples.iter().find(|(name, _)| name == work.subject).cloned();
         for (name, rounds) in &measured.samples {
             let limit = measured.limits.iter().find(|(of, _)| of == name).map(|(_, goal)| *goal);
-            row.contenders.push(Figures::of(name, measured.statistic.of(rounds), rounds, limit));
+            let figures = Figures::of(name, measured.statistic.of(rounds), rounds, limit);
+            let share = measured.shares.get(name).map(|shares| rounded(median(shares), 3));
+            row.contenders.push(Figures { share, ..figures });
             if let Some((_, own)) = subject.as_ref().filter(|(own, _)| own != name) {
                 let goal = work.goals.iter().find(|(against, _)| against == name).map(|(_, goal)| *goal);
                 row.ratios.push(Ratio::of(name, measured.statistic.ratio(own, rounds), goal));
@@ -212,7 +217,7 @@ impl Figures {
         let (least, most) = edges(&rounds);
         let figure = rounded(figure, 5);
         let met = limit.map(|limit| limit.is_met_by(figure));
-        Self { name: name.to_owned(), figure, least, most, rounds, limit, met }
+        Self { name: name.to_owned(), figure, least, most, rounds, limit, met, share: None }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Rounds in which each contender has its turn.
 
+use std::collections::BTreeMap;
+
 use crate::{Result, contenders::Contender, figures::Statistic, report::Goal};
 
 /// What was measured, for each contender in each round.
@@ -11,6 +13,8 @@ pub(crate) struct Measured {
     pub(crate) limits: Vec<(String, Goal)>,
     /// What stands for the rounds of each.
     pub(crate) statistic: Statistic,
+    /// Which part of its core each had in each round, where that was measured.
+    pub(crate) shares: BTreeMap<String, Vec<f64>>,
     /// What one should know beside the numbers.
     pub(crate) notes: Vec<String>,
 }

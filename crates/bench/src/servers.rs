@@ -1,4 +1,5 @@
-//! The servers behind every contender: three ports of one nginx, or three processes of our own server.
+//! The servers behind every contender: three ports of a loop that costs as little as it can, three of one nginx, or three processes
+//! of our own server.
 
 use std::{fs, net::SocketAddr, path::Path, process::Command};
 
@@ -24,14 +25,37 @@ pub(crate) struct Servers {
 
 /// Whose servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
+    /// A loop that does nothing but answer: it leaves most of its core to the load.
+    Loop,
+    /// nginx.
     Nginx,
+    /// Our own server.
     Own,
 }
 
 impl Servers {
-    /// Three ports of one nginx, which answers what [`Servers::get`] and [`Servers::post`] ask for.
-    pub(crate) fn nginx(program: &Path, cores: &str, scratch: &Path) -> Result<Self> {
+    /// Starts servers of this kind, which answer what [`Servers::get`] and [`Servers::post`] ask for.
+    pub(crate) fn start(kind: Kind, tools: &Tools, cores: &str, scratch: &Path) -> Result<Self> {
+        match kind {
+            Kind::Loop => Self::answers(&tools.answers, cores, scratch),
+            Kind::Nginx => {
+                let nginx = tools.nginx.as_deref().ok_or("--servers nginx: nginx is not installed")?;
+                Self::nginx(nginx, cores, scratch)
+            }
+            Kind::Own => Self::own(&tools.server, "off", cores, scratch),
+        }
+    }
+
+    fn answers(program: &Path, cores: &str, scratch: &Path) -> Result<Self> {
+        let addresses = free_addresses()?;
+        let mut command = pinned(cores, program);
+        command.args(FILES.map(|(name, length)| format!("{name}={length}")));
+        command.args(addresses.iter().map(ToString::to_string));
+        Self::ready(Kind::Loop, addresses, Process::start("servers", command, scratch)?)
+    }
+
+    fn nginx(program: &Path, cores: &str, scratch: &Path) -> Result<Self> {
         let directory = scratch.join("servers");
         let files = directory.join("files");
         fs::create_dir_all(&files)?;
@@ -43,11 +67,15 @@ impl Servers {
         fs::write(&configuration, nginx(&addresses, &directory))?;
         let mut command = pinned(cores, program);
         command.args(["-e", "stderr", "-c"]).arg(configuration);
-        let mut process = Process::start("servers", command, scratch)?;
+        Self::ready(Kind::Nginx, addresses, Process::start("servers", command, scratch)?)
+    }
+
+    /// All ports of one process, as soon as each answers.
+    fn ready(kind: Kind, addresses: Vec<SocketAddr>, mut process: Process) -> Result<Self> {
         for address in &addresses {
             process.wait_until_it_answers(*address, "/readyz")?;
         }
-        Ok(Self { addresses, kind: Kind::Nginx, _processes: vec![process] })
+        Ok(Self { addresses, kind, _processes: vec![process] })
     }
 
     /// Three processes of our own server, with this setting of `SERVER_DIGEST`.
@@ -69,6 +97,7 @@ impl Servers {
     /// What stands behind all.
     pub(crate) fn words(&self, tools: &Tools) -> String {
         match self.kind {
+            Kind::Loop => "a loop that only answers".to_owned(),
             Kind::Nginx => format!("nginx {}", tools.versions().remove("nginx").unwrap_or_default()),
             Kind::Own => "our own servers".to_owned(),
         }
@@ -77,7 +106,7 @@ impl Servers {
     /// A GET that is answered with so many bytes.
     pub(crate) fn get(&self, answer: usize) -> Request {
         Request::get(match self.kind {
-            Kind::Nginx => format!("/{}", file(answer)),
+            Kind::Loop | Kind::Nginx => format!("/{}", file(answer)),
             Kind::Own => format!("/bytes/{answer}"),
         })
     }
@@ -85,8 +114,8 @@ impl Servers {
     /// A POST of so many bytes that is answered when all have come: with as many, or with few.
     pub(crate) fn post(&self, body: usize, echoed: bool) -> Request {
         let path = match (self.kind, echoed) {
-            (Kind::Nginx, true) => format!("/take/{}", file(body)),
-            (Kind::Nginx, false) => format!("/take/{}", file(SMALL)),
+            (Kind::Loop | Kind::Nginx, true) => format!("/take/{}", file(body)),
+            (Kind::Loop | Kind::Nginx, false) => format!("/take/{}", file(SMALL)),
             (Kind::Own, true) => "/echo".to_owned(),
             (Kind::Own, false) => "/upload".to_owned(),
         };
@@ -97,7 +126,7 @@ impl Servers {
 /// A small answer, in bytes.
 pub(crate) const SMALL: usize = 60;
 
-/// What nginx has, by name and length.
+/// What the loop and nginx have, by name and length.
 const FILES: [(&str, usize); 4] = [("small", SMALL), ("1k", 1 << 10), ("10k", 10 << 10), ("1m", 1 << 20)];
 
 fn file(length: usize) -> &'static str {

@@ -40,10 +40,7 @@ impl Stage {
         let tools = Tools::find()?;
         let cores = Cores::choose()?;
         let load = cores.load.to_string();
-        let servers = match &tools.nginx {
-            Some(nginx) if !options.own_servers => Servers::nginx(nginx, &load, &options.scratch)?,
-            _ => Servers::own(&tools.server, "off", &load, &options.scratch)?,
-        };
+        let servers = Servers::start(options.servers, &tools, &load, &options.scratch)?;
         let identity = Identity::make(&options.scratch)?;
         Ok(Self { options, tools, cores, servers, identity })
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::report::{Report, Row, Run};
 
 /// A line of the table.
-type Line = [String; 7];
+type Line = [String; 8];
 
 /// What is said before anything is measured.
 pub(crate) fn preface(report: &Report) -> String {
@@ -49,7 +49,8 @@ pub(crate) fn summary(row: &Row) -> String {
 
 /// A run as a table with columns of even width, which is Markdown as well.
 pub(crate) fn text(run: &Run) -> String {
-    let mut lines = vec![["work", "", "figure", "least–most", "ratio to it", "goal", ""].map(str::to_owned)];
+    let mut lines =
+        vec![["work", "", "figure", "least–most", "its core", "ratio to it", "goal", ""].map(str::to_owned)];
     for row in &run.rows {
         lines.extend(row_lines(row));
     }
@@ -84,12 +85,18 @@ fn row_lines(row: &Row) -> Vec<Line> {
             figures.name.clone(),
             number(figures.figure),
             format!("{}–{}", number(figures.least), number(figures.most)),
+            figures.share.map(percent).unwrap_or_default(),
             ratio.map(|ratio| format!("{:.2} ×", ratio.value)).unwrap_or_default(),
             compared.or(limited).unwrap_or_default(),
             met.map(|met| if met { "met" } else { "NOT MET" }).unwrap_or_default().to_owned(),
         ]);
     }
     lines
+}
+
+/// A part of a whole.
+pub(crate) fn percent(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
 }
 
 /// A number with as many digits as it deserves, in groups of three.
@@ -115,7 +122,7 @@ fn grouped(digits: &str) -> String {
 fn align(lines: &[Line]) -> String {
     let width =
         |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
-    let widths: [usize; 7] = std::array::from_fn(width);
+    let widths: [usize; 8] = std::array::from_fn(width);
     let mut text = String::new();
     for (index, line) in lines.iter().enumerate() {
         let cells = line.iter().zip(widths).map(|(cell, width)| format!(" {cell:<width$} |"));
@@ -134,12 +141,13 @@ mod tests {
 
     #[test]
     fn each_contender_has_a_line_with_its_ratio_and_the_verdict() {
-        let rows = vec![row([130.0, 65.0], [100.0, 50.0]), row([110.0, 55.0], [100.0, 50.0])];
+        let mut rows = vec![row([130.0, 65.0], [100.0, 50.0]), row([110.0, 55.0], [100.0, 50.0])];
+        rows[0].contenders[0].share = Some(0.979);
         let text = text(&Run { began: String::new(), rows });
         let words: Vec<_> =
             text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-        assert!(words[2].contains("| ours | 97.5 | 65.0–130.0 | | | |"), "{text}");
-        assert!(words[3].contains("| theirs | 75.0 | 50.0–100.0 | 1.30 × | ≥ 1.20 × | met |"), "{text}");
+        assert!(words[2].contains("| ours | 97.5 | 65.0–130.0 | 98 % | | | |"), "{text}");
+        assert!(words[3].contains("| theirs | 75.0 | 50.0–100.0 | | 1.30 × | ≥ 1.20 × | met |"), "{text}");
         assert!(words[5].contains("| 1.10 × | ≥ 1.20 × | NOT MET |"), "{text}");
     }
 
@@ -162,7 +170,7 @@ mod tests {
 
     #[test]
     fn columns_are_even_whatever_the_letters() {
-        let line = |first: &str| [first, "", "", "", "", "", ""].map(str::to_owned);
+        let line = |first: &str| [first, "", "", "", "", "", "", ""].map(str::to_owned);
         let text = align(&[line("a"), line("≥ 1.30 ×")]);
         let widths: Vec<_> = text.lines().map(|line| line.chars().count()).collect();
         assert!(widths.windows(2).all(|pair| pair[0] == pair[1]), "{text}");

@@ -25,7 +25,9 @@ pub(crate) struct Tools {
     pub(crate) client: PathBuf,
     /// The least that a proxy can be.
     pub(crate) bare: PathBuf,
-    /// A peer, and the servers behind all.
+    /// The least that servers can be.
+    pub(crate) answers: PathBuf,
+    /// A peer, and servers for whoever asks for them.
     pub(crate) nginx: Option<PathBuf>,
     /// A peer.
     pub(crate) haproxy: Option<PathBuf>,
@@ -52,6 +54,7 @@ impl Tools {
             server: own("server")?,
             client: own("client")?,
             bare: own("bare")?,
+            answers: own("answers")?,
             nginx: find("nginx"),
             haproxy: find("haproxy"),
             envoy: find("envoy"),
@@ -79,10 +82,7 @@ impl Tools {
     /// What is not there, and what that means.
     pub(crate) fn missing(&self) -> Vec<&'static str> {
         let missing = [
-            (
-                self.nginx.is_none(),
-                "nginx is not installed: it is not compared, and our own servers stand behind all",
-            ),
+            (self.nginx.is_none(), "nginx is not installed: it is not compared"),
             (self.haproxy.is_none(), "haproxy is not installed: it is not compared"),
             (self.envoy.is_none(), "envoy is not installed: it is not compared"),
             (self.caddy.is_none(), "caddy is not installed: it is not compared"),

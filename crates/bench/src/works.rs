@@ -47,7 +47,7 @@ const BYTES: &str = "MiB per CPU-second";
 const HANDSHAKES: &str = "handshakes per CPU-second";
 
 /// All rows, in the order of the table.
-pub(crate) static ALL: [Work; 20] = [
+pub(crate) static ALL: [Work; 21] = [
     Work {
         name: "small-get",
         words: "GET, 60 bytes",
@@ -107,6 +107,16 @@ pub(crate) static ALL: [Work; 20] = [
         goals: &[(NGINX, Goal::AtLeast(1.40)), (HAPROXY, Goal::AtLeast(1.40))],
         is_quick: false,
         play: |stage| throughput::requests(stage, &stage.servers.get(SMALL).fresh()),
+    },
+    Work {
+        name: "single",
+        words: "GET, 60 bytes, one connection",
+        unit: REQUESTS,
+        better: Better::More,
+        subject: OWN,
+        goals: &[],
+        is_quick: false,
+        play: |stage| throughput::requests(stage, &stage.servers.get(SMALL).at_once(1)),
     },
     Work {
         name: "p99",

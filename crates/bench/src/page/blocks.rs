@@ -3,7 +3,7 @@
 use crate::{
     contenders::{OWN, PEERS},
     report::Report,
-    table::number,
+    table::{number, percent},
 };
 
 use super::over_runs::{OverRuns, Standing};
@@ -73,10 +73,27 @@ fn peers(report: &Report) -> String {
         let (words, unit) = (&row.row().words, &row.row().unit);
         lines.push(format!("| {words} | {unit} | {} | {} |", figures.join(" | "), ratios.join(" | ")));
     }
+    if lines.iter().any(|line| line.contains(" busy*")) {
+        lines.push(format!("\n{NOT_BUSY}"));
+    }
     if !absent.is_empty() {
         lines.push(format!("\nNot measured, and without a column: {}.", absent.join(", ")));
     }
     lines.join("\n") + "\n"
+}
+
+/// From this part of its core on a contender counts as busy.
+const BUSY: f64 = 0.90;
+
+/// What that share says.
+const NOT_BUSY: &str = "*79 % busy* behind a figure says that a contender had so much of its core, where that is less than \
+    90 %. Who waits between requests wakes up for fewer at a time, which costs each of them more: it could do better \
+    than its figure.";
+
+/// Behind the figure of whoever was not busy: its share of its core.
+fn idleness(row: &OverRuns<'_>, name: &str) -> String {
+    let share = row.share(name).filter(|share| *share < BUSY);
+    share.map(|share| format!(", *{} busy*", percent(share))).unwrap_or_default()
 }
 
 /// The figure, and from the lowest to the highest of all rounds.
@@ -84,7 +101,7 @@ fn figure_cell(row: &OverRuns<'_>, name: &str) -> String {
     let Some(figure) = row.figure(name) else { return "–".to_owned() };
     let least = row.figures(name).map(|figures| figures.least).fold(f64::INFINITY, f64::min);
     let most = row.figures(name).map(|figures| figures.most).fold(0.0, f64::max);
-    format!("{} ({}–{})", number(figure), number(least), number(most))
+    format!("{} ({}–{}){}", number(figure), number(least), number(most), idleness(row, name))
 }
 
 fn own(report: &Report) -> String {
@@ -97,7 +114,8 @@ fn own(report: &Report) -> String {
         for name in row.names().filter(|name| *name != subject) {
             let Some(standing) = row.standing(name).filter(|_| subject != OWN) else { continue };
             let [one, other] = [name, subject]
-                .map(|name| format!("{name}: {}", row.figure(name).map_or("–".to_owned(), number)));
+                .map(|name| (name, row.figure(name).map_or("–".to_owned(), number), idleness(&row, name)))
+                .map(|(name, figure, idleness)| format!("{name}: {figure}{idleness}"));
             lines.push(format!(
                 "| {} | {} | {one} | {other} | {} |",
                 row.row().words,
@@ -190,6 +208,23 @@ mod tests {
         assert_eq!(ratio_cell(Some(&standing)), "1.31, 1.30 × (≥ 1.30)");
         let missed = Standing { ratios: vec![1.31, 1.2], met: false, ..standing };
         assert_eq!(ratio_cell(Some(&missed)), "**1.31, 1.20 ×** (≥ 1.30, missed)");
+    }
+
+    #[test]
+    fn whoever_was_not_busy_has_its_share_behind_its_figure() {
+        let mut report: Report =
+            serde_json::from_str(&fs::read_to_string(root().join("docs/speed.json")).unwrap()).unwrap();
+        for (run, share) in report.runs.iter_mut().zip([0.70, 0.794, 0.80]) {
+            for row in &mut run.rows {
+                for one in &mut row.contenders {
+                    one.share = Some(if one.name == OWN { share } else { 0.90 });
+                }
+            }
+        }
+        let line = peers(&report).lines().nth(2).unwrap().to_owned();
+        assert_eq!(line.matches("busy").count(), 1, "{line}");
+        assert!(line.contains("), *79 % busy* |"), "{line}");
+        assert!(peers(&report).contains(NOT_BUSY));
     }
 
     #[test]

@@ -56,6 +56,12 @@ impl<'a> OverRuns<'a> {
         (!figures.is_empty()).then(|| median(&figures))
     }
 
+    /// The median over runs of the part of its core that a contender had, where that was measured.
+    pub(super) fn share(&self, name: &str) -> Option<f64> {
+        let shares: Vec<f64> = self.figures(name).filter_map(|figures| figures.share).collect();
+        (!shares.is_empty()).then(|| median(&shares))
+    }
+
     /// How the subject stands to another.
     pub(super) fn standing(&self, against: &str) -> Option<Standing> {
         let ratios: Vec<_> =

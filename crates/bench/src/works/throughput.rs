@@ -8,7 +8,6 @@ use std::{
 use crate::{
     Result,
     contenders::Contender,
-    figures::median,
     load::{self, Request},
     rounds::{Measured, interleaved},
     stage::Stage,
@@ -63,7 +62,7 @@ pub(super) fn spending(
         load(contender, WARM_UP)
             .map_err(|error| format!("{}, before the first round: {error}", contender.name))?;
     }
-    let mut shares = Shares::default();
+    let mut shares: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     let mut measured = interleaved(contenders, rounds, |contender| {
         let (before, began) = (contender.cpu_time()?, Instant::now());
         let done = load(contender, stage.options.length)?;
@@ -71,21 +70,9 @@ pub(super) fn spending(
         if spent.is_zero() {
             return Err("the kernel has counted no time on a core".into());
         }
-        shares.0.entry(contender.name.clone()).or_default().push(spent.div_duration_f64(passed));
+        shares.entry(contender.name.clone()).or_default().push(spent.div_duration_f64(passed));
         Ok(done as f64 * f64::from(each) / spent.as_secs_f64())
     })?;
-    measured.notes.push(shares.words());
+    measured.shares = shares;
     Ok(measured)
-}
-
-/// Which part of its core each contender used: one that is not busy wakes up for less work at a time, and looks slower.
-#[derive(Default)]
-struct Shares(BTreeMap<String, Vec<f64>>);
-
-impl Shares {
-    fn words(&self) -> String {
-        let words: Vec<_> =
-            self.0.iter().map(|(name, shares)| format!("{name} {:.0} %", median(shares) * 100.0)).collect();
-        format!("share of a core: {}", words.join(", "))
-    }
 }
