@@ -160,7 +160,7 @@ impl Picker {
     }
 
     /// How it stands with the endpoint of a live try, for [`Event::Woke`](crate::attempt::Event::Woke).
-    pub fn condition(&mut self, number: TryNo, lease: &Lease, now: Instant) -> Condition {
+    pub fn condition(&mut self, number: TryNo, lease: &Lease, received: usize, now: Instant) -> Condition {
         self.refresh();
         let endpoint = lease.endpoint();
         self.heard.refresh(self.view.snapshot.endpoints(), now);
@@ -169,6 +169,7 @@ impl Picker {
             down: lease.down(),
             last_heard: endpoint.last_heard(),
             others_heard: self.heard.by_others(endpoint.id()),
+            received,
         }
     }
 

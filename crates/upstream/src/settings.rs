@@ -136,6 +136,8 @@ pub struct AttemptSettings {
     pub connect_timeout: Duration,
     /// From the end of the request to the head of the response.
     pub response_timeout: Duration,
+    /// Without progress of a body that is held until it is whole.
+    pub body_timeout: Duration,
     /// From the beginning of the first attempt to the beginning of the answer.
     pub total: Duration,
     /// Whether a slow connect races a second endpoint.
@@ -162,6 +164,7 @@ impl Default for AttemptSettings {
             max: 4,
             connect_timeout: Duration::from_secs(3),
             response_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(30),
             total: Duration::from_mins(1),
             race: true,
             race_after_min: Duration::from_millis(5),

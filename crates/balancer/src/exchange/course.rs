@@ -253,7 +253,10 @@ impl<C: Caller> Exchange<'_, C> {
         {
             let mut picker = self.group.picker.borrow_mut();
             conditions.extend(
-                self.scratch.live.iter().map(|attempt| picker.condition(attempt.number, &attempt.lease, now)),
+                self.scratch
+                    .live
+                    .iter()
+                    .map(|attempt| picker.condition(attempt.number, &attempt.lease, attempt.received(), now)),
             );
         }
         self.tell(Event::Woke(&conditions), now);

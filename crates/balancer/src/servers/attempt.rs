@@ -206,6 +206,11 @@ impl Attempt {
         (self.answer, self.lease)
     }
 
+    /// How much has come of its response, while it is held.
+    pub(crate) fn received(&self) -> usize {
+        self.answer.received.len()
+    }
+
     /// How much of the request has been written.
     pub(crate) fn sent(&self) -> Position {
         self.sent

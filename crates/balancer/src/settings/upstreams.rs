@@ -16,6 +16,7 @@ use std::sync::Arc;
 use evenkeel_message::routes::{HostPattern, Redirect, Route, Routes};
 use evenkeel_service::{Reading, Reported, is_injected, member_variable, nearest};
 
+use super::duration;
 use super::redirects::{self, REDIRECT};
 use super::upstream::{self, DEFAULT, UpstreamSettings};
 use super::variables::{COMPONENT, OF_UPSTREAM};
@@ -79,12 +80,18 @@ pub(super) fn read(reading: &mut Reading<'_>) -> Result<Upstreams, Reported> {
         .filter_map(|rest| Some(reading.problem(&format!("{FAMILY}_{rest}"), misplaced(rest, &named)?)))
         .collect();
     let redirects = redirects::read(reading);
+    // The whole balancer's, and so the same for each.
+    let body_timeout = duration(reading, "BODY_TIMEOUT");
+    let shared = |mut one: UpstreamSettings, body_timeout| {
+        one.rules.attempts.body_timeout = body_timeout;
+        Arc::new(one)
+    };
     if named.is_empty() {
         let only = upstream::read(reading, None);
         let redirects = redirects?;
         let routing = (!redirects.is_empty()).then(|| table(reading, Vec::new(), &redirects, Some(0)));
         misplaced.into_iter().next().map_or(Ok(()), Err)?;
-        return Ok(Upstreams { all: vec![Arc::new(only?)], routing: routing.transpose()? });
+        return Ok(Upstreams { all: vec![shared(only?, body_timeout?)], routing: routing.transpose()? });
     }
     let mut all = Vec::new();
     let has_default = reading.is_set(FAMILY);
@@ -103,7 +110,9 @@ pub(super) fn read(reading: &mut Reading<'_>) -> Result<Upstreams, Reported> {
     cookies_apart(reading, &all)?;
     let routes = routes.into_iter().collect::<Result<Vec<_>, _>>()?;
     let routing = table(reading, routes, &redirects?, has_default.then_some(0))?;
-    let all = all.into_iter().map(|one| one.map(Arc::new)).collect::<Result<_, _>>()?;
+    let body_timeout = body_timeout?;
+    let all =
+        all.into_iter().map(|one| one.map(|one| shared(one, body_timeout))).collect::<Result<_, _>>()?;
     misplaced.into_iter().next().map_or(Ok(()), Err)?;
     Ok(Upstreams { all, routing: Some(routing) })
 }

@@ -194,6 +194,22 @@ fn p66_a_held_response_that_ends_short_is_a_bad_answer() {
 }
 
 #[test]
+fn p66_a_held_response_that_stands_still_is_asked_for_elsewhere_or_given_up() {
+    const STILL: &str = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort";
+    let stage = Stage::of(2, &[("BODY_TIMEOUT", "100ms"), ("RACE", "off")]);
+    let (mut client, _still) =
+        stage.asked_and_answered("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n", STILL);
+    let mut second = stage.servers.accept();
+    assert_eq!(second.message().field("x-attempt"), Some("2"));
+    second.send(OK_CLOSE);
+    assert_eq!(client.message().status(), 200);
+    let (mut client, _still) = stage.asked_and_answered("POST / HTTP/1.1\r\nHost: h\r\n\r\n", STILL);
+    let late = client.message();
+    assert_eq!(late.status(), 504);
+    assert!(late.field("proxy-status").unwrap().ends_with("; error=http_response_timeout"));
+}
+
+#[test]
 fn p67_bytes_behind_a_response_are_nobodys() {
     let stage = Stage::new();
     let (mut client, mut server) =

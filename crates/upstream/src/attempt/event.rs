@@ -144,6 +144,8 @@ pub struct Condition {
     pub last_heard: Option<Instant>,
     /// When any other endpoint did.
     pub others_heard: Option<Instant>,
+    /// Bytes of its response that have come. A look sees whether there are more than at the last one.
+    pub received: usize,
 }
 
 /// What has become of an endpoint since a try was begun on it ([`Lease::down`](crate::Lease::down)).

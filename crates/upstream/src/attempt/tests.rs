@@ -114,21 +114,38 @@ impl Request {
 
     /// Wakes whenever it wants to be woken, with healthy endpoints, until it does something.
     fn wake_until_it_acts(&mut self) -> Vec<Action> {
-        self.wake_with(|number| Condition { number, down: Down::No, last_heard: None, others_heard: None })
+        self.wake_with(|number| Condition {
+            number,
+            down: Down::No,
+            last_heard: None,
+            others_heard: None,
+            received: 0,
+        })
     }
 
     /// The same with endpoints of which only the others answer.
     fn wake_in_silence(&mut self) -> Vec<Action> {
         let begun = self.begun;
         let others_heard = Some(begun + Duration::from_hours(1));
-        self.wake_with(|number| Condition { number, down: Down::No, last_heard: Some(begun), others_heard })
+        self.wake_with(|number| Condition {
+            number,
+            down: Down::No,
+            last_heard: Some(begun),
+            others_heard,
+            received: 0,
+        })
     }
 
     /// A look at endpoints of which this one has gone down.
     fn goes_down(&mut self, which: TryNo, down: Down) -> Vec<Action> {
         let how = |number| if number == which { down } else { Down::No };
-        let condition =
-            |number| Condition { number, down: how(number), last_heard: None, others_heard: None };
+        let condition = |number| Condition {
+            number,
+            down: how(number),
+            last_heard: None,
+            others_heard: None,
+            received: 0,
+        };
         let conditions: Vec<_> = self.attempts.numbers().map(condition).collect();
         self.on(Event::Woke(&conditions))
     }

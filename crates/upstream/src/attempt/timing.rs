@@ -135,6 +135,10 @@ impl Attempts {
     ) {
         let tried = &mut self.tries[number.index()];
         tried.looked_at = now;
+        let received = condition.map_or(0, |condition| condition.received);
+        if tried.stage == Stage::Held && received > tried.received {
+            (tried.received, tried.since) = (received, now);
+        }
         if self.gives_up_at(&self.tries[number.index()]).is_some_and(|at| now >= at) {
             self.fail(number, Fault::Response(ResponseFailure::TimedOut), now);
             actions.push(Action::Cancel(number));
@@ -222,9 +226,14 @@ impl Attempts {
         Some(tried.sent_at? + tried.usual.hedge_after?)
     }
 
-    /// Only the head has a time of its own: how a body progresses is the connection's concern.
+    /// The head has its time, and so has a held body from one look at which there was more of it to the next. How a body progresses
+    /// that is passed on is the connection's concern.
     fn gives_up_at(&self, tried: &Try) -> Option<Instant> {
-        (tried.stage == Stage::Waiting).then(|| tried.since + self.settings.response_timeout)
+        match tried.stage {
+            Stage::Waiting => Some(tried.since + self.settings.response_timeout),
+            Stage::Held => Some(tried.since + self.settings.body_timeout),
+            _ => None,
+        }
     }
 }
 

@@ -20,8 +20,10 @@ pub(super) struct Try {
     /// A byte of the request was written, and for all that is known it was executed.
     pub(super) sent: bool,
     pub(super) stage: Stage,
-    /// When it entered its stage.
+    /// When it entered its stage; of one that is held, when it was last seen to have made progress.
     pub(super) since: Instant,
+    /// Bytes of its response, when they were last looked at.
+    pub(super) received: usize,
     /// When its endpoint's condition was last looked at.
     pub(super) looked_at: Instant,
     /// When the whole request was on its way, for the wait for its head.
@@ -84,6 +86,7 @@ impl Try {
             reused: false,
             sent: false,
             stage: Stage::Choosing,
+            received: 0,
             since: now,
             looked_at: now,
             sent_at: None,

@@ -302,3 +302,42 @@ fn every_end_of_an_attempt_has_its_word_in_each_vocabulary() {
         assert_eq!(class as usize, index, "counted under its number");
     }
 }
+
+/// A held body of which so much has come whenever it is looked at.
+fn held(plan: Plan, received: impl Fn(Duration) -> usize) -> (Request, Vec<Action>) {
+    let mut request = Request::new(plan);
+    request.sent(A);
+    assert_eq!(request.head(A, 200), []);
+    let (begun, look) = (request.begun, request.attempts.settings.look_interval);
+    loop {
+        request.now += look;
+        let received = received(request.now - begun);
+        let condition =
+            Condition { number: A, down: Down::No, last_heard: None, others_heard: None, received };
+        let actions = request.on(Event::Woke(&[condition]));
+        if !actions.is_empty() {
+            return (request, actions);
+        }
+    }
+}
+
+#[test]
+fn a_held_body_that_stands_still_is_given_up_as_a_head_is() {
+    let timed_out = report(A, Evidence::ResponseFailed(ResponseFailure::TimedOut));
+    let (request, actions) = held(PUT, |_| 100);
+    // The first look found a hundred bytes.
+    assert_eq!(
+        request.waited(),
+        AttemptSettings::default().body_timeout + request.attempts.settings.look_interval
+    );
+    assert_eq!(actions, [Action::Cancel(A), timed_out, Action::Try(B, Why::Moved)]);
+    let (_, actions) = held(POST, |_| 100);
+    assert_eq!(failure(&actions), Failure::Response(ResponseFailure::TimedOut));
+}
+
+#[test]
+fn a_held_body_that_drips_has_until_the_deadline() {
+    let (request, actions) = held(POST, |waited| waited.as_secs() as usize / 20);
+    assert_eq!(request.waited(), AttemptSettings::default().total);
+    assert_eq!(failure(&actions), Failure::Deadline);
+}

@@ -91,7 +91,8 @@ fn what_may_be_at_work_on_a_request_is_left_only_when_that_is_late() {
 fn what_is_late_at_a_busy_endpoint_is_silent_though_nobody_else_is_asked() {
     let mut request = Request::new(POST);
     request.sent(A);
-    let condition = |number| Condition { number, down: Down::Busy, last_heard: None, others_heard: None };
+    let condition =
+        |number| Condition { number, down: Down::Busy, last_heard: None, others_heard: None, received: 0 };
     assert_eq!(request.wake_with(condition), [report(A, Evidence::Silent)]);
     assert_eq!(request.waited(), Duration::from_millis(50));
 }
@@ -157,7 +158,13 @@ fn an_endpoint_that_answers_others_is_not_silent() {
     let mut request = Request::new(GET);
     request.sent(A);
     let late = Some(request.begun + Duration::from_hours(1));
-    request.wake_with(|number| Condition { number, down: Down::No, last_heard: late, others_heard: late });
+    request.wake_with(|number| Condition {
+        number,
+        down: Down::No,
+        last_heard: late,
+        others_heard: late,
+        received: 0,
+    });
     assert_eq!(request.waited(), Duration::from_secs(30));
 }
 
@@ -166,7 +173,13 @@ fn a_get_takes_whichever_answer_comes_first() {
     for (first, other) in [(A, B), (B, A)] {
         let mut request = Request::new(GET);
         request.sent(A);
-        let down = |number| Condition { number, down: Down::Confirmed, last_heard: None, others_heard: None };
+        let down = |number| Condition {
+            number,
+            down: Down::Confirmed,
+            last_heard: None,
+            others_heard: None,
+            received: 0,
+        };
         assert_eq!(request.wake_with(down), [Action::Try(B, Why::Moved)]);
         request.sent(B);
         request.head(first, 200);

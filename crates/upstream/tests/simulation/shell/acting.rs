@@ -308,7 +308,7 @@ impl Simulation {
         let mut conditions: Vec<Condition> = Vec::new();
         for running in &exchange.tries {
             if let Some(lease) = &running.lease {
-                conditions.push(picker.condition(running.number, lease, self.now));
+                conditions.push(picker.condition(running.number, lease, 0, self.now));
             }
         }
         self.tell(id, Event::Woke(&conditions));
