@@ -23,6 +23,9 @@
 //! * something was sent: methods that may be repeated, while their body is kept for replay ([`Plan`]);
 //! * the answer has begun to go to the client: no request.
 //!
+//! A connect whose time is over has failed, unless its endpoint has answered others meanwhile. Then it was not taken because the
+//! line there is full: the request asks again, for as long as its own time lasts, and may be had by another first.
+//!
 //! **Silence moves nothing.** It is reported, so that a probe is sent: a slow server is not a dead one. What moves a waiting
 //! request is that its connection broke or its time is over; a safe one moves also when the probe fails or its
 //! endpoint is ejected, and another that may be repeated when its endpoint is ejected as unreachable ([`Down`]). Where the
@@ -183,6 +186,7 @@ impl Attempts {
             Event::NoneLeft(why) => self.none_left(why, budgets, now, actions),
             Event::Connected(number) => self.connected(number, now, actions),
             Event::ConnectFailed(number, why) => self.connect_failed(number, why, now, actions),
+            Event::LineFull(number) => self.line_full(number, now, actions),
             Event::ByteSent(number) => self.byte_sent(number),
             Event::RequestSent(number) => self.request_sent(number, now),
             Event::Stale { number, bytes_sent } => self.stale(number, bytes_sent, now, actions),

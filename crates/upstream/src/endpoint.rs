@@ -83,6 +83,8 @@ pub struct Endpoint {
     epoch: Instant,
     hot: CachePadded<Hot>,
     failures: CachePadded<Failures>,
+    /// When a connect was last seen to wait though requests were answered meanwhile.
+    line_full: AtomicU64,
 }
 
 /// What a request that goes well reads and writes. In this order, so that a pick finds in the first 64 bytes what it looks at.
@@ -135,6 +137,9 @@ impl Endpoint {
     /// Without the head of any response for so long, it is worth telling that others answer in its place.
     const QUIET_BEFORE_OUTPACED: Duration = Duration::from_secs(1);
 
+    /// After this time what is heard was sent after a connect had begun, however late it is read.
+    pub(crate) const UNDER_WAY: Duration = Duration::from_millis(50);
+
     pub(crate) fn new(
         id: EndpointId,
         address: SocketAddr,
@@ -152,6 +157,7 @@ impl Endpoint {
             epoch,
             hot: CachePadded::default(),
             failures: CachePadded::default(),
+            line_full: AtomicU64::default(),
         };
         endpoint.set_limit(limit);
         endpoint.set_share(weight, FULL_SHARE);
@@ -263,6 +269,27 @@ impl Endpoint {
     /// When it last sent the head of any response.
     pub fn last_heard(&self) -> Option<Instant> {
         self.instant(&self.hot.heard)
+    }
+
+    /// Whether it has sent the head of any response after `since`.
+    pub(crate) fn has_answered_since(&self, since: Instant) -> bool {
+        self.last_heard().is_some_and(|heard| heard > since)
+    }
+
+    /// Whether a connect that has waited since then waits for a place in its line: it has answered others meanwhile. What came at
+    /// once does not count, since it may have been under way when the server was cut off.
+    pub(crate) fn lives_though_silent_to(&self, since: Instant) -> bool {
+        self.has_answered_since(since + Self::UNDER_WAY)
+    }
+
+    /// A connect was not answered by `now`, though requests were after it had begun.
+    pub(crate) fn line_is_full(&self, now: Instant) {
+        self.line_full.store(self.micros(now), Ordering::Relaxed);
+    }
+
+    /// When that was last seen.
+    pub(crate) fn last_line_full(&self) -> Option<Instant> {
+        self.instant(&self.line_full)
     }
 
     /// When it last sent a part of a long body.

@@ -22,6 +22,9 @@
 //! an answer. Without one for as long as an answer may take, it is ejected like any other that does not answer. Who was
 //! busy already when it was found is used as the last resort.
 //!
+//! A probe that finds no connection is none of that: it may have met a line that is full, and whether it has is known before it comes here
+//! ([`Control::probed`](crate::Control::probed)).
+//!
 //! Whether traffic amounts to a charge is the [`Record`](crate::record::Record)'s business; whether there is another
 //! endpoint to serve in its place comes in as [`Facts`].
 

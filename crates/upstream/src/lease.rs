@@ -93,6 +93,16 @@ impl Lease {
         self.trial || now.has(Flags::ACCUSED) || self.flags.has(Flags::HEALTHY) && !now.has(Flags::HEALTHY)
     }
 
+    /// A connect that was begun at `since` has waited for longer than is usual. True where the endpoint has answered others meanwhile:
+    /// it lives, and the line of connections that wait to be taken there is full. That is noted.
+    pub fn finds_line_full(&self, since: Instant, now: Instant) -> bool {
+        let is_full = self.endpoint().lives_though_silent_to(since);
+        if is_full {
+            self.endpoint().line_is_full(now);
+        }
+        is_full
+    }
+
     /// A connection came about.
     pub fn connected(&self, took: Duration) {
         self.endpoint().connected(took);

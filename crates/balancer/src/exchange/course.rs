@@ -18,7 +18,7 @@ use evenkeel_message::ResponseRewrite;
 use evenkeel_upstream::attempt::{
     Action, Actions, Condition, Event, Failure, MAX_ATTEMPTS, TryNo, Verdict, Why,
 };
-use evenkeel_upstream::{Doubtful, Outcome, Testimony, Tried, Unavailable, Want};
+use evenkeel_upstream::{ConnectFailure, Doubtful, Evidence, Outcome, Testimony, Tried, Unavailable, Want};
 
 use super::caller::{self, Caller, Trouble};
 use super::intake::too_late;
@@ -271,6 +271,11 @@ impl<C: Caller> Exchange<'_, C> {
                 self.group.connected(attempt, now);
                 self.tell(Event::Connected(number), now);
             }
+            Happened::ConnectFailed(ConnectFailure::TimedOut)
+                if attempt.lease.finds_line_full(attempt.since(), now) =>
+            {
+                self.tell(Event::LineFull(number), now);
+            }
             Happened::ConnectFailed(why) => self.ended(index, Event::ConnectFailed(number, why), now),
             Happened::ByteSent => self.tell(Event::ByteSent(number), now),
             Happened::RequestSent => self.tell(Event::RequestSent(number), now),
@@ -329,6 +334,9 @@ impl<C: Caller> Exchange<'_, C> {
                 Action::Commit(number) => self.course.answer = Some(Answer::Server(number)),
                 Action::RunOn(number) => self.run_on(number),
                 Action::Report(number, evidence) => {
+                    if evidence == Evidence::Silent && self.finds_line_full(number, now) {
+                        continue;
+                    }
                     if let Some(endpoint) = self.attempts.endpoint(number) {
                         self.group.report(endpoint, evidence, self.request.author, now);
                     }
@@ -394,13 +402,14 @@ impl<C: Caller> Exchange<'_, C> {
         Ok(())
     }
 
-    /// Gives an attempt up. A connection that is still opening opens on, for the next request; any other may still bring
-    /// an answer that nobody waits for, and is closed.
+    /// Gives an attempt up. A connection that is still opening opens on, for the next request, unless it has been for so long that it is
+    /// a place in a full line; any other may still bring an answer that nobody waits for, and is closed.
     fn cancel(&mut self, number: TryNo, now: Instant) {
         let Some(index) = self.scratch.live.iter().position(|attempt| attempt.number == number) else {
             return;
         };
-        if self.scratch.live[index].is_opening() {
+        let attempt = &self.scratch.live[index];
+        if attempt.is_opening() && attempt.waited(now) < attempt::WORTH_OPENING {
             let attempt = self.scratch.live.remove(index);
             attempt::open_for_later(self.group, attempt);
         } else {
@@ -417,6 +426,13 @@ impl<C: Caller> Exchange<'_, C> {
         let silent_at = self.attempts.silent_at(number);
         let Request { method, kind, author, .. } = self.request;
         runs_on::start(self.group, Outpaced { method, kind, author }, attempt, silent_at);
+    }
+
+    /// Whether a try still has no connection because the line at its server is full.
+    fn finds_line_full(&self, number: TryNo, now: Instant) -> bool {
+        let waits = |attempt: &&Attempt| attempt.number == number && attempt.is_opening();
+        let waiting = self.scratch.live.iter().find(waits);
+        waiting.is_some_and(|attempt| attempt.lease.finds_line_full(attempt.since(), now))
     }
 
     fn let_go(&mut self, number: TryNo, outcome: Outcome, now: Instant) {

@@ -390,6 +390,10 @@ impl Attempt {
     }
 }
 
+/// A connect that has waited for so long was lost, or dropped by a full line. Once it is asked again it would take a place there from
+/// a request, and a server that has one worker would wait for what nobody sends.
+pub(crate) const WORTH_OPENING: Duration = Duration::from_millis(500);
+
 /// Lets a connection that lost its race open on: it may serve the next request. Bounded by the connect timeout.
 pub(crate) fn open_for_later(group: &Rc<Group>, attempt: Attempt) {
     let Line::Opening(opening) = attempt.line else { return };

@@ -8,6 +8,7 @@
 mod harness;
 
 mod busy;
+mod full_line;
 mod handed_over;
 mod lacking;
 mod leaving;

@@ -93,6 +93,9 @@ pub enum Event<'a> {
     Connected(TryNo),
     /// The try will have none.
     ConnectFailed(TryNo, ConnectFailure),
+    /// The try has no connection in time, and its endpoint has answered others meanwhile: it lives, and the line of connections that
+    /// wait to be taken there is full ([`Lease::finds_line_full`](crate::Lease::finds_line_full)).
+    LineFull(TryNo),
     /// The first byte of the request was written.
     ByteSent(TryNo),
     /// The last byte of the request was written.
@@ -208,7 +211,7 @@ pub enum Action {
     /// Pick an endpoint that was not tried, and connect or take an idle connection. Answered by [`Event::Chosen`] or
     /// [`Event::NoneLeft`].
     Try(TryNo, Why),
-    /// Connect anew to the endpoint of a stale try.
+    /// Connect anew to the endpoint of a try that was stale, or whose line was full.
     Reconnect(TryNo),
     /// Give the try up. One that is still connecting may become an idle connection; any other connection is closed.
     Cancel(TryNo),

@@ -83,6 +83,22 @@ impl Attempts {
         }
     }
 
+    /// Asks again where the line is full, and elsewhere as well. Not a word against the endpoint: it lives. A session is known there
+    /// alone, and waits.
+    #[cold]
+    pub(super) fn line_full(&mut self, number: TryNo, now: Instant, actions: &mut Actions) {
+        if !self.is_in(number, Stage::Connecting) {
+            return;
+        }
+        self.enter(number, Stage::Connecting, now);
+        actions.push(Action::Reconnect(number));
+        let moves = self.plan.affinity != Affinity::Session && self.may_try(now);
+        if let Some(tried) = self.tries.get_mut(number.index()).filter(|tried| moves && !tried.moved_on) {
+            tried.moved_on = true;
+            self.begin(Why::Moved, now, actions);
+        }
+    }
+
     /// Whether one more try is allowed now.
     pub(super) fn may_try(&self, now: Instant) -> bool {
         let choosing = self.tries.iter().any(|tried| tried.stage == Stage::Choosing);

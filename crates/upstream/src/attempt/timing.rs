@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::budget::Budgets;
-use crate::endpoint::Usual;
+use crate::endpoint::{Endpoint, Usual};
 use crate::evidence::{ConnectFailure, Evidence, ResponseFailure};
 use crate::settings::AttemptSettings;
 
@@ -111,6 +111,10 @@ impl Attempts {
         let tried = &mut self.tries[number.index()];
         tried.looked_at = now;
         if now >= tried.since + self.settings.connect_timeout {
+            let heard = condition.and_then(|condition| condition.last_heard);
+            if heard.is_some_and(|heard| heard > tried.since + Endpoint::UNDER_WAY) {
+                return self.line_full(number, now, actions);
+            }
             self.fail(number, Fault::Connect(ConnectFailure::TimedOut), now);
             actions.push(Action::Cancel(number));
             actions.push(Action::Report(number, Evidence::ConnectFailed(ConnectFailure::TimedOut)));
@@ -180,6 +184,9 @@ impl Attempts {
     }
 
     fn out_of_time(&mut self, now: Instant, actions: &mut Actions) {
+        let connects = |tried: &Try| tried.stage == Stage::Connecting;
+        let is_unsent = !self.written && self.tries.iter().any(connects);
+        let failure = if is_unsent { Failure::Connect(ConnectFailure::TimedOut) } else { Failure::Deadline };
         for number in self.numbers() {
             let tried = &self.tries[number.index()];
             if tried.stage == Stage::Waiting {
@@ -191,7 +198,7 @@ impl Attempts {
             }
         }
         self.unavailable = None;
-        self.conclude_with(Failure::Deadline, now, actions);
+        self.conclude_with(failure, now, actions);
     }
 
     fn race_at(&self, tried: &Try) -> Option<Instant> {

@@ -137,6 +137,24 @@ impl Member {
         self.endpoint.in_flight() > 0 && !is_late
     }
 
+    /// Whether a connect that is not answered may find it at work, with a full line before it: lately requests were answered while
+    /// connects were not. Those whom a full line drops ask again in a second or two, and until then a server may have nothing to do; so
+    /// it is given that on top of what a request usually takes. What was never seen to have one looks as if it was cut off, and
+    /// only where nobody else serves is it worth waiting for what a request takes.
+    pub(super) fn may_have_a_full_line(&self, others_serve: bool, now: Instant) -> bool {
+        let full_at = self.endpoint.last_line_full();
+        let is_full = full_at.is_some_and(|at| now.saturating_duration_since(at) < FULL_LINE_LASTS);
+        let Some(usual) = self.endpoint.usual_head() else { return false };
+        let work = (usual * SLOW_TIMES_USUAL).min(UNKNOWN_WORK);
+        let patience = match (is_full, others_serve) {
+            (true, _) => work + NEXT_CONNECTS,
+            (false, false) => work,
+            (false, true) => return false,
+        };
+        let is_healthy = self.observed.health() == Health::Healthy;
+        is_healthy && self.endpoint.in_flight() > 0 && self.observed.silent_for(now) < patience
+    }
+
     /// Since when it gets nothing new until a probe has passed.
     pub(super) fn suspect_since(&self) -> Option<Instant> {
         self.suspicion.as_ref().map(|suspicion| suspicion.since)
@@ -232,6 +250,11 @@ impl Member {
 const SLOW_TIMES_USUAL: u32 = 4;
 /// The same of one that has never answered a request.
 const UNKNOWN_WORK: Duration = Duration::from_secs(5);
+
+/// For so long after its line was seen to be full, an endpoint is taken to have one.
+const FULL_LINE_LASTS: Duration = Duration::from_secs(10);
+/// Whom a full line drops asks again after one second, and after two more (RFC 6298 §2 and §5.5).
+const NEXT_CONNECTS: Duration = Duration::from_secs(2);
 
 /// An endpoint in slow start takes at least this part.
 const RAMP_AT_LEAST: f64 = 0.1;

@@ -213,17 +213,28 @@ impl Control {
                 false
             }
             ProbeResult::Failed(ProbeFailure::Local) => false,
+            // It waits behind requests that are answered one by one.
+            ProbeResult::Failed(ProbeFailure::Unanswered)
+                if started.is_some_and(|started| member.endpoint.has_answered_since(started)) =>
+            {
+                false
+            }
+            ProbeResult::Failed(ProbeFailure::TimedOut)
+                if started.is_some_and(|started| member.endpoint.lives_though_silent_to(started)) =>
+            {
+                member.endpoint.line_is_full(now);
+                false
+            }
+            ProbeResult::Failed(ProbeFailure::TimedOut)
+                if member.may_have_a_full_line(facts.others_serve, now) =>
+            {
+                false
+            }
             ProbeResult::Failed(ProbeFailure::Unanswered) => {
-                // The probe waits behind requests that are answered one by one.
-                let heard = member.endpoint.last_heard();
-                if started.is_some_and(|started| heard.is_some_and(|heard| heard > started)) {
-                    false
-                } else {
-                    // Where all are at work, nothing is better off elsewhere.
-                    member.doubt(true, started.filter(|_| facts.others_serve && !facts.at_work));
-                    let since = started.unwrap_or(now);
-                    member.observed.probe_failed(Fall::Unanswered { since }, facts, &self.settings, now)
-                }
+                // Where all are at work, nothing is better off elsewhere.
+                member.doubt(true, started.filter(|_| facts.others_serve && !facts.at_work));
+                let since = started.unwrap_or(now);
+                member.observed.probe_failed(Fall::Unanswered { since }, facts, &self.settings, now)
             }
             ProbeResult::Failed(why) => {
                 let how = if why == ProbeFailure::TimedOut { Fall::Unconnected } else { Fall::Outright };

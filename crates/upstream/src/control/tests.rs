@@ -2,6 +2,7 @@
 
 mod adopting;
 mod busy;
+mod full;
 mod judging;
 mod members;
 mod returning;

@@ -12,7 +12,7 @@ mod spares;
 
 use std::time::Duration;
 
-use evenkeel_upstream::{Command, News, PinKey, PolicySettings, Settings, Weight};
+use evenkeel_upstream::{Command, Health, News, PinKey, PolicySettings, Settings, Weight};
 
 use crate::servers::{Faults, Probes, Server, State};
 use crate::shell::Simulation;

@@ -70,6 +70,8 @@ pub(crate) struct Server {
     /// It takes one request at a time, and whoever comes meanwhile waits, a probe too: where it does so, when it will have done
     /// all it has.
     pub(crate) done_at: Option<Instant>,
+    /// With that: so many wait to be taken, and whoever comes beyond that is not answered.
+    pub(crate) line: Option<u32>,
     pub(crate) status: u16,
     pub(crate) faults: Faults,
     pub(crate) probes: Probes,
@@ -100,6 +102,7 @@ impl Server {
             tail: None,
             slow: None,
             done_at: None,
+            line: None,
             status: 200,
             faults: Faults::default(),
             probes: Probes::Honest,
@@ -139,11 +142,20 @@ impl Server {
         *done_at - now
     }
 
+    /// Whether a connect goes unanswered because too many wait already.
+    pub(crate) fn is_line_full(&self, now: Instant) -> bool {
+        let (Some(line), Some(done_at)) = (self.line, self.done_at) else { return false };
+        done_at.saturating_duration_since(now) > self.latency * (line + 1)
+    }
+
     /// What a probe hears, and after how long.
     pub(crate) fn probe(&self, timeout: Duration, now: Instant) -> (ProbeResult, Duration) {
         let soon = Duration::from_millis(1);
         let waits = self.done_at.map_or(Duration::ZERO, |done_at| done_at.saturating_duration_since(now));
         match (self.probes, self.state) {
+            (Probes::Honest, State::Up) if self.is_line_full(now) => {
+                (ProbeResult::Failed(ProbeFailure::TimedOut), timeout)
+            }
             (Probes::Honest, State::Up) if waits >= timeout => {
                 (ProbeResult::Failed(ProbeFailure::Unanswered), timeout)
             }

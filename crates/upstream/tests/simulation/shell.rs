@@ -34,6 +34,8 @@ const KIND: Kind = Kind::new(7 << 32);
 const CHANNEL: Duration = Duration::from_micros(200);
 /// One way through the network.
 const WAY: Duration = Duration::from_micros(200);
+/// After what time without an answer a connection is asked for again, at first.
+const SYN_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the shell waits for a body that does not progress.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -46,6 +48,8 @@ enum Due {
     Wake(u64),
     QueueLook(u64),
     Connected(On),
+    /// For a connection, after so many times.
+    AsksAgain(On, u32),
     /// On an idle connection.
     Sends(On),
     Refused(On),
@@ -226,6 +230,7 @@ impl Simulation {
             Due::Wake(id) => self.wake(id),
             Due::QueueLook(id) => self.look_again(id),
             Due::Connected(on) => self.connected(on),
+            Due::AsksAgain(on, before) => self.asks_for_a_connection(on, before),
             Due::Sends(on) => self.sends(on),
             Due::Refused(on) => {
                 self.gives_up(on, |number| Event::ConnectFailed(number, ConnectFailure::Refused));

@@ -28,6 +28,63 @@ fn a_connect_ends_after_its_timeout() {
 }
 
 #[test]
+fn a_connect_goes_on_where_others_were_answered_meanwhile() {
+    for (plan, moves) in [(GET, true), (POST, true), (CACHED_GET, true), (SESSION_GET, false)] {
+        let mut request = Request::new(plan);
+        request.attempts.settings.race = false;
+        request.connecting(A);
+        let begun = request.begun;
+        let actions = request.wake_with(|number| Condition {
+            number,
+            down: Down::No,
+            last_heard: Some(begun + 100 * MS),
+            others_heard: None,
+            received: 0,
+        });
+        let moved = moves.then_some(Action::Try(B, Why::Moved));
+        let expected: Vec<_> = [Action::Reconnect(A)].into_iter().chain(moved).collect();
+        assert_eq!(actions, expected, "no word against its endpoint");
+        assert_eq!(request.waited(), AttemptSettings::default().connect_timeout);
+        if moves {
+            assert_eq!(request.on(Event::NoneLeft(Unavailable::NoneUntried)), []);
+        }
+        request.connected(A);
+        request.head(A, 200);
+        assert_eq!(request.whole(A), [Action::Commit(A)]);
+    }
+}
+
+#[test]
+fn an_answer_that_was_under_way_is_no_sign_of_a_full_line() {
+    let mut request = Request::new(POST);
+    request.attempts.settings.race = false;
+    request.connecting(A);
+    let last_heard = Some(request.begun + 10 * MS);
+    let condition =
+        |number| Condition { number, down: Down::No, last_heard, others_heard: None, received: 0 };
+    assert_eq!(
+        request.wake_with(condition)[..2],
+        [Action::Cancel(A), report(A, Evidence::ConnectFailed(TimedOut))]
+    );
+}
+
+#[test]
+fn who_is_told_of_a_full_line_asks_again_until_the_deadline() {
+    let mut request = Request::new(POST);
+    request.connecting(A);
+    for _ in 0..19 {
+        request.wait(AttemptSettings::default().connect_timeout);
+        let actions = request.on(Event::LineFull(A));
+        assert_eq!(actions[..], [Action::Reconnect(A), Action::Try(B, Why::Moved)]);
+        assert_eq!(request.on(Event::NoneLeft(Unavailable::NoneUntried)), []);
+    }
+    request.wait(AttemptSettings::default().connect_timeout);
+    let actions = request.on(Event::Woke(&[]));
+    // Nothing was sent, so it is safe to ask again.
+    assert_eq!(failure(&actions), Failure::Connect(TimedOut));
+}
+
+#[test]
 fn a_repeatable_request_moves_when_its_connection_breaks() {
     for (plan, why) in [(GET, Reset), (PUT, Closed), (GET, Truncated)] {
         let mut request = Request::new(plan);

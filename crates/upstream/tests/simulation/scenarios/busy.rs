@@ -107,3 +107,88 @@ fn all_hang() {
         assert_eq!(set.lost(), lost, "one server is enough");
     });
 }
+
+impl Simulation {
+    /// The same with lines of their own that take so many; who comes beyond that is not answered.
+    fn one_at_a_time_with_lines(&mut self, places: u32, latency: Duration, rate: u32) {
+        self.one_at_a_time(latency, rate);
+        self.servers.iter_mut().for_each(|server| server.line = Some(places));
+    }
+
+    /// So many requests at once, from one client.
+    fn burst(&mut self, requests: u32) {
+        let clients = std::mem::replace(&mut self.clients, 1);
+        (0..requests).for_each(|_| self.comes());
+        self.clients = clients;
+    }
+}
+
+#[test]
+fn a_burst_fills_the_lines_of_all() {
+    play("a_burst_fills_the_lines_of_all", |set| {
+        set.one_at_a_time_with_lines(2, 200 * MS, 2);
+        set.run(10 * SECOND);
+        for _ in 0..3 {
+            set.burst(30);
+            set.run(30 * SECOND);
+        }
+        set.nobody_was_ejected();
+        set.nothing_was_lost();
+    });
+}
+
+#[test]
+fn full_lines_never_take_out_all() {
+    play("full_lines_never_take_out_all", |set| {
+        set.one_at_a_time_with_lines(1, 1_200 * MS, 1);
+        set.run(10 * SECOND);
+        for _ in 0..3 {
+            set.burst(12);
+            for _ in 0..300 {
+                set.run(100 * MS);
+                // One whose line was not yet seen to be full looks as if it was cut off while others serve.
+                let states = set.control.describe(set.now);
+                let out = states.iter().filter(|state| matches!(state.health, Health::Ejected { .. }));
+                assert!(out.count() < 3, "{states:#?}");
+            }
+        }
+        set.nothing_was_lost();
+    });
+}
+
+#[test]
+fn a_burst_fills_the_line_of_the_only_one() {
+    for latency in [200 * MS, 900 * MS] {
+        play("a_burst_fills_the_line_of_the_only_one", |set| {
+            for server in 1..3 {
+                set.servers[server].listed = false;
+            }
+            set.one_at_a_time_with_lines(1, latency, 1);
+            set.rate = 0;
+            for _ in 0..3 {
+                set.run(10 * SECOND);
+                set.burst(20);
+                set.run(40 * SECOND);
+            }
+            set.nobody_was_ejected();
+            set.nothing_was_lost();
+        });
+    }
+}
+
+#[test]
+fn who_is_cut_off_falls_though_its_line_was_full() {
+    play("who_is_cut_off_falls_though_its_line_was_full", |set| {
+        set.one_at_a_time_with_lines(1, 100 * MS, 5);
+        set.run(5 * SECOND);
+        set.burst(20);
+        set.run(SECOND);
+        set.set_state(0, State::Gone);
+        set.run(4 * SECOND);
+        assert!(!set.serves(0));
+        let attempts = set.attempts(0);
+        set.run(20 * SECOND);
+        assert_eq!(set.attempts(0), attempts, "nothing more is sent there");
+        set.nothing_repeatable_was_lost();
+    });
+}

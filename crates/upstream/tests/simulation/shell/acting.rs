@@ -10,6 +10,11 @@ impl Simulation {
         let mean = Duration::from_secs(1) / self.rate;
         let pause = mean * self.rng.u32(20..180) / 100;
         self.after(pause, Due::Arrival);
+        self.comes();
+    }
+
+    /// One request more.
+    pub(crate) fn comes(&mut self) {
         let (repeat, hedgeable) = match self.rng.u32(0..100) {
             0..60 => (Repeat::Freely, true),
             60..65 => (Repeat::Freely, false),
@@ -226,6 +231,14 @@ impl Simulation {
     pub(super) fn report(&mut self, id: u64, number: TryNo, evidence: Evidence) {
         let Some(exchange) = self.exchanges.get(&id) else { return };
         let Some(endpoint) = exchange.attempts.endpoint(number) else { return };
+        let connecting = exchange.tries.get(number.index()).filter(|running| !running.connected);
+        let finds_line_full = |running: &Running| {
+            let lease = running.lease.as_ref();
+            lease.is_some_and(|lease| lease.finds_line_full(running.began, self.now))
+        };
+        if evidence == Evidence::Silent && connecting.is_some_and(finds_line_full) {
+            return;
+        }
         let author = exchange.client;
         let known = self.workers[exchange.worker].picker.endpoint(endpoint);
         if known.is_some_and(|endpoint| endpoint.report(evidence, self.now)) {

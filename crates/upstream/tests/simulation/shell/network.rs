@@ -119,10 +119,23 @@ impl Simulation {
         let running = &mut exchange.tries[index];
         running.epoch += 1;
         (running.connected, running.began) = (false, now);
-        let server = &self.servers[running.server];
-        running.incarnation = server.incarnation;
+        running.incarnation = self.servers[running.server].incarnation;
         let on = On { exchange: id, index, epoch: running.epoch };
+        self.asks_for_a_connection(on, 0);
+    }
+
+    /// As systems do it: whoever is not answered asks again after one second, two more, four more.
+    pub(super) fn asks_for_a_connection(&mut self, on: On, before: u32) {
+        let Some(exchange) = self.exchanges.get(&on.exchange) else { return };
+        let Some(running) = exchange.tries.get(on.index) else { return };
+        if running.epoch != on.epoch || running.lease.is_none() {
+            return;
+        }
+        let server = &self.servers[running.server];
         match server.state {
+            State::Up if server.is_line_full(self.now) => {
+                self.after(SYN_TIMEOUT * 2u32.pow(before), Due::AsksAgain(on, before + 1));
+            }
             State::Up | State::Leaving | State::Frozen => self.after(2 * WAY, Due::Connected(on)),
             State::Refusing => self.after(2 * WAY, Due::Refused(on)),
             State::Gone => {}
