@@ -11,6 +11,14 @@ run *arguments:
 test *arguments:
     scripts/test {{arguments}}
 
+# the release binaries, the balancer's with its profile
+release *arguments:
+    scripts/release {{arguments}}
+
+# the profile that the balancer's release binary is built with, made anew
+profile *arguments:
+    scripts/profile {{arguments}}
+
 # each of the 81 protocol cases, with its result
 protocol *arguments:
     scripts/protocol {{arguments}}
