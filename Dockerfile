@@ -10,18 +10,22 @@ WORKDIR /evenkeel
 COPY Cargo.toml Cargo.lock ./
 COPY crates crates
 ENV RUSTFLAGS="-C target-feature=+crt-static"
+COPY scripts/release scripts/release
 # The target is named although it is the builder's own: without a name the flag would reach build
 # scripts and procedural macros as well, and those cannot be static.
-# The client is built by itself: what its awc asks of actix-http (HTTP/2) would be in the other two as well.
+# The balancer is built with its profile. The client is built by itself: what its awc asks of actix-http (HTTP/2) would be in
+# the server as well.
 # Both mounts only save time. The target directory is locked because two platforms may build at once.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/evenkeel/target,sharing=locked \
     set -eu; \
-    target=$(rustc -vV | sed -n 's/^host: //p'); \
-    cargo build --locked --release --target "$target" -p evenkeel-server -p evenkeel-balancer; \
-    cargo build --locked --release --target "$target" -p evenkeel-client; \
+    CARGO_BUILD_TARGET=$(rustc -vV | sed -n 's/^host: //p'); \
+    export CARGO_BUILD_TARGET; \
+    scripts/release server balancer; \
+    scripts/release client; \
     mkdir -p /out /empty/journals /empty/certs/authority; \
-    cp "target/$target/release/server" "target/$target/release/balancer" "target/$target/release/client" /out/
+    cd "target/$CARGO_BUILD_TARGET/release"; \
+    cp server balancer client /out/
 
 # What makes certificates for docker-compose.tls.yml, and is in no other image.
 FROM builder AS certificates-builder
