@@ -71,10 +71,7 @@ impl Allowances {
     /// # Errors
     /// When it has nothing left: the time until it has.
     pub(crate) fn take(&self, party: Party, now: Instant) -> Result<(), Duration> {
-        let hash = self.keyed.hash_one(party.bits());
-        let row = &self.rows[hash as usize % self.rows.len()];
-        // Never that of an empty place.
-        let print = (hash >> MOMENT) | 1;
+        let (row, print) = self.row_of(party);
         let now = eighths(now.saturating_duration_since(self.begun)) & mask();
         loop {
             let place = self.place_of(row, print, now);
@@ -90,6 +87,14 @@ impl Allowances {
             }
             // Somebody else has taken in between: each time round, one request has been counted.
         }
+    }
+
+    /// The row where this client has a place, and its print.
+    fn row_of(&self, party: Party) -> (&Row, u64) {
+        let hash = self.keyed.hash_one(party.bits());
+        // Never that of an empty place.
+        let print = (hash >> MOMENT) | 1;
+        (&self.rows[hash as usize % self.rows.len()], print)
     }
 
     /// Where this client's word is, or should be: in the place of whom it costs least.
@@ -196,8 +201,9 @@ mod tests {
         let begun = now();
         let allowances = Allowances::with_rows(RATE, begun, 1);
         assert_eq!(taken(&allowances, party(0), begun, 100), 20);
-        // A flood of others comes by, each for the first time.
-        for number in 1..=10_000 {
+        // A flood of others comes by, each for the first time. One of half a million would be taken for the first client.
+        let print = |number| allowances.row_of(party(number)).1;
+        for number in (1..=10_000).filter(|&number| print(number) != print(0)) {
             assert!(allowances.take(party(number), begun).is_ok(), "{number}");
         }
         // Who had asked for most has kept its place.
