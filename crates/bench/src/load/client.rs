@@ -13,6 +13,10 @@ pub(crate) struct Open {
     pub(crate) p99: f64,
 }
 
+/// Senders of an open loop, for each connection of a closed one. While something stands still for ten milliseconds, hundreds of requests
+/// fall due, and one that nobody is free to send has no time that could be counted.
+const OPEN_SENDERS: usize = 8;
+
 impl Open {
     /// Sends `rate` requests a second for so long, after a second that does not count, whatever becomes of them.
     pub(crate) fn load(
@@ -23,7 +27,7 @@ impl Open {
         length: Duration,
     ) -> Result<Self> {
         let phases = format!("warm-up:1s@{rate:.0},steady:{}s@{rate:.0}", length.as_secs());
-        let connections = request.connections(stage);
+        let connections = request.connections(stage) * OPEN_SENDERS;
         let cores = stage.cores.load.to_string();
         let report = report(stage, &cores, address, request, |command| {
             command.env("CLIENT_PHASES", phases).env("CLIENT_CONCURRENCY", connections.to_string());
