@@ -210,6 +210,23 @@ fn p66_a_held_response_that_stands_still_is_asked_for_elsewhere_or_given_up() {
 }
 
 #[test]
+fn p66_a_held_response_that_still_comes_when_time_is_over_is_passed_on_as_it_comes() {
+    let stage = Stage::of(1, &[("TOTAL_TIMEOUT", "200ms")]);
+    let (mut client, mut server) = stage.asked_and_answered(
+        "POST / HTTP/1.1\r\nHost: h\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nslow ",
+    );
+    assert_eq!(client.head().field("content-length"), Some("10"));
+    assert_eq!(client.exactly(5), b"slow ");
+    server.send("bytes");
+    assert_eq!(client.exactly(5), b"bytes");
+    client.send(GET);
+    server.message();
+    server.send(OK);
+    assert_eq!(client.message().text(), "ok");
+}
+
+#[test]
 fn p67_bytes_behind_a_response_are_nobodys() {
     let stage = Stage::new();
     let (mut client, mut server) =

@@ -50,6 +50,16 @@ impl Attempts {
             (true, Stage::Held) => Seen::Whole,
             (true, _) => Seen::Head,
         };
+        self.commit_having(seen, number, now, actions);
+    }
+
+    /// The same with a response of which only the head has been seen, though it was to be held until it is whole.
+    pub(super) fn commit_unfinished(&mut self, number: TryNo, now: Instant, actions: &mut Actions) {
+        let seen = if self.tries[number.index()].is_well() { Seen::Head } else { Seen::Nothing };
+        self.commit_having(seen, number, now, actions);
+    }
+
+    fn commit_having(&mut self, seen: Seen, number: TryNo, now: Instant, actions: &mut Actions) {
         self.enter(number, Stage::Committed, now);
         self.decided(Decision::Committed(number));
         self.examine(seen, actions);

@@ -184,6 +184,10 @@ impl Attempts {
     }
 
     fn out_of_time(&mut self, now: Instant, actions: &mut Actions) {
+        // An answer that is still coming in has begun in time, and is passed on as it comes.
+        if let Some(number) = self.numbers().find(|&number| self.is_in(number, Stage::Held)) {
+            return self.commit_unfinished(number, now, actions);
+        }
         let connects = |tried: &Try| tried.stage == Stage::Connecting;
         let is_unsent = !self.written && self.tries.iter().any(connects);
         let failure = if is_unsent { Failure::Connect(ConnectFailure::TimedOut) } else { Failure::Deadline };
