@@ -381,7 +381,7 @@ impl<C: Caller> Exchange<'_, C> {
                 &mut || random.u64(..),
                 now,
             )?;
-            let idle = self.group.idle.take(lease.endpoint(), self.request.idleness(), now);
+            let idle = self.group.idle.take(lease.endpoint(), self.request.goes_once(), now);
             (lease, idle)
         };
         self.group.worker.stats.begun(why);

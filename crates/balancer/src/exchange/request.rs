@@ -6,7 +6,6 @@ use std::ops::Range;
 use evenkeel_message::{Framing, Method, Refusal, RequestHead, RequestRewrite, request_id, rewrite};
 use evenkeel_upstream::attempt::{Affinity, Plan, Repeat};
 use evenkeel_upstream::{Author, Kind, PolicySettings, Want};
-use evenkeel_wire::{Idleness, Stream};
 
 use super::caller::Caller;
 use super::intake::{is_gathered, too_large};
@@ -132,9 +131,9 @@ impl Request {
         Plan { repeat: self.repeat, hedgeable, replayable: true, affinity: self.affinity }
     }
 
-    /// How to ask an idle connection whether it is one still: with more care for what could not be sent again.
-    pub(crate) fn idleness(&self) -> fn(&mut Stream) -> Idleness {
-        if self.repeat == Repeat::Never { Stream::idleness_now } else { Stream::idleness }
+    /// Whether it could not be sent again: with more care on which connection it goes.
+    pub(crate) fn goes_once(&self) -> bool {
+        self.repeat == Repeat::Never
     }
 
     /// Whether it may be the trial of an endpoint on probation: if it fails, nobody notices.

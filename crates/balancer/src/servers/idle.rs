@@ -71,27 +71,38 @@ impl IdleConnections {
         }
     }
 
-    /// The newest connection to `endpoint` that is still good, as far as `idleness` knows.
+    /// The newest connection to `endpoint` that is still good, for a request that may be sent again if it is not, or `once` only.
     pub(crate) fn take(
         &self,
         endpoint: &Endpoint,
-        idleness: impl Fn(&mut Stream) -> Idleness,
+        once: bool,
         now: Instant,
     ) -> Option<Box<ServerConnection>> {
         let mut by_endpoint = self.by_endpoint.borrow_mut();
         let stack = by_endpoint.get_mut(&endpoint.id())?;
         let generation = endpoint.generation();
-        while let Some(Idle { mut connection, since }) = stack.pop() {
+        if once && stack.may_be_closed_just_now(generation, now) {
+            return None;
+        }
+        // What the runtime does not know yet, only the kernel can say: that is one call more.
+        let idleness = if once { Stream::idleness_now } else { Stream::idleness };
+        loop {
+            let was_watched = stack.watched == stack.idle.len();
+            let Idle { mut connection, since } = stack.pop()?;
             let young = now < since + self.lifetime.get();
-            if young
-                && connection.generation == generation
-                && idleness(&mut connection.stream) == Idleness::Quiet
-            {
-                return Some(connection);
+            if young && connection.generation == generation {
+                match idleness(&mut connection.stream) {
+                    Idleness::Quiet => return Some(connection),
+                    Idleness::Closed => {
+                        let idle_for =
+                            if was_watched { now.saturating_duration_since(since) } else { Duration::ZERO };
+                        stack.note_closed(idle_for, generation, now);
+                    }
+                    Idleness::Unasked => {}
+                }
             }
             connection.stream.part();
         }
-        None
     }
 
     /// Keeps a connection to an endpoint of this generation, whose exchange has ended cleanly.
@@ -103,15 +114,20 @@ impl IdleConnections {
         now: Instant,
     ) {
         debug_assert!(!connection.bound, "it belongs to one client");
-        if connection.bound
-            || connection.generation != generation
-            || connection.stream.idleness() != Idleness::Quiet
-        {
+        if connection.bound || connection.generation != generation {
             connection.stream.part();
             return;
         }
         let mut by_endpoint = self.by_endpoint.borrow_mut();
         let stack = by_endpoint.entry(endpoint).or_insert_with(|| Stack::new(self.watcher.clone()));
+        let idleness = connection.stream.idleness();
+        if idleness != Idleness::Quiet {
+            if idleness == Idleness::Closed {
+                stack.note_closed(Duration::ZERO, generation, now);
+            }
+            connection.stream.part();
+            return;
+        }
         if stack.idle.len() < IDLE_PER_ENDPOINT {
             stack.idle.push(Idle { connection, since: now });
             if !self.looks_soon.replace(true) {
@@ -148,7 +164,7 @@ impl IdleConnections {
             if let Some(oldest) = stack.idle.first() {
                 next = next.min(oldest.since + lifetime);
             }
-            !stack.idle.is_empty()
+            !stack.idle.is_empty() || stack.closes.as_ref().is_some_and(|closes| closes.is_known(now))
         });
         self.looks_soon.set(looks_soon);
         if looks_soon { next.min(now + UNWATCHED) } else { next }
@@ -162,6 +178,26 @@ struct Stack {
     /// How many of them, from the first on, are watched.
     watched: usize,
     disturbance: Arc<Disturbance>,
+    /// What is known of when the server closes them.
+    closes: Option<Closes>,
+}
+
+/// When a server has closed idle connections of its own accord.
+struct Closes {
+    /// The shortest time that one had been idle for, or less.
+    after: Duration,
+    /// The last time.
+    at: Instant,
+    generation: u32,
+}
+
+/// For so long it is expected to go on as it did.
+const CLOSES_AGAIN_FOR: Duration = Duration::from_mins(1);
+
+impl Closes {
+    fn is_known(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.at) < CLOSES_AGAIN_FOR
+    }
 }
 
 struct Idle {
@@ -175,13 +211,29 @@ const UNWATCHED: Duration = Duration::from_millis(10);
 impl Stack {
     fn new(watcher: Arc<AtomicWaker>) -> Self {
         let disturbance = Disturbance { happened: AtomicBool::new(false), watcher };
-        Self { idle: Vec::new(), watched: 0, disturbance: Arc::new(disturbance) }
+        Self { idle: Vec::new(), watched: 0, disturbance: Arc::new(disturbance), closes: None }
     }
 
     fn pop(&mut self) -> Option<Idle> {
         let newest = self.idle.pop();
         self.watched = self.watched.min(self.idle.len());
         newest
+    }
+
+    fn note_closed(&mut self, idle_for: Duration, generation: u32, now: Instant) {
+        let known =
+            self.closes.as_ref().filter(|closes| closes.generation == generation && closes.is_known(now));
+        let after = known.map_or(idle_for, |closes| closes.after.min(idle_for));
+        self.closes = Some(Closes { after, at: now, generation });
+    }
+
+    /// Whether the newest may be closed by its server in the moment in which a request is sent on it: it has been idle for more than
+    /// half the time after which this server has closed one lately.
+    fn may_be_closed_just_now(&self, generation: u32, now: Instant) -> bool {
+        let closes =
+            self.closes.as_ref().filter(|closes| closes.generation == generation && closes.is_known(now));
+        let (Some(closes), Some(newest)) = (closes, self.idle.last()) else { return false };
+        now.saturating_duration_since(newest.since) * 2 >= closes.after
     }
 
     fn drop_older(&mut self, now: Instant, lifetime: Duration) {
@@ -201,16 +253,19 @@ impl Stack {
         while let Some(idle) = self.idle.get_mut(at)
             && (at < self.watched || now >= idle.since + UNWATCHED)
         {
-            match idle.connection.rest(&mut cx) {
-                Idleness::Quiet => {
-                    at += 1;
-                    self.watched = self.watched.max(at);
-                    continue;
-                }
-                Idleness::Closed => closed(),
-                Idleness::Unasked => (),
+            let idleness = idle.connection.rest(&mut cx);
+            if idleness == Idleness::Quiet {
+                at += 1;
+                self.watched = self.watched.max(at);
+                continue;
             }
-            self.idle.remove(at);
+            let Idle { connection, since } = self.idle.remove(at);
+            if idleness == Idleness::Closed {
+                let idle_for =
+                    if at < self.watched { now.saturating_duration_since(since) } else { Duration::ZERO };
+                self.note_closed(idle_for, connection.generation, now);
+                closed();
+            }
             if at < self.watched {
                 self.watched -= 1;
             }
@@ -318,7 +373,7 @@ mod tests {
         let (endpoint, connections, servers) = idle(&[40, 30, 20]).await;
         connections.look(&mut |_| panic!("none is disturbed"));
         let now = Instant::now();
-        let used = connections.take(&endpoint, Stream::idleness, now).unwrap();
+        let used = connections.take(&endpoint, false, now).unwrap();
         assert_eq!(counts(&connections), (2, 2));
         connections.put(endpoint.id(), endpoint.generation(), used, now);
         assert_eq!(counts(&connections), (2, 3));
@@ -330,6 +385,36 @@ mod tests {
             .watch(now, || panic!("none is"));
         assert_eq!(counts(&connections), (2, 3), "it has been idle for no time");
         drop(servers);
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_once_only_goes_on_none_that_its_server_may_be_closing() {
+        let (endpoint, connections, mut servers) = idle(&[1_000, 20]).await;
+        connections.look(&mut |_| panic!("none is disturbed"));
+        drop(servers.remove(0));
+        closed_one(&connections).await;
+        let later = Instant::now() + Duration::from_millis(600);
+        assert!(
+            connections.take(&endpoint, true, later).is_none(),
+            "half a second is half of what it closed one after"
+        );
+        let soon = Instant::now();
+        let taken = connections.take(&endpoint, true, soon).expect("it has just been used");
+        connections.put(endpoint.id(), endpoint.generation(), taken, soon);
+        assert!(connections.take(&endpoint, false, later).is_some(), "what may be sent again goes on any");
+    }
+
+    #[tokio::test]
+    async fn to_a_server_that_closes_at_once_it_goes_on_a_connection_of_its_own() {
+        let (endpoint, connections, mut servers) = idle(&[0, 0]).await;
+        drop(servers.remove(0));
+        closed_one(&connections).await;
+        let now = Instant::now();
+        assert!(connections.take(&endpoint, true, now).is_none());
+        let much_later = now + CLOSES_AGAIN_FOR;
+        let taken = connections.take(&endpoint, false, now).expect("the other one is open");
+        connections.put(endpoint.id(), endpoint.generation(), taken, much_later);
+        assert!(connections.take(&endpoint, true, much_later).is_some(), "it has not done so for a minute");
     }
 
     #[tokio::test]
