@@ -120,7 +120,7 @@ pub(crate) static ALL: [Work; 21] = [
     },
     Work {
         name: "p99",
-        words: "GET, 60 bytes, at half the slowest's capacity",
+        words: "GET, 60 bytes, at a quarter of the slowest's capacity",
         unit: "p99 in milliseconds, the lower quartile of rounds",
         better: Better::Less,
         subject: OWN,
