@@ -1,4 +1,4 @@
-//! How far the process is on its way out, for whoever has to know. What is done about it: [`crate::run::leave`].
+//! How far the process is on its way out, for whoever has to know. What is done about it is in `run/leave.rs`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
