@@ -5,6 +5,7 @@
 mod alarm;
 mod buffer;
 mod client;
+mod connect;
 mod pipe;
 mod resolve;
 mod stream;
@@ -14,9 +15,10 @@ mod tls;
 pub use alarm::{Alarm, ring_together};
 pub use buffer::Buffer;
 pub use client::{ClientConnection, ResponseFailure};
+pub use connect::{ConnectError, connect, connect_securely, keep_alive};
 pub use pipe::Pipe;
 pub use resolve::{ResolveError, Resolver};
-pub use stream::{ConnectError, Idleness, Resting, Stream, connect, connect_securely, keep_alive};
+pub use stream::{Idleness, Resting, Stream};
 pub use tls::{
     Certificate, ClientAuthority, ClientAuthorityError, ClientRefusal, ClientsEnd, Handshake,
     HandshakeFailure, Oldest, OwnFiles, Reloaded, ServersEnd, TlsClient, TlsError, TlsFailure, TlsFile,

@@ -1,6 +1,7 @@
 //! Idle connections to servers, of one worker: the newest is used first, each lives for a short while, and those that have been idle
 //! for a moment are watched, because a FIN on an idle connection is the earliest sign that a server is gone. To be watched costs a good
 //! part of what a small request does: on a busy worker most are used again before.
+//! A server that closes them of its own accord is remembered for that: what must not be sent twice goes on none that may be next.
 //!
 //! ```text
 //! exchange ends ──put──▶ idle ──take──▶ the next exchange
